@@ -1,0 +1,1 @@
+//! Text normalization with alignment to the original bytes.

@@ -1,0 +1,1 @@
+//! Linear-time regular expressions for user patterns.

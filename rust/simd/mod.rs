@@ -1,0 +1,1 @@
+//! Vector kernels, each with a portable twin.
