@@ -1,0 +1,111 @@
+//! Walks a text piece by piece, part by part.
+
+use super::falcon;
+use super::rules::{self, Numbers, Parts, Rules, piece};
+use crate::pretokenize::Span;
+use crate::pretokenize::unicode::{Classes, NUMBER, decode};
+
+/// Where a walk stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cursor {
+    /// Start of the next piece.
+    pub at: usize,
+    /// End of the part of the text that the next piece lies in, once it is known.
+    pub part_end: usize,
+    /// End of the piece that later steps cut further.
+    pub outer_end: usize,
+}
+
+/// Writes the next pieces, and says how many; 0 at the end of the text.
+pub fn fill<R: Rules>(
+    classes: &Classes,
+    text: &[u8],
+    cursor: &mut Cursor,
+    out: &mut [Span],
+) -> usize {
+    let mut count = 0;
+    for span in out {
+        if cursor.at >= text.len() {
+            break;
+        }
+        let start = cursor.at;
+        cursor.at = next::<R>(classes, text, cursor);
+        *span = Span { start, end: cursor.at };
+        count += 1;
+    }
+    count
+}
+
+/// The same for falcon's four steps.
+pub fn fill_falcon(classes: &Classes, text: &[u8], cursor: &mut Cursor, out: &mut [Span]) -> usize {
+    let mut count = 0;
+    for span in out {
+        if cursor.at >= text.len() {
+            break;
+        }
+        let start = cursor.at;
+        if start >= cursor.part_end {
+            cursor.part_end = falcon::part_end(classes, text, start);
+        }
+        if start >= cursor.outer_end {
+            cursor.outer_end = piece::<super::Gpt2>(classes, &text[..cursor.part_end], start);
+        }
+        cursor.at = falcon::inner_end(&text[..cursor.outer_end], start);
+        *span = Span { start, end: cursor.at };
+        count += 1;
+    }
+    count
+}
+
+/// End of the piece at the cursor, which stands inside the text.
+#[inline]
+fn next<R: Rules>(classes: &Classes, text: &[u8], cursor: &mut Cursor) -> usize {
+    if R::PARTS == Parts::Whole {
+        return piece::<R>(classes, text, cursor.at);
+    }
+    if cursor.at >= cursor.part_end {
+        cursor.part_end = part_end::<R>(classes, text, cursor.at);
+    }
+    piece::<R>(classes, &text[..cursor.part_end], cursor.at)
+}
+
+/// End of the part that starts at `at`.
+fn part_end<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
+    let kind = |at| {
+        let (class, length) = classes.at(text, at);
+        (part_kind::<R>(class, text, at), length)
+    };
+    let (first, length) = kind(at);
+    if first == Kind::Number
+        && let Numbers::UpTo(most) = R::NUMBERS
+    {
+        return rules::run_of(classes, text, at, NUMBER, most);
+    }
+    let mut end = at + length;
+    while end < text.len() {
+        let (next, length) = kind(end);
+        if next != first {
+            break;
+        }
+        end += length;
+    }
+    end
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Number,
+    Cjk,
+    Rest,
+}
+
+fn part_kind<R: Rules>(class: u8, text: &[u8], at: usize) -> Kind {
+    if class & NUMBER != 0 {
+        return Kind::Number;
+    }
+    let wide = R::PARTS == Parts::NumbersCjk && text[at] >= 0xE3;
+    match decode(text, at).0 {
+        Some(0x4E00..=0x9FA5 | 0x3040..=0x30FF) if wide => Kind::Cjk,
+        _ => Kind::Rest,
+    }
+}

@@ -1,0 +1,4 @@
+//! What the tests of splitters share.
+
+pub mod oracle;
+pub mod texts;
