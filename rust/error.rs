@@ -13,7 +13,7 @@ pub enum Error {
     /// A regular expression that the linear-time engine cannot run.
     Pattern { pattern: String, offset: usize, reason: String },
     /// A token id outside the vocabulary, or a hole in it.
-    UnknownToken { id: u64, size: usize },
+    UnknownToken { id: i64, size: usize },
     /// An argument that no input of this kind may have.
     Argument(String),
     /// Input data that cannot be read, with its place in the input.

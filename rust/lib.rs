@@ -1,10 +1,23 @@
 //! Byte-level BPE: exact encoding and decoding of any byte string.
 
 pub mod added;
+pub mod batch;
+pub mod encode;
 pub mod error;
+pub mod header;
+pub mod merges;
 pub mod normalize;
 pub mod pretokenize;
+pub mod ragged;
 pub mod regex;
 pub mod simd;
+pub mod stream;
+pub mod token;
+pub mod tokenizer;
+pub mod vocab;
+
+#[cfg(feature = "python")]
+mod py;
 
 pub use error::{Error, Result};
+pub use tokenizer::Tokenizer;

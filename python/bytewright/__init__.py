@@ -1,0 +1,45 @@
+"""Byte-exact tokenization: any byte-level BPE, encoded exactly, from any corpus."""
+
+import warnings
+
+from bytewright import _core
+from bytewright.errors import (
+    ArgumentError,
+    BytewrightError,
+    DataError,
+    LoadError,
+    LockedError,
+    PatternError,
+    ResumeError,
+    UnknownTokenError,
+    UnsupportedError,
+    VerifyError,
+)
+from bytewright.tokenizer import StreamDecoder, StreamEncoder, Tokenizer
+
+__all__ = [
+    "ArgumentError",
+    "BytewrightError",
+    "DataError",
+    "LoadError",
+    "LockedError",
+    "PatternError",
+    "ResumeError",
+    "StreamDecoder",
+    "StreamEncoder",
+    "Tokenizer",
+    "UnknownTokenError",
+    "UnsupportedError",
+    "VerifyError",
+    "__version__",
+]
+
+__version__ = _core.__version__
+
+if _core.debug_build:
+    warnings.warn(
+        "bytewright's core was built without optimisation and is many times slower than it "
+        "should be: build with `maturin develop --release` or install a wheel",
+        RuntimeWarning,
+        stacklevel=2,
+    )

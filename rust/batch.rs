@@ -1,0 +1,211 @@
+//! Many texts at once: rows by bytes to threads, ids to two flat arrays.
+//!
+//! Rows are grouped into items of about equal bytes; threads take items in turn, each with a
+//! scratch of its own, and the results are joined in row order. One row longer than an item is cut
+//! where that is exact. Threads live for the call, so a forked process finds none missing.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::ragged::Ragged;
+use crate::stream::last_word_cut;
+use crate::token::TokenId;
+use crate::tokenizer::{Allowed, Matchers, Poll, Tokenizer};
+
+/// Bytes of text that a thread takes at a time.
+const ITEM_BYTES: usize = 1 << 18;
+/// How often the calling thread looks whether to go on.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Encodes each text; row `i` of the result holds the ids of text `i`.
+pub fn encode_batch(
+    tokenizer: &Tokenizer,
+    texts: &[&[u8]],
+    allowed: &Allowed,
+    threads: usize,
+    poll: Poll<'_>,
+) -> Result<Ragged<TokenId>> {
+    let matchers = tokenizer.matchers(allowed)?;
+    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    let mut joined = Ragged { values: Vec::with_capacity(bytes / 4), offsets: vec![0] };
+    joined.offsets.reserve(texts.len());
+    if threads <= 1 || bytes <= ITEM_BYTES {
+        tokenizer.with_scratch(|scratch| {
+            for text in texts {
+                tokenizer.encode_into(text, &matchers, scratch, &mut joined.values, poll)?;
+                joined.offsets.push(joined.values.len() as i64);
+            }
+            Ok(())
+        })?;
+        return Ok(joined);
+    }
+    let items = items(texts, tokenizer.cuts_at_words(&matchers));
+    let parts = in_parallel(&items, threads, poll, |item, poll| {
+        encode_item(tokenizer, &matchers, item, poll)
+    })?;
+    for (item, part) in items.iter().zip(parts) {
+        let base = joined.values.len() as i64;
+        joined.values.extend_from_slice(&part.values);
+        let whole = part.offsets.len() - usize::from(!item.ends_row);
+        joined.offsets.extend(part.offsets[..whole].iter().map(|end| base + end));
+    }
+    Ok(joined)
+}
+
+/// Counts the ids of each text.
+pub fn count_batch(
+    tokenizer: &Tokenizer,
+    texts: &[&[u8]],
+    allowed: &Allowed,
+    threads: usize,
+    poll: Poll<'_>,
+) -> Result<Vec<i64>> {
+    let matchers = tokenizer.matchers(allowed)?;
+    let items = items(texts, false);
+    let threads = if items.len() <= 1 { 1 } else { threads };
+    let counts = in_parallel(&items, threads, poll, |item, poll| {
+        tokenizer.with_scratch(|scratch| {
+            let count = |text: &&[u8]| {
+                Ok(tokenizer.count_with(text, &matchers, None, scratch, poll)? as i64)
+            };
+            item.texts.iter().map(count).collect::<Result<Vec<i64>>>()
+        })
+    })?;
+    Ok(counts.concat())
+}
+
+/// The text of each row of ids.
+pub fn decode_batch(tokenizer: &Tokenizer, ids: &[i32], offsets: &[i64]) -> Result<Ragged<u8>> {
+    let mut joined = Ragged { values: Vec::with_capacity(4 * ids.len()), offsets: vec![0] };
+    for (row, pair) in offsets.windows(2).enumerate() {
+        let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
+        let row_ids = range.and_then(|(start, end)| ids.get(start..end)).ok_or_else(|| {
+            Error::Argument(format!(
+                "row {row} spans {}..{}, outside its {} ids",
+                pair[0],
+                pair[1],
+                ids.len()
+            ))
+        })?;
+        tokenizer.decode(row_ids, &mut joined.values)?;
+        joined.offsets.push(joined.values.len() as i64);
+    }
+    Ok(joined)
+}
+
+/// Consecutive rows, or a stretch of one row.
+struct Item<'a> {
+    texts: Vec<&'a [u8]>,
+    /// Whether the last text is the end of its row.
+    ends_row: bool,
+}
+
+fn items<'a>(texts: &[&'a [u8]], cut_rows: bool) -> Vec<Item<'a>> {
+    let mut items = Vec::new();
+    let mut texts_here = Vec::new();
+    let mut bytes = 0;
+    for &text in texts {
+        let mut rest = text;
+        while cut_rows
+            && rest.len() > 2 * ITEM_BYTES
+            && let Some(cut) = last_word_cut(&rest[..ITEM_BYTES], 0)
+        {
+            texts_here.push(&rest[..cut]);
+            items.push(Item { texts: std::mem::take(&mut texts_here), ends_row: false });
+            bytes = 0;
+            rest = &rest[cut..];
+        }
+        texts_here.push(rest);
+        bytes += rest.len();
+        if bytes >= ITEM_BYTES {
+            items.push(Item { texts: std::mem::take(&mut texts_here), ends_row: true });
+            bytes = 0;
+        }
+    }
+    if !texts_here.is_empty() {
+        items.push(Item { texts: texts_here, ends_row: true });
+    }
+    items
+}
+
+fn encode_item(
+    tokenizer: &Tokenizer,
+    matchers: &Matchers,
+    item: &Item<'_>,
+    poll: Poll<'_>,
+) -> Result<Ragged<TokenId>> {
+    let mut part = Ragged { values: Vec::new(), offsets: Vec::with_capacity(item.texts.len()) };
+    tokenizer.with_scratch(|scratch| {
+        for text in &item.texts {
+            tokenizer.encode_into(text, matchers, scratch, &mut part.values, poll)?;
+            part.offsets.push(part.values.len() as i64);
+        }
+        Ok(part)
+    })
+}
+
+/// Runs `work` on every item, on `threads` threads beside the calling one, which polls. Results
+/// are in the order of the items.
+fn in_parallel<I: Sync, T: Send>(
+    items: &[I],
+    threads: usize,
+    poll: Poll<'_>,
+    work: impl Fn(&I, Poll<'_>) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    if threads <= 1 {
+        return items.iter().map(|item| work(item, poll)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::with_capacity(items.len()));
+    let finished = AtomicUsize::new(0);
+    let caller = thread::current();
+    let run = || {
+        let _leave = Leave { finished: &finished, caller: &caller };
+        let mut go_on = || match stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
+        };
+        while !stop.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { break };
+            let result = work(item, &mut go_on);
+            if result.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+        }
+    };
+    let interrupted = thread::scope(|scope| {
+        let workers = threads.min(items.len());
+        for _ in 0..workers {
+            scope.spawn(run);
+        }
+        let mut interrupted = Ok(());
+        while interrupted.is_ok() && finished.load(Ordering::Acquire) < workers {
+            thread::park_timeout(POLL);
+            interrupted = poll().inspect_err(|_| stop.store(true, Ordering::Relaxed));
+        }
+        interrupted
+    });
+    interrupted?;
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Tells the caller that a worker has ended, however it ended.
+struct Leave<'a> {
+    finished: &'a AtomicUsize,
+    caller: &'a thread::Thread,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.finished.fetch_add(1, Ordering::Release);
+        self.caller.unpark();
+    }
+}

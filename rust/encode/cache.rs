@@ -1,0 +1,212 @@
+//! The piece cache: text repeats itself, so most pieces are looked up, not merged.
+//!
+//! A key is the piece itself, inline beside its length, so a hit compares one or two machine words
+//! and never follows a pointer. Two tables: pieces of up to 15 bytes with up to 3 ids in half a
+//! cache line, pieces of up to 31 bytes with up to 7 ids in one. More ids than that live in an
+//! arena. The cache is bounded in bytes; when a table is full a new piece replaces the one at its
+//! home slot, which keeps every probe chain intact.
+
+use crate::simd::prefetch;
+use crate::token::TokenId;
+use crate::vocab::fold;
+
+/// Longest piece with a place in the first table.
+pub(crate) const NARROW: usize = 15;
+/// Longest piece with a place in the second table.
+pub(crate) const WIDE: usize = 31;
+
+const FIRST_SLOTS: usize = 1 << 12;
+
+/// A key: the bytes of a piece, zero-padded, and its length in the last byte.
+pub(crate) trait Key: Copy + PartialEq + Default {
+    fn hash(self) -> u64;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct NarrowKey(u128);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct WideKey(u128, u128);
+
+impl NarrowKey {
+    /// The key of `text[start..start + len]`, `len` at most [`NARROW`].
+    #[inline]
+    pub(crate) fn new(text: &[u8], start: usize, len: usize) -> NarrowKey {
+        let word = match text.get(start..start + 16) {
+            Some(bytes) => word(bytes),
+            None => padded(&text[start..start + len]),
+        };
+        NarrowKey(word & MASKS[len] | (len as u128) << 120)
+    }
+}
+
+impl WideKey {
+    /// The key of `text[start..start + len]`, `len` above [`NARROW`] and at most [`WIDE`].
+    #[inline]
+    pub(crate) fn new(text: &[u8], start: usize, len: usize) -> WideKey {
+        let low = word(&text[start..start + 16]);
+        let rest = len - 16;
+        let high = match text.get(start + 16..start + 32) {
+            Some(bytes) => word(bytes),
+            None => padded(&text[start + 16..start + len]),
+        };
+        WideKey(low, high & MASKS[rest] | (len as u128) << 120)
+    }
+}
+
+const MASKS: [u128; 16] = {
+    let mut masks = [0; 16];
+    let mut len = 1;
+    while len < 16 {
+        masks[len] = u128::MAX >> (128 - 8 * len);
+        len += 1;
+    }
+    masks
+};
+
+#[inline]
+fn word(bytes: &[u8]) -> u128 {
+    bytes.first_chunk::<16>().map_or(0, |chunk| u128::from_le_bytes(*chunk))
+}
+
+#[cold]
+fn padded(bytes: &[u8]) -> u128 {
+    let mut chunk = [0; 16];
+    chunk[..bytes.len()].copy_from_slice(bytes);
+    u128::from_le_bytes(chunk)
+}
+
+#[inline]
+fn mix(word: u128) -> u64 {
+    fold(word as u64 ^ 0x9e37_79b9_7f4a_7c15, (word >> 64) as u64 ^ 0xd6e8_feb8_6659_fd93)
+}
+
+impl Key for NarrowKey {
+    #[inline]
+    fn hash(self) -> u64 {
+        mix(self.0)
+    }
+}
+
+impl Key for WideKey {
+    #[inline]
+    fn hash(self) -> u64 {
+        mix(self.0).rotate_left(29) ^ mix(self.1)
+    }
+}
+
+/// One slot: `ids[..count]`, or `ids[0]` as the place in the arena when `count` is above `IDS`.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(32))]
+struct Slot<K, const IDS: usize> {
+    key: K,
+    ids: [TokenId; IDS],
+    count: u32,
+}
+
+/// One table of the cache.
+#[derive(Debug)]
+pub(crate) struct Table<K, const IDS: usize> {
+    slots: Vec<Slot<K, IDS>>,
+    used: usize,
+    max_slots: usize,
+    arena: Vec<TokenId>,
+    max_arena: usize,
+}
+
+impl<K: Key, const IDS: usize> Table<K, IDS> {
+    /// A table that never takes more than about `bytes`.
+    pub(crate) fn new(bytes: usize) -> Table<K, IDS> {
+        let fit = bytes * 3 / 4 / size_of::<Slot<K, IDS>>();
+        let max_slots = (fit.max(2) / 2 + 1).next_power_of_two();
+        let vacant = Slot { key: K::default(), ids: [0; IDS], count: 0 };
+        Table {
+            slots: vec![vacant; FIRST_SLOTS.min(max_slots)],
+            used: 0,
+            max_slots,
+            arena: Vec::new(),
+            max_arena: bytes / 4 / size_of::<TokenId>(),
+        }
+    }
+
+    /// Starts loading the home slot of a key into the nearest cache.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(&self.slots, self.home(hash));
+    }
+
+    /// The ids of a piece, if it is here.
+    #[inline]
+    pub(crate) fn get(&self, key: K, hash: u64) -> Option<Cached<'_, IDS>> {
+        let mut at = self.home(hash);
+        loop {
+            let slot = &self.slots[at];
+            if slot.count == 0 {
+                return None;
+            }
+            if slot.key == key {
+                return Some(Cached { ids: &slot.ids, count: slot.count as usize });
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// The ids of a hit with more of them than a slot holds.
+    pub(crate) fn spilled(&self, cached: &Cached<'_, IDS>) -> &[TokenId] {
+        let start = cached.ids[0] as usize;
+        &self.arena[start..start + cached.count]
+    }
+
+    /// Remembers a piece that is not here; `ids` must not be empty.
+    pub(crate) fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
+        let mut slot = Slot { key, ids: [0; IDS], count: ids.len() as u32 };
+        if ids.len() <= IDS {
+            slot.ids[..ids.len()].copy_from_slice(ids);
+        } else if self.arena.len() + ids.len() <= self.max_arena {
+            slot.ids[0] = self.arena.len() as u32;
+            self.arena.extend_from_slice(ids);
+        } else {
+            return;
+        }
+        if 2 * self.used >= self.slots.len() && self.slots.len() < self.max_slots {
+            self.grow();
+        }
+        let mut at = self.home(hash);
+        if 2 * self.used < self.slots.len() {
+            while self.slots[at].count != 0 {
+                at = (at + 1) & (self.slots.len() - 1);
+            }
+            self.used += 1;
+        } else if self.slots[at].count == 0 {
+            if 8 * self.used > 7 * self.slots.len() {
+                return;
+            }
+            self.used += 1;
+        }
+        self.slots[at] = slot;
+    }
+
+    fn grow(&mut self) {
+        let vacant = Slot { key: K::default(), ids: [0; IDS], count: 0 };
+        let larger = vec![vacant; 4 * self.slots.len().min(self.max_slots / 4).max(1)];
+        let old = std::mem::replace(&mut self.slots, larger);
+        for slot in old.into_iter().filter(|slot| slot.count != 0) {
+            let mut at = self.home(slot.key.hash());
+            while self.slots[at].count != 0 {
+                at = (at + 1) & (self.slots.len() - 1);
+            }
+            self.slots[at] = slot;
+        }
+    }
+
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        hash as usize & (self.slots.len() - 1)
+    }
+}
+
+/// A hit.
+pub(crate) struct Cached<'a, const IDS: usize> {
+    pub ids: &'a [TokenId; IDS],
+    pub count: usize,
+}

@@ -1,0 +1,164 @@
+//! Merging one sequence of symbols: always the pair of lowest rank, leftmost first.
+//!
+//! Sequences of up to [`SHORT`] symbols are scanned and shifted in place, which for such lengths
+//! beats any structure. Longer ones keep their pair ranks as the leaves of a 16-ary tournament tree
+//! of minima: a merge recomputes one block a level, so `n` symbols cost `n log n` and no allocation
+//! beyond the scratch. [`super::long`] bounds `n`.
+
+use crate::merges::{NEVER, Pairs};
+use crate::token::TokenId;
+
+use super::units::Unit;
+
+/// Longest sequence merged by scanning.
+pub(crate) const SHORT: usize = 32;
+
+/// Merges `ids[..len]` in place by scanning and returns the new length; `len` is at most [`SHORT`].
+#[inline]
+pub(crate) fn merge_short(
+    merges: &impl Pairs,
+    ids: &mut [TokenId; SHORT],
+    mut len: usize,
+) -> usize {
+    let mut ranks = [NEVER; SHORT];
+    for at in 1..len {
+        ranks[at - 1] = merges.rank(ids[at - 1], ids[at]);
+    }
+    while len > 1 {
+        let (mut best, mut rank) = (0, ranks[0]);
+        for (at, &other) in ranks[..len - 1].iter().enumerate().skip(1) {
+            if other < rank {
+                (best, rank) = (at, other);
+            }
+        }
+        if rank == NEVER {
+            break;
+        }
+        ids[best] = merges.product(rank);
+        ids.copy_within(best + 2..len, best + 1);
+        ranks.copy_within(best + 1..len, best);
+        len -= 1;
+        ranks[len - 1] = NEVER;
+        if best + 1 < len {
+            ranks[best] = merges.rank(ids[best], ids[best + 1]);
+        }
+        if best > 0 {
+            ranks[best - 1] = merges.rank(ids[best - 1], ids[best]);
+        }
+    }
+    len
+}
+
+const FAN: usize = 16;
+
+/// Scratch for merging long sequences; kept between calls for its allocations.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    next: Vec<u32>,
+    previous: Vec<u32>,
+    /// `levels[0]` holds the rank of the pair that starts at each slot, `levels[k]` the minimum of
+    /// each block of 16 entries of the level below.
+    levels: Vec<Vec<u32>>,
+}
+
+impl Tree {
+    /// Merges `units` in place. A merged symbol keeps the start of its left part.
+    pub(crate) fn merge(&mut self, merges: &impl Pairs, units: &mut Vec<Unit>) {
+        let len = units.len();
+        if len < 2 {
+            return;
+        }
+        self.reset(merges, units);
+        while let Some((at, rank)) = self.minimum() {
+            units[at].id = merges.product(rank);
+            let dead = self.next[at] as usize;
+            let after = self.next[dead] as usize;
+            self.next[at] = after as u32;
+            self.set(dead, NEVER);
+            let rank = if after < len {
+                self.previous[after] = at as u32;
+                merges.rank(units[at].id, units[after].id)
+            } else {
+                NEVER
+            };
+            self.set(at, rank);
+            if at > 0 {
+                let before = self.previous[at] as usize;
+                self.set(before, merges.rank(units[before].id, units[at].id));
+            }
+        }
+        self.compact(units);
+    }
+
+    fn reset(&mut self, merges: &impl Pairs, units: &[Unit]) {
+        let len = units.len() as u32;
+        self.next.clear();
+        self.next.extend(1..=len);
+        self.previous.clear();
+        self.previous.extend((0..len).map(|at| at.wrapping_sub(1)));
+        if self.levels.is_empty() {
+            self.levels.push(Vec::new());
+        }
+        let ranks = &mut self.levels[0];
+        ranks.clear();
+        ranks.extend(units.windows(2).map(|pair| merges.rank(pair[0].id, pair[1].id)));
+        ranks.resize(units.len().next_multiple_of(FAN), NEVER);
+        let mut level = 0;
+        while self.levels[level].len() > FAN {
+            if self.levels.len() == level + 1 {
+                self.levels.push(Vec::new());
+            }
+            let (below, above) = self.levels.split_at_mut(level + 1);
+            above[0].clear();
+            above[0].extend(below[level].as_chunks::<FAN>().0.iter().map(block_minimum));
+            let padded = above[0].len().next_multiple_of(FAN);
+            above[0].resize(padded, NEVER);
+            level += 1;
+        }
+        self.levels.truncate(level + 1);
+    }
+
+    /// The leftmost slot of lowest rank.
+    fn minimum(&self) -> Option<(usize, u32)> {
+        let mut block = 0;
+        let mut rank = NEVER;
+        for level in self.levels.iter().rev() {
+            let entries = &level[block * FAN..block * FAN + FAN];
+            rank = entries.iter().copied().min().unwrap_or(NEVER);
+            if rank == NEVER {
+                return None;
+            }
+            block = block * FAN + entries.iter().position(|&entry| entry == rank).unwrap_or(0);
+        }
+        Some((block, rank))
+    }
+
+    fn set(&mut self, slot: usize, rank: u32) {
+        let mut at = slot;
+        let mut value = rank;
+        for level in &mut self.levels {
+            if level[at] == value {
+                return;
+            }
+            level[at] = value;
+            at /= FAN;
+            let (blocks, _) = level.as_chunks::<FAN>();
+            value = block_minimum(&blocks[at]);
+        }
+    }
+
+    fn compact(&self, units: &mut Vec<Unit>) {
+        let (mut from, mut to) = (0, 0);
+        while from < units.len() {
+            units[to] = units[from];
+            to += 1;
+            from = self.next[from] as usize;
+        }
+        units.truncate(to);
+    }
+}
+
+#[inline]
+fn block_minimum(block: &[u32; FAN]) -> u32 {
+    block.iter().copied().fold(NEVER, u32::min)
+}

@@ -1,0 +1,68 @@
+//! The header of a definition: the rules of a tokenizer as JSON.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::{added, normalize, pretokenize};
+
+/// The version of the definition that this crate reads.
+pub const VERSION: u32 = 1;
+
+/// What text is made of before the first merge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes, as in GPT-2.
+    Byte,
+    /// Characters, as in SentencePiece.
+    Char,
+}
+
+/// How ids become text again, beyond joining the bytes of the tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Decoder {
+    /// The first space of a text is dropped: encoding put it there.
+    #[serde(default)]
+    pub strip_leading_space: bool,
+}
+
+/// The rules of a tokenizer. Ids are signed in JSON, where -1 stands for none.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Header {
+    pub version: u32,
+    pub unit: Unit,
+    pub byte_units: Vec<i64>,
+    #[serde(default)]
+    pub final_byte_units: Option<Vec<i64>>,
+    #[serde(default)]
+    pub unk: Option<u32>,
+    #[serde(default)]
+    pub fuse_unk: bool,
+    /// Text with a byte that has no symbol is an error; otherwise such bytes are dropped.
+    #[serde(default)]
+    pub strict: bool,
+    #[serde(default)]
+    pub ignore_merges: bool,
+    #[serde(default)]
+    pub normalizer: Vec<normalize::Step>,
+    #[serde(default)]
+    pub pretokenizer: Vec<pretokenize::Step>,
+    #[serde(default)]
+    pub added: Vec<added::AddedToken>,
+    #[serde(default)]
+    pub decoder: Decoder,
+}
+
+impl Header {
+    /// Reads the JSON of a definition's header.
+    pub fn parse(json: &str) -> Result<Header> {
+        let header: Header = serde_json::from_str(json)
+            .map_err(|error| Error::Definition(format!("definition header: {error}")))?;
+        match header.version {
+            VERSION => Ok(header),
+            other => Err(Error::Definition(format!(
+                "definition version {other}: this build reads version {VERSION}"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The merge table: which pairs of tokens join, in what order, into what.
+//!
+//! A pair and its rank share one 64-bit entry of an open-addressing table, so a lookup touches one
+//! cache line; pairs of initial bytes, which every uncached piece asks about first, have a dense
+//! table of their own.
+
+use crate::error::{Error, Result};
+use crate::token::{MAX_IDS, MAX_MERGES, TokenId};
+
+/// A merge: the pair and the token that it becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Merge {
+    pub left: TokenId,
+    pub right: TokenId,
+    pub product: TokenId,
+}
+
+/// Rank of a pair that does not merge: later than every other.
+pub const NEVER: u32 = u32::MAX;
+
+const RANK_BITS: u32 = 22;
+const ID_BITS: u32 = 21;
+const VACANT: u64 = u64::MAX;
+
+/// Anything that says which pairs merge: a table, or a rule.
+pub(crate) trait Pairs {
+    /// The rank of a pair, or [`NEVER`].
+    fn rank(&self, left: TokenId, right: TokenId) -> u32;
+    /// What the merge of this rank makes.
+    fn product(&self, rank: u32) -> TokenId;
+}
+
+/// Pairs to ranks, ranks to products.
+#[derive(Debug)]
+pub struct Merges {
+    table: Vec<u64>,
+    shift: u32,
+    products: Vec<TokenId>,
+}
+
+impl Merges {
+    /// Merges in rank order; of equal pairs the first counts. Ids must be below `vocab_size`.
+    pub fn new(merges: &[Merge], vocab_size: usize) -> Result<Merges> {
+        if merges.len() > MAX_MERGES || vocab_size > MAX_IDS {
+            return Err(Error::Definition(format!(
+                "{} merges over {vocab_size} ids: at most {MAX_MERGES} and {MAX_IDS} are allowed",
+                merges.len()
+            )));
+        }
+        let mut table = Merges::with_capacity(merges.len());
+        for (at, &merge) in merges.iter().enumerate() {
+            let largest = merge.left.max(merge.right).max(merge.product);
+            if largest as usize >= vocab_size {
+                return Err(Error::Definition(format!(
+                    "merge {at} names token id {largest}, outside the vocabulary of {vocab_size}"
+                )));
+            }
+            table.push(merge);
+        }
+        Ok(table)
+    }
+
+    /// An empty table for `count` merges.
+    pub(crate) fn with_capacity(count: usize) -> Merges {
+        let slots = (2 * count).next_power_of_two().max(2);
+        Merges {
+            table: vec![VACANT; slots],
+            shift: 64 - slots.trailing_zeros(),
+            products: Vec::with_capacity(count),
+        }
+    }
+
+    /// Adds the next merge; a pair that is there already keeps its rank.
+    pub(crate) fn push(&mut self, merge: Merge) {
+        let rank = self.products.len() as u64;
+        self.products.push(merge.product);
+        let key = pair_key(merge.left, merge.right);
+        let mut slot = self.home(key);
+        while self.table[slot] != VACANT {
+            if self.table[slot] >> RANK_BITS == key {
+                return;
+            }
+            slot = (slot + 1) & (self.table.len() - 1);
+        }
+        self.table[slot] = key << RANK_BITS | rank;
+    }
+
+    /// Number of merges.
+    pub fn len(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Whether nothing merges.
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty()
+    }
+
+    #[inline]
+    fn home(&self, key: u64) -> usize {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
+    }
+}
+
+impl Pairs for Merges {
+    #[inline]
+    fn rank(&self, left: TokenId, right: TokenId) -> u32 {
+        let key = pair_key(left, right);
+        let mut slot = self.home(key);
+        loop {
+            let entry = self.table[slot];
+            if entry >> RANK_BITS == key {
+                return entry as u32 & ((1 << RANK_BITS) - 1);
+            }
+            if entry == VACANT {
+                return NEVER;
+            }
+            slot = (slot + 1) & (self.table.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn product(&self, rank: u32) -> TokenId {
+        self.products[rank as usize]
+    }
+}
+
+#[inline]
+fn pair_key(left: TokenId, right: TokenId) -> u64 {
+    u64::from(left) << ID_BITS | u64::from(right)
+}

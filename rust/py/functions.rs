@@ -1,0 +1,54 @@
+//! Functions on flat data.
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::interrupt::run;
+use super::tokenizer::words;
+use crate::Error;
+use crate::encode::{self, UnitKind};
+
+#[pyfunction]
+pub(super) fn merges_from_ranks<'py>(
+    py: Python<'py>,
+    arena: &[u8],
+    offsets: &[u8],
+    order: &[u8],
+    unit: &str,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let merges = run(py, usize::MAX, |_| {
+        let kind = match unit {
+            "byte" => UnitKind::Byte,
+            "char" => UnitKind::Char,
+            other => {
+                return Err(Error::Argument(format!("unit {other:?} is not \"byte\" or \"char\"")));
+            }
+        };
+        encode::merges_from_ranks(arena, &words(offsets), &words(order), kind)
+    })?;
+    let flat: Vec<u8> = merges
+        .iter()
+        .flat_map(|merge| [merge.left, merge.right, merge.product])
+        .flat_map(u32::to_le_bytes)
+        .collect();
+    Ok(PyBytes::new(py, &flat))
+}
+
+/// The vector instructions that this machine has and the crate would use.
+#[pyfunction]
+pub(super) fn cpu_features() -> Vec<&'static str> {
+    crate::simd::features()
+}
+
+/// The pre-tokenizer steps of a published pattern as JSON, or nothing for an unknown name.
+#[pyfunction]
+pub(super) fn pattern_steps(name: &str) -> Option<String> {
+    let steps = crate::pretokenize::named::pattern(name)?;
+    serde_json::to_string(&steps).ok()
+}
+
+/// The names of the published patterns.
+#[pyfunction]
+pub(super) fn pattern_names() -> Vec<&'static str> {
+    crate::pretokenize::named::names().collect()
+}

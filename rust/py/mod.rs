@@ -1,0 +1,23 @@
+//! The door to Python: flat data in, flat arrays out. The only room that knows pyo3.
+
+mod errors;
+mod functions;
+mod input;
+mod interrupt;
+mod stream;
+mod tokenizer;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("debug_build", cfg!(debug_assertions))?;
+    module.add_class::<tokenizer::PyTokenizer>()?;
+    module.add_class::<stream::PyStreamEncoder>()?;
+    module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::pattern_names, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
+    Ok(())
+}

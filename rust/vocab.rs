@@ -1,0 +1,179 @@
+//! The vocabulary: ids to bytes in one arena, bytes to ids in one hash table.
+//!
+//! Decoding copies 16 bytes a token whatever its length and then advances by the length, so the
+//! common token costs one load and one store; longer tokens take a second path.
+
+use std::sync::OnceLock;
+
+use crate::error::{Error, Result};
+use crate::token::{Kind, MAX_IDS, TokenId};
+
+const INLINE: usize = 15;
+const LONG: u8 = u8::MAX;
+const VACANT: u32 = u32::MAX;
+
+/// All tokens of a tokenizer, by id and by bytes.
+#[derive(Debug)]
+pub struct Vocab {
+    arena: Vec<u8>,
+    offsets: Vec<u32>,
+    kinds: Vec<u8>,
+    inline: Vec<[u8; INLINE + 1]>,
+    by_bytes: OnceLock<Vec<u32>>,
+}
+
+impl Vocab {
+    /// Takes `offsets.len() - 1` tokens: token `i` is `arena[offsets[i]..offsets[i + 1]]`.
+    pub fn new(arena: Vec<u8>, offsets: Vec<u32>, kinds: Vec<u8>) -> Result<Vocab> {
+        let size = kinds.len();
+        if size > MAX_IDS {
+            return Err(Error::Definition(format!(
+                "{size} token ids: at most {MAX_IDS} are allowed"
+            )));
+        }
+        if offsets.len() != size + 1 {
+            return Err(Error::Definition(format!(
+                "{} offsets for {size} tokens: one more offset than tokens is needed",
+                offsets.len()
+            )));
+        }
+        let ascending = offsets.windows(2).all(|w| w[0] <= w[1]);
+        if offsets[0] != 0 || !ascending || offsets[size] as usize != arena.len() {
+            return Err(Error::Definition(
+                "token offsets must rise from 0 to the length of the token bytes".into(),
+            ));
+        }
+        let mut vocab =
+            Vocab { arena, offsets, kinds, inline: Vec::new(), by_bytes: OnceLock::new() };
+        vocab.inline = (0..size).map(|id| inline_entry(vocab.slice(id))).collect();
+        Ok(vocab)
+    }
+
+    /// One more than the largest id.
+    pub fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether there is no token at all.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// What the token is; a hole for ids outside the vocabulary.
+    pub fn kind(&self, id: TokenId) -> Kind {
+        self.kinds.get(id as usize).map_or(Kind::HOLE, |&bits| Kind(bits))
+    }
+
+    /// The bytes that a token stands for.
+    pub fn token_bytes(&self, id: TokenId) -> Result<&[u8]> {
+        if self.kind(id) == Kind::HOLE {
+            return Err(self.unknown(i64::from(id)));
+        }
+        Ok(self.slice(id as usize))
+    }
+
+    /// The id of a token: the model's if there is one, else the lowest.
+    pub fn token_id(&self, bytes: &[u8]) -> Option<TokenId> {
+        let table = self.by_bytes.get_or_init(|| self.index());
+        let mask = table.len() - 1;
+        let mut slot = hash(bytes) as usize & mask;
+        loop {
+            match table[slot] {
+                VACANT => return None,
+                id if self.slice(id as usize) == bytes => return Some(id),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    /// Appends the bytes of `ids` to `out`; on error, `out` is as it was.
+    pub fn decode(&self, ids: &[i32], out: &mut Vec<u8>) -> Result<()> {
+        let before = out.len();
+        self.decode_all(ids, out).inspect_err(|_| out.truncate(before))
+    }
+
+    fn decode_all(&self, ids: &[i32], out: &mut Vec<u8>) -> Result<()> {
+        const IDS: usize = 256;
+        let mut block = [0u8; (IDS + 1) * (INLINE + 1)];
+        for chunk in ids.chunks(IDS) {
+            let mut filled = 0;
+            for &id in chunk {
+                let Some(entry) = self.inline.get(id as usize) else {
+                    return Err(self.unknown(i64::from(id)));
+                };
+                block[filled..filled + INLINE + 1].copy_from_slice(entry);
+                match entry[INLINE] {
+                    LONG => {
+                        out.extend_from_slice(&block[..filled]);
+                        filled = 0;
+                        out.extend_from_slice(self.slice(id as usize));
+                    }
+                    0 if self.kinds[id as usize] == 0 => return Err(self.unknown(i64::from(id))),
+                    len => filled += len as usize,
+                }
+            }
+            out.extend_from_slice(&block[..filled]);
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, id: i64) -> Error {
+        Error::UnknownToken { id, size: self.len() }
+    }
+
+    fn slice(&self, id: usize) -> &[u8] {
+        &self.arena[self.offsets[id] as usize..self.offsets[id + 1] as usize]
+    }
+
+    /// Open addressing over ids; model tokens go in first so that they win, and characters before
+    /// the byte tokens that spell the same.
+    fn index(&self) -> Vec<u32> {
+        let slots = (2 * self.len()).next_power_of_two().max(2);
+        let mut table = vec![VACANT; slots];
+        let plain = |id: &u32| self.kind(*id).has(Kind::MODEL) && !self.kind(*id).has(Kind::BYTE);
+        let ids = 0..self.len() as u32;
+        let others = ids.clone().filter(|id| self.kind(*id) != Kind::HOLE && !plain(id));
+        for id in ids.filter(plain).chain(others) {
+            let bytes = self.slice(id as usize);
+            let mut slot = hash(bytes) as usize & (slots - 1);
+            while table[slot] != VACANT && self.slice(table[slot] as usize) != bytes {
+                slot = (slot + 1) & (slots - 1);
+            }
+            if table[slot] == VACANT {
+                table[slot] = id;
+            }
+        }
+        table
+    }
+}
+
+fn inline_entry(bytes: &[u8]) -> [u8; INLINE + 1] {
+    let mut entry = [0; INLINE + 1];
+    match bytes.len() {
+        len if len <= INLINE => {
+            entry[..len].copy_from_slice(bytes);
+            entry[INLINE] = len as u8;
+        }
+        _ => entry[INLINE] = LONG,
+    }
+    entry
+}
+
+/// Multiply-fold hash of a byte string, eight bytes a step.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    const K: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut state = bytes.len() as u64 ^ K;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        state = fold(state ^ u64::from_le_bytes(*word), K);
+    }
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    fold(state ^ u64::from_le_bytes(last), 0xd6e8_feb8_6659_fd93)
+}
+
+/// High and low halves of a product, folded.
+pub(crate) fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
+}
