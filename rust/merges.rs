@@ -1,8 +1,8 @@
 //! The merge table: which pairs of tokens join, in what order, into what.
 //!
 //! A pair and its rank share one 64-bit entry of an open-addressing table, so a lookup touches one
-//! cache line; pairs of initial bytes, which every uncached piece asks about first, have a dense
-//! table of their own.
+//! cache line. Most pairs that are asked about do not merge: a table of bits small enough for the
+//! second-level cache answers for nine in ten of them.
 
 use crate::error::{Error, Result};
 use crate::token::{MAX_IDS, MAX_MERGES, TokenId};
@@ -20,6 +20,9 @@ pub const NEVER: u32 = u32::MAX;
 
 const RANK_BITS: u32 = 22;
 const ID_BITS: u32 = 21;
+const FILTER_BITS_A_PAIR: usize = 8;
+/// 256 KiB.
+const MOST_FILTER_BITS: usize = 1 << 21;
 const VACANT: u64 = u64::MAX;
 
 /// Anything that says which pairs merge: a table, or a rule.
@@ -35,6 +38,9 @@ pub(crate) trait Pairs {
 pub struct Merges {
     table: Vec<u64>,
     shift: u32,
+    /// One bit for each hash: whether a pair with it may be in the table.
+    filter: Vec<u64>,
+    filter_shift: u32,
     products: Vec<TokenId>,
 }
 
@@ -63,9 +69,13 @@ impl Merges {
     /// An empty table for `count` merges.
     pub(crate) fn with_capacity(count: usize) -> Merges {
         let slots = (2 * count).next_power_of_two().max(2);
+        let filter_bits =
+            (FILTER_BITS_A_PAIR * count).next_power_of_two().clamp(64, MOST_FILTER_BITS);
         Merges {
             table: vec![VACANT; slots],
             shift: 64 - slots.trailing_zeros(),
+            filter: vec![0; filter_bits / 64],
+            filter_shift: 64 - filter_bits.trailing_zeros(),
             products: Vec::with_capacity(count),
         }
     }
@@ -75,7 +85,10 @@ impl Merges {
         let rank = self.products.len() as u64;
         self.products.push(merge.product);
         let key = pair_key(merge.left, merge.right);
-        let mut slot = self.home(key);
+        let hash = pair_hash(key);
+        let bit = (hash >> self.filter_shift) as usize;
+        self.filter[bit / 64] |= 1 << (bit % 64);
+        let mut slot = self.home(hash);
         while self.table[slot] != VACANT {
             if self.table[slot] >> RANK_BITS == key {
                 return;
@@ -96,8 +109,8 @@ impl Merges {
     }
 
     #[inline]
-    fn home(&self, key: u64) -> usize {
-        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
+    fn home(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize
     }
 }
 
@@ -105,7 +118,12 @@ impl Pairs for Merges {
     #[inline]
     fn rank(&self, left: TokenId, right: TokenId) -> u32 {
         let key = pair_key(left, right);
-        let mut slot = self.home(key);
+        let hash = pair_hash(key);
+        let bit = (hash >> self.filter_shift) as usize;
+        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
+            return NEVER;
+        }
+        let mut slot = self.home(hash);
         loop {
             let entry = self.table[slot];
             if entry >> RANK_BITS == key {
@@ -127,4 +145,9 @@ impl Pairs for Merges {
 #[inline]
 fn pair_key(left: TokenId, right: TokenId) -> u64 {
     u64::from(left) << ID_BITS | u64::from(right)
+}
+
+#[inline]
+fn pair_hash(key: u64) -> u64 {
+    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::added::{AddedToken, Matcher};
-use crate::encode::{CharTable, Model, Scratch, Units, byte_table};
+use crate::encode::{CharTable, Model, Scratch, Units, WholePieces, byte_table};
 use crate::error::{Error, Result};
 use crate::header::{Decoder, Header, Unit};
 use crate::merges::{Merge, Merges};
@@ -521,11 +521,12 @@ fn model(header: &Header, vocab: Vocab, merges: Merges) -> Result<Model> {
             Units::Chars { chars, bytes, unknown }
         }
     };
-    Ok(Model {
-        units,
-        merges,
-        whole_pieces: header.ignore_merges,
-        fused: header.unk.filter(|_| header.fuse_unk),
-        vocab,
-    })
+    let whole_pieces = match header.ignore_merges {
+        true => WholePieces::AreTokens,
+        false => WholePieces::AreMerged,
+    };
+    // With a byte token for every byte, no character is unknown and none can be joined.
+    let spelled = header.unit == Unit::Char && !header.byte_units.contains(&-1);
+    let fused = header.unk.filter(|_| header.fuse_unk && !spelled);
+    Ok(Model::new(vocab, merges, units, whole_pieces, fused))
 }

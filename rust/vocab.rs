@@ -11,6 +11,8 @@ use crate::token::{Kind, MAX_IDS, TokenId};
 const INLINE: usize = 15;
 const LONG: u8 = u8::MAX;
 const VACANT: u32 = u32::MAX;
+/// An entry of the index: an id, and above it bits of the hash that spare most comparisons.
+const ID_MASK: u32 = (1 << 21) - 1;
 
 /// All tokens of a tokenizer, by id and by bytes.
 #[derive(Debug)]
@@ -76,13 +78,18 @@ impl Vocab {
     pub fn token_id(&self, bytes: &[u8]) -> Option<TokenId> {
         let table = self.by_bytes.get_or_init(|| self.index());
         let mask = table.len() - 1;
-        let mut slot = hash(bytes) as usize & mask;
+        let hash = hash(bytes);
+        let mut slot = hash as usize & mask;
         loop {
-            match table[slot] {
-                VACANT => return None,
-                id if self.slice(id as usize) == bytes => return Some(id),
-                _ => slot = (slot + 1) & mask,
+            let entry = table[slot];
+            if entry == VACANT {
+                return None;
             }
+            let id = entry & ID_MASK;
+            if entry & !ID_MASK == tag(hash) && self.slice(id as usize) == bytes {
+                return Some(id);
+            }
+            slot = (slot + 1) & mask;
         }
     }
 
@@ -135,12 +142,16 @@ impl Vocab {
         let others = ids.clone().filter(|id| self.kind(*id) != Kind::HOLE && !plain(id));
         for id in ids.filter(plain).chain(others) {
             let bytes = self.slice(id as usize);
-            let mut slot = hash(bytes) as usize & (slots - 1);
-            while table[slot] != VACANT && self.slice(table[slot] as usize) != bytes {
+            let hash = hash(bytes);
+            let mut slot = hash as usize & (slots - 1);
+            let differs = |entry: u32| {
+                entry & !ID_MASK != tag(hash) || self.slice((entry & ID_MASK) as usize) != bytes
+            };
+            while table[slot] != VACANT && differs(table[slot]) {
                 slot = (slot + 1) & (slots - 1);
             }
             if table[slot] == VACANT {
-                table[slot] = id;
+                table[slot] = tag(hash) | id;
             }
         }
         table
@@ -170,6 +181,10 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     let mut last = [0; 8];
     last[..rest.len()].copy_from_slice(rest);
     fold(state ^ u64::from_le_bytes(last), 0xd6e8_feb8_6659_fd93)
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 & !ID_MASK
 }
 
 /// High and low halves of a product, folded.

@@ -151,14 +151,24 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         }
     }
 
-    /// The ids of a hit with more of them than a slot holds.
-    pub(crate) fn spilled(&self, cached: &Cached<'_, IDS>) -> &[TokenId] {
-        let start = cached.ids[0] as usize;
-        &self.arena[start..start + cached.count]
+    /// Appends the ids of a piece, if it is here.
+    pub(crate) fn append(&self, key: K, out: &mut Vec<TokenId>) -> bool {
+        let Some(hit) = self.get(key, key.hash()) else { return false };
+        match hit.count {
+            count if count <= IDS => out.extend_from_slice(&hit.ids[..count]),
+            count => {
+                let start = hit.ids[0] as usize;
+                out.extend_from_slice(&self.arena[start..start + count]);
+            }
+        }
+        true
     }
 
-    /// Remembers a piece that is not here; `ids` must not be empty.
-    pub(crate) fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
+    /// Remembers a piece that is not here. One without ids is not worth it.
+    pub(crate) fn insert(&mut self, key: K, ids: &[TokenId]) {
+        if ids.is_empty() {
+            return;
+        }
         let mut slot = Slot { key, ids: [0; IDS], count: ids.len() as u32 };
         if ids.len() <= IDS {
             slot.ids[..ids.len()].copy_from_slice(ids);
@@ -171,7 +181,7 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         if 2 * self.used >= self.slots.len() && self.slots.len() < self.max_slots {
             self.grow();
         }
-        let mut at = self.home(hash);
+        let mut at = self.home(key.hash());
         if 2 * self.used < self.slots.len() {
             while self.slots[at].count != 0 {
                 at = (at + 1) & (self.slots.len() - 1);

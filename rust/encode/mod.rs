@@ -1,6 +1,7 @@
 //! Pieces to ids: the piece cache, and behind it the merges.
 
 mod cache;
+mod cut;
 mod long;
 mod merge;
 mod ranks;
@@ -11,7 +12,8 @@ use crate::pretokenize::Span;
 use crate::token::{Kind, TokenId};
 use crate::vocab::Vocab;
 
-use cache::{Key, NARROW, NarrowKey, Table, WIDE, WideKey};
+use cache::{Key as _, NARROW, NarrowKey, Table, WIDE, WideKey};
+use cut::Cuts;
 use long::Long;
 use merge::{SHORT, merge_short};
 pub(crate) use ranks::single_char;
@@ -29,10 +31,20 @@ pub struct Model {
     pub vocab: Vocab,
     pub merges: Merges,
     pub units: Units,
-    /// A piece that is a token is that token, whatever the merges say.
-    pub whole_pieces: bool,
+    pub whole_pieces: WholePieces,
     /// The unknown token, when runs of it become one.
     pub fused: Option<TokenId>,
+    /// Where pieces may be cut, if at all.
+    cuts: Option<Cuts>,
+}
+
+/// What becomes of a piece that is a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WholePieces {
+    /// It is that token, whatever the merges say.
+    AreTokens,
+    /// It is merged like any other.
+    AreMerged,
 }
 
 /// What one thread needs to encode: caches and buffers. Holds nothing but copies of results, so any
@@ -43,7 +55,6 @@ pub struct Scratch {
     wide: Table<WideKey, 7>,
     long: Long,
     units: Vec<Unit>,
-    ids: Vec<TokenId>,
 }
 
 impl Scratch {
@@ -54,12 +65,32 @@ impl Scratch {
             wide: Table::new(bytes / 2),
             long: Long::default(),
             units: Vec::new(),
-            ids: Vec::new(),
         }
     }
 }
 
 impl Model {
+    /// A model; `whole_pieces` and `fused` are as in the fields.
+    pub fn new(
+        vocab: Vocab,
+        merges: Merges,
+        units: Units,
+        whole_pieces: WholePieces,
+        fused: Option<TokenId>,
+    ) -> Model {
+        // A cut keeps apart what dropped bytes, a symbol for the end of a piece, or joining unknown
+        // characters would bring together.
+        let local = fused.is_none() && units.are_local();
+        let cuts = local.then(|| Cuts::new(&vocab));
+        Model { vocab, merges, units, whole_pieces, fused, cuts }
+    }
+
+    /// Whether no token has an ASCII letter right before a space.
+    pub fn separates_words(&self) -> bool {
+        let letters = || (b'A'..=b'Z').chain(b'a'..=b'z');
+        self.cuts.as_ref().is_some_and(|cuts| letters().all(|c| cuts.separates(c, b' ')))
+    }
+
     /// Appends the ids of the pieces `spans` of `text`.
     pub fn encode(
         &self,
@@ -119,21 +150,57 @@ impl Model {
         scratch: &mut Scratch,
         out: &mut Vec<TokenId>,
     ) {
-        let Scratch { narrow, wide, long, units, ids } = scratch;
         let len = span.end - span.start;
-        let piece = &text[span.start..span.end];
-        let mut merge = |ids: &mut Vec<TokenId>| self.merge(piece, long, units, ids);
+        if len > WIDE || (len > NARROW / 2 && rarely_repeats(text[span.start])) {
+            return self.encode_parts(text, span, scratch, out);
+        }
+        let before = out.len();
         if len <= NARROW {
-            look_up(narrow, NarrowKey::new(text, span.start, len), ids, out, &mut merge);
-        } else if len <= WIDE {
-            look_up(wide, WideKey::new(text, span.start, len), ids, out, &mut merge);
+            let key = NarrowKey::new(text, span.start, len);
+            if !scratch.narrow.append(key, out) {
+                self.encode_parts(text, span, scratch, out);
+                scratch.narrow.insert(key, &out[before..]);
+            }
         } else {
-            merge(out);
+            let key = WideKey::new(text, span.start, len);
+            if !scratch.wide.append(key, out) {
+                self.encode_parts(text, span, scratch, out);
+                scratch.wide.insert(key, &out[before..]);
+            }
+        }
+    }
+
+    /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.
+    fn encode_parts(&self, text: &[u8], span: Span, scratch: &mut Scratch, out: &mut Vec<TokenId>) {
+        let cut = |from: usize| {
+            let rest = Span { start: from, end: span.end };
+            self.cuts.as_ref().map_or(span.end, |cuts| cuts.first_part(text, rest))
+        };
+        let mut from = span.start;
+        let mut to = cut(from);
+        if to == span.end {
+            return self.merge(&text[from..to], scratch, out);
+        }
+        while from < span.end {
+            let part = &text[from..to];
+            if part.len() <= NARROW {
+                let key = NarrowKey::new(text, from, part.len());
+                if !scratch.narrow.append(key, out) {
+                    let before = out.len();
+                    self.merge(part, scratch, out);
+                    scratch.narrow.insert(key, &out[before..]);
+                }
+            } else {
+                self.merge(part, scratch, out);
+            }
+            from = to;
+            to = cut(from);
         }
     }
 
     /// Appends the ids of one piece without the cache.
-    fn merge(&self, piece: &[u8], long: &mut Long, units: &mut Vec<Unit>, out: &mut Vec<TokenId>) {
+    fn merge(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<TokenId>) {
+        let Scratch { long, units, .. } = scratch;
         let before = out.len();
         if let Some(id) = self.whole_piece(piece) {
             out.push(id);
@@ -151,8 +218,10 @@ impl Model {
     }
 
     fn whole_piece(&self, piece: &[u8]) -> Option<TokenId> {
-        let id = self.whole_pieces.then(|| self.vocab.token_id(piece))??;
-        self.vocab.kind(id).has(Kind::MODEL).then_some(id)
+        if self.whole_pieces == WholePieces::AreMerged {
+            return None;
+        }
+        self.vocab.token_id(piece).filter(|&id| self.vocab.kind(id).has(Kind::MODEL))
     }
 
     fn short_units(
@@ -197,28 +266,10 @@ impl Model {
     }
 }
 
-/// Appends the ids of a piece from `table`, after putting them there if need be.
-fn look_up<K: Key, const IDS: usize>(
-    table: &mut Table<K, IDS>,
-    key: K,
-    ids: &mut Vec<TokenId>,
-    out: &mut Vec<TokenId>,
-    merge: impl FnOnce(&mut Vec<TokenId>),
-) {
-    let hash = key.hash();
-    if let Some(hit) = table.get(key, hash) {
-        match hit.count {
-            count if count <= IDS => out.extend_from_slice(&hit.ids[..count]),
-            _ => out.extend_from_slice(table.spilled(&hit)),
-        }
-        return;
-    }
-    ids.clear();
-    merge(ids);
-    if !ids.is_empty() {
-        table.insert(key, hash, ids);
-    }
-    out.extend_from_slice(ids);
+/// Whether a piece that begins with this byte is in a script without spaces: a phrase, not a word.
+/// The lead bytes are those of Thai to Tibetan, Khmer, kana and Han. Only speed depends on it.
+fn rarely_repeats(lead: u8) -> bool {
+    matches!(lead, 0xe3..=0xe9)
 }
 
 /// Joins runs of the unknown token in `out[from..]`.

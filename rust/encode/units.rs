@@ -44,6 +44,15 @@ impl Units {
         }
     }
 
+    /// Whether the symbols of a text are those of its parts, joined, wherever it is cut between
+    /// characters, and every byte has one.
+    pub(crate) fn are_local(&self) -> bool {
+        match self {
+            Units::Bytes { first, last } => last.is_none() && !first.contains(&ABSENT),
+            Units::Chars { bytes, unknown, .. } => *unknown != ABSENT || !bytes.contains(&ABSENT),
+        }
+    }
+
     /// Where a window of `text` that should end at `end` may end: not inside a character.
     pub(crate) fn boundary(&self, text: &[u8], end: usize) -> usize {
         match self {
