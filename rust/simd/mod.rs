@@ -1,8 +1,50 @@
 //! Vector kernels, each with a portable twin.
+//!
+//! The only room with `unsafe`. A kernel answers questions about 64 bytes with 64-bit masks, bit i
+//! for byte i. Code that uses it is a `Task`, generic over the kernel: `dispatch` compiles it once
+//! per instruction set and picks by what the processor has.
 
+mod portable;
 mod prefetch;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
+pub use portable::Portable;
 pub use prefetch::prefetch;
+
+/// 64 bytes of text.
+pub type Block = [u8; 64];
+
+/// Questions about a block. Ranges lie below 0x80.
+pub trait Kernel: Copy {
+    /// Bytes from `low` to `high`, both included.
+    fn between(self, block: &Block, low: u8, high: u8) -> u64;
+    /// Bytes of 0x80 and more.
+    fn high(self, block: &Block) -> u64;
+    /// For each bit of a byte, the bytes that have it.
+    fn bits(self, block: &Block) -> [u64; 8];
+
+    /// Bytes equal to `byte`.
+    #[inline(always)]
+    fn equal(self, block: &Block, byte: u8) -> u64 {
+        self.between(block, byte, byte)
+    }
+}
+
+/// Work that uses a kernel; `run` must be `#[inline(always)]` to be compiled with its instructions.
+pub trait Task {
+    type Output;
+    fn run<K: Kernel>(self, kernel: K) -> Self::Output;
+}
+
+/// Runs the task with the best kernel that the processor has.
+#[inline]
+pub fn dispatch<T: Task>(task: T) -> T::Output {
+    #[cfg(target_arch = "x86_64")]
+    return x86::dispatch(task);
+    #[cfg(not(target_arch = "x86_64"))]
+    return task.run(Portable);
+}
 
 /// Names of the vector instruction sets that this machine has, of those used here.
 pub fn features() -> Vec<&'static str> {

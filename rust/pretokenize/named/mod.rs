@@ -18,9 +18,11 @@
 //! versions assigned can differ from a library with older tables.
 
 mod falcon;
+mod marks;
 mod patterns;
 mod rules;
 mod scan;
+mod window;
 
 pub use patterns::{by_name, names, pattern, recognise, spellings};
 pub use scan::Cursor;

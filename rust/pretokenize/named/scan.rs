@@ -1,9 +1,12 @@
 //! Walks a text piece by piece, part by part.
 
-use super::falcon;
+use std::marker::PhantomData;
+
 use super::rules::{self, Numbers, Parts, Rules, piece};
+use super::{falcon, window};
 use crate::pretokenize::Span;
 use crate::pretokenize::unicode::{Classes, NUMBER, decode};
+use crate::simd::{self, Kernel, Task};
 
 /// Where a walk stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -14,6 +17,9 @@ pub struct Cursor {
     pub part_end: usize,
     /// End of the piece that later steps cut further.
     pub outer_end: usize,
+    /// Ends of pieces after `at` that are known: bit i is an end after byte `base + i`.
+    pub ends: u64,
+    pub base: usize,
 }
 
 /// Writes the next pieces, and says how many; 0 at the end of the text.
@@ -23,16 +29,58 @@ pub fn fill<R: Rules>(
     cursor: &mut Cursor,
     out: &mut [Span],
 ) -> usize {
-    let mut count = 0;
-    for span in out {
-        if cursor.at >= text.len() {
-            break;
+    let rules = PhantomData::<R>;
+    simd::dispatch(Fill { rules, classes, text, cursor, out })
+}
+
+struct Fill<'a, R> {
+    rules: PhantomData<R>,
+    classes: &'a Classes,
+    text: &'a [u8],
+    cursor: &'a mut Cursor,
+    out: &'a mut [Span],
+}
+
+impl<R: Rules> Task for Fill<'_, R> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> usize {
+        let Fill { classes, text, cursor, out, .. } = self;
+        let mut count = 0;
+        while count < out.len() {
+            if cursor.ends == 0 {
+                if cursor.at >= text.len() {
+                    break;
+                }
+                cursor.base = cursor.at;
+                cursor.ends = window::ends::<R, K>(kernel, classes, text, cursor.at);
+                if cursor.ends == 0 {
+                    let start = cursor.at;
+                    cursor.at = next::<R>(classes, text, cursor);
+                    out[count] = Span { start, end: cursor.at };
+                    count += 1;
+                    continue;
+                }
+            }
+            count += write(cursor, &mut out[count..]);
         }
-        let start = cursor.at;
-        cursor.at = next::<R>(classes, text, cursor);
-        *span = Span { start, end: cursor.at };
-        count += 1;
+        count
     }
+}
+
+/// Writes the pieces of a window, as many as fit, and says how many.
+#[inline(always)]
+fn write(cursor: &mut Cursor, out: &mut [Span]) -> usize {
+    let (mut ends, mut at) = (cursor.ends, cursor.at);
+    let count = out.len().min(ends.count_ones() as usize);
+    for span in &mut out[..count] {
+        let end = cursor.base + ends.trailing_zeros() as usize + 1;
+        *span = Span { start: at, end };
+        at = end;
+        ends &= ends - 1;
+    }
+    (cursor.ends, cursor.at) = (ends, at);
     count
 }
 

@@ -1,0 +1,178 @@
+//! The kernel with AVX2 and with AVX-512BW.
+//!
+//! Gain over the portable twin, splitting alone: see `bench/split.rs`.
+
+use std::arch::x86_64::*;
+use std::sync::OnceLock;
+
+use super::{Block, Kernel, Portable, Task};
+
+/// Proof that the processor has AVX-512BW and the bit instructions; made by `level` only.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx512(());
+
+/// Proof that the processor has AVX2 and the bit instructions; made by `level` only.
+#[derive(Debug, Clone, Copy)]
+pub struct Avx2(());
+
+#[derive(Debug, Clone, Copy)]
+enum Level {
+    Avx512(Avx512),
+    Avx2(Avx2),
+    Portable,
+}
+
+/// What the processor has, asked once.
+fn level() -> Level {
+    static LEVEL: OnceLock<Level> = OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let bits = is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("lzcnt")
+            && is_x86_feature_detected!("popcnt");
+        if bits && is_x86_feature_detected!("avx512bw") {
+            Level::Avx512(Avx512(()))
+        } else if bits && is_x86_feature_detected!("avx2") {
+            Level::Avx2(Avx2(()))
+        } else {
+            Level::Portable
+        }
+    })
+}
+
+#[inline]
+pub fn dispatch<T: Task>(task: T) -> T::Output {
+    match level() {
+        // SAFETY: the token exists, so `level` has found every feature that the function enables.
+        Level::Avx512(token) => unsafe { with_avx512(task, token) },
+        // SAFETY: as above.
+        Level::Avx2(token) => unsafe { with_avx2(task, token) },
+        Level::Portable => task.run(Portable),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2,lzcnt,popcnt")]
+fn with_avx512<T: Task>(task: T, token: Avx512) -> T::Output {
+    task.run(token)
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn with_avx2<T: Task>(task: T, token: Avx2) -> T::Output {
+    task.run(token)
+}
+
+impl Kernel for Avx512 {
+    #[inline(always)]
+    fn between(self, block: &Block, low: u8, high: u8) -> u64 {
+        // SAFETY: the token proves AVX-512BW; the load reads the 64 bytes of `block`.
+        unsafe {
+            let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+            if low == high {
+                return _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(low.cast_signed()));
+            }
+            let offset = _mm512_sub_epi8(bytes, _mm512_set1_epi8(low.cast_signed()));
+            _mm512_cmple_epu8_mask(offset, _mm512_set1_epi8((high - low).cast_signed()))
+        }
+    }
+
+    #[inline(always)]
+    fn high(self, block: &Block) -> u64 {
+        // SAFETY: as in `between`.
+        unsafe { _mm512_movepi8_mask(_mm512_loadu_si512(block.as_ptr().cast())) }
+    }
+
+    #[inline(always)]
+    fn bits(self, block: &Block) -> [u64; 8] {
+        // SAFETY: as in `between`.
+        std::array::from_fn(|bit| unsafe {
+            let bytes = _mm512_loadu_si512(block.as_ptr().cast());
+            _mm512_test_epi8_mask(bytes, _mm512_set1_epi8((1u8 << bit).cast_signed()))
+        })
+    }
+}
+
+impl Kernel for Avx2 {
+    #[inline(always)]
+    fn between(self, block: &Block, low: u8, high: u8) -> u64 {
+        // SAFETY: the token proves AVX2, which is all that `halves` and the closure use.
+        unsafe {
+            halves(block, |bytes| {
+                let low = _mm256_set1_epi8(low.cast_signed());
+                let high = _mm256_set1_epi8(high.cast_signed());
+                let clamped = _mm256_min_epu8(_mm256_max_epu8(bytes, low), high);
+                _mm256_cmpeq_epi8(clamped, bytes)
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn high(self, block: &Block) -> u64 {
+        // SAFETY: as in `between`.
+        unsafe { halves(block, |bytes| bytes) }
+    }
+
+    #[inline(always)]
+    fn bits(self, block: &Block) -> [u64; 8] {
+        // SAFETY: as in `between`; a shift of 16-bit lanes by at most 7 brings no bit of another
+        // byte to an eighth bit.
+        std::array::from_fn(|bit| unsafe {
+            let shift = _mm_cvtsi32_si128(7 - bit as i32);
+            halves(block, |bytes| _mm256_sll_epi16(bytes, shift))
+        })
+    }
+}
+
+/// The eighth bits of both halves of a block, after a change.
+///
+/// # Safety
+/// The processor must have AVX2.
+#[inline(always)]
+unsafe fn halves(block: &Block, change: impl Fn(__m256i) -> __m256i) -> u64 {
+    // SAFETY: the caller vouches for AVX2; the loads read the 64 bytes of `block`.
+    unsafe {
+        let low = change(_mm256_loadu_si256(block.as_ptr().cast()));
+        let high = change(_mm256_loadu_si256(block.as_ptr().add(32).cast()));
+        let low = u64::from(_mm256_movemask_epi8(low).cast_unsigned());
+        low | u64::from(_mm256_movemask_epi8(high).cast_unsigned()) << 32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every answer of a kernel about a block.
+    struct Answers<'a>(&'a Block);
+
+    impl Task for Answers<'_> {
+        type Output = Vec<u64>;
+
+        #[inline(always)]
+        fn run<K: Kernel>(self, kernel: K) -> Vec<u64> {
+            let ranges = [(0, 0), (9, 13), (b'0', b'9'), (b'a', b'z'), (0x21, 0x7E), (0, 0x7F)];
+            let mut answers: Vec<u64> =
+                ranges.iter().map(|&(low, high)| kernel.between(self.0, low, high)).collect();
+            answers.push(kernel.equal(self.0, b'\''));
+            answers.push(kernel.high(self.0));
+            answers.extend(kernel.bits(self.0));
+            answers
+        }
+    }
+
+    #[test]
+    fn vector_kernels_equal_the_portable_one() {
+        let mut state = 7u64;
+        for _ in 0..10_000 {
+            let block: Block = std::array::from_fn(|_| {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                (state >> 56) as u8
+            });
+            let expected = Answers(&block).run(Portable);
+            if is_x86_feature_detected!("avx2") {
+                // SAFETY: AVX2 was detected; every processor that has it has the bit instructions.
+                assert_eq!(unsafe { with_avx2(Answers(&block), Avx2(())) }, expected);
+            }
+            assert_eq!(dispatch(Answers(&block)), expected);
+        }
+    }
+}
