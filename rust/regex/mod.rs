@@ -1,1 +1,130 @@
-//! Linear-time regular expressions for user patterns.
+//! Regular expressions for user patterns, in time linear in the text.
+//!
+//! A pattern is parsed (`parse`), freed of possessive forms ([`atomic`]), turned into an automaton
+//! with ordered choices (`program`) over kinds of characters ([`alphabet`]) and run as a lazily
+//! built deterministic one (`dfa`). Matches are those of a backtracking matcher (Perl's "first
+//! alternative that works"), found without backtracking.
+//!
+//! **All matches together cost O(text)**, not only each of them: when reading beyond the ends of
+//! matches has cost more than a small multiple of the text they cover, the rest of the text is
+//! matched with the help of a backward pass (`oracle`). Published patterns never need it.
+//!
+//! Characters are well-formed UTF-8 sequences; a byte outside every such sequence is one character,
+//! U+FFFD. Positions are byte positions. Unicode tables and simple case folding are those of
+//! `regex-syntax`.
+//!
+//! Not here, and refused with the name of the construct: backreferences, recursion, look-around at
+//! more than one character, `\G`, `\K`, and possessive or atomic forms that differ from the greedy
+//! ones in a way no plain pattern expresses. Groups only group: nothing is captured.
+
+mod alphabet;
+mod ast;
+mod atomic;
+mod bracket;
+mod chars;
+mod dfa;
+mod escape;
+mod look;
+mod matches;
+mod oracle;
+mod parse;
+mod program;
+mod repeat;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+pub use matches::Matches;
+
+use crate::{Error, Result};
+use dfa::Cache;
+use program::Program;
+
+/// Caches kept for later searches; more threads than this at once make their own.
+const POOLED: usize = 32;
+
+/// A compiled pattern; cheap to share between threads.
+pub struct Regex {
+    pattern: String,
+    program: Program,
+    pool: Mutex<Vec<Cache>>,
+}
+
+impl Regex {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] with the byte offset of what is wrong or cannot run in linear time.
+    pub fn new(pattern: &str) -> Result<Regex> {
+        let parse::Parsed { node, mut sets } = parse::parse(pattern)?;
+        let error = |offset, reason| Error::Pattern { pattern: pattern.to_owned(), offset, reason };
+        let node = atomic::remove(node, true, &mut sets).map_err(|refused| {
+            let reason = "this possessive or atomic form differs from the greedy one and is not \
+                          supported: patterns must run in time linear in the text";
+            error(refused.at, reason.to_owned())
+        })?;
+        let program = program::compile(&node, &sets).map_err(|large| error(0, large.reason()))?;
+        Ok(Regex { pattern: pattern.to_owned(), program, pool: Mutex::new(Vec::new()) })
+    }
+
+    /// A pattern that matches exactly this text.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] when the text is too long for a pattern.
+    pub fn literal(text: &str) -> Result<Regex> {
+        Regex::new(&regex_syntax::escape(text))
+    }
+
+    /// The pattern as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.pattern
+    }
+
+    /// The first match that begins at `start` or later; what lies before is seen by look-behind.
+    ///
+    /// For one match: the time of repeated calls is linear only through [`Regex::matches`].
+    /// `None` when `start` is beyond the text.
+    pub fn find_at(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
+        let mut matches = self.matches(text);
+        matches.move_to(start);
+        matches.next()
+    }
+
+    /// All matches from left to right that do not overlap.
+    ///
+    /// As in fancy-regex and Oniguruma's iterators, an empty match is reported except directly
+    /// after the previous match, and the search goes on one character later. (Python and PCRE would
+    /// rather look for a longer match in the same place.)
+    pub fn matches<'r, 't>(&'r self, text: &'t [u8]) -> Matches<'r, 't> {
+        Matches::new(self, text)
+    }
+
+    fn take_cache(&self) -> Cache {
+        let pooled = self.pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        pooled.unwrap_or_else(|| Cache::new(&self.program))
+    }
+
+    fn return_cache(&self, cache: Cache) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOLED {
+            pool.push(cache);
+        }
+    }
+}
+
+impl Clone for Regex {
+    /// The same pattern with caches of its own.
+    fn clone(&self) -> Regex {
+        Regex::new(&self.pattern).expect("the pattern compiled before")
+    }
+}
+
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Regex").field(&self.pattern).finish()
+    }
+}

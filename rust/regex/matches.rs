@@ -1,0 +1,182 @@
+//! The matches of one text, in order.
+
+use std::ops::Range;
+
+use super::Regex;
+use super::dfa::{Cache, DEAD, Scan};
+use super::oracle::Oracle;
+
+/// Characters that may be read in vain before the first match.
+const FIRST_CREDIT: usize = 256;
+
+/// Characters that may be read in vain for each one consumed; published patterns stay below.
+const CREDIT: usize = 8;
+
+/// Iterator over the matches of a text; see [`Regex::matches`].
+///
+/// Holds a cache of the pattern while it lives: to search many texts, [`Matches::restart`] it.
+#[derive(Debug)]
+pub struct Matches<'r, 't> {
+    regex: &'r Regex,
+    /// Present until the iterator is dropped.
+    cache: Option<Cache>,
+    text: &'t [u8],
+    at: usize,
+    previous_end: Option<usize>,
+    credit: usize,
+    oracle: Option<Box<Oracle>>,
+    /// Characters read, for tests of linear time.
+    work: u64,
+}
+
+impl<'r, 't> Matches<'r, 't> {
+    pub(super) fn new(regex: &'r Regex, text: &'t [u8]) -> Matches<'r, 't> {
+        Matches {
+            regex,
+            cache: Some(regex.take_cache()),
+            text,
+            at: 0,
+            previous_end: None,
+            credit: FIRST_CREDIT,
+            oracle: None,
+            work: 0,
+        }
+    }
+
+    /// Begins again with another text, keeping what was learnt about the pattern.
+    pub fn restart(&mut self, text: &'t [u8]) {
+        self.text = text;
+        self.at = 0;
+        self.previous_end = None;
+        self.credit = FIRST_CREDIT;
+        self.oracle = None;
+    }
+
+    /// Goes on from this position.
+    pub(super) fn move_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// Characters read so far, forwards and backwards.
+    #[cfg(test)]
+    pub(crate) fn work(&self) -> u64 {
+        self.work + self.oracle.as_ref().map_or(0, |oracle| oracle.work)
+    }
+
+    /// Whether the backward pass was made.
+    #[cfg(test)]
+    pub(crate) fn needed_oracle(&self) -> bool {
+        self.oracle.is_some()
+    }
+
+    /// The first position at or after `at` where a match may begin.
+    #[inline]
+    fn skip(&mut self, cache: &mut Cache) {
+        let program = &self.regex.program;
+        if program.looks_behind() {
+            return;
+        }
+        let state = cache.start(program, 0);
+        let from = self.at;
+        while self.at < self.text.len() {
+            let (kind, width) = program.alphabet.at(self.text, self.at);
+            if !cache.dies_at(state, kind) {
+                break;
+            }
+            self.at += width;
+        }
+        self.work += (self.at - from) as u64;
+    }
+
+    /// The preferred match that begins here.
+    #[inline]
+    fn scan(&mut self, cache: &mut Cache) -> Option<usize> {
+        let (program, at) = (&self.regex.program, self.at);
+        if let Some(oracle) = &mut self.oracle {
+            let scan = scan_with(oracle, cache, self.regex, self.text, at);
+            self.work += (scan.stop - at) as u64 + 1;
+            return scan.end;
+        }
+        let Scan { end, stop } = cache.scan(program, self.text, at);
+        self.work += (stop - at) as u64 + 1;
+        let consumed = end.map_or(0, |end| end - at);
+        let wasted = (stop - at) - consumed;
+        let credit = self.credit + CREDIT * consumed.max(1);
+        self.credit = credit.saturating_sub(wasted);
+        if credit < wasted {
+            let from = end.unwrap_or(at);
+            self.oracle = Some(Box::new(Oracle::new(program, self.text, from)));
+        }
+        end
+    }
+
+    /// The position after the character at `at`; beyond the text, after its end.
+    fn after_char(&self, at: usize) -> usize {
+        at + self.regex.program.alphabet.at(self.text, at).1.max(1)
+    }
+
+    fn advance(&mut self, cache: &mut Cache) -> Option<Range<usize>> {
+        while self.at <= self.text.len() {
+            self.skip(cache);
+            let start = self.at;
+            let Some(end) = self.scan(cache) else {
+                self.at = self.after_char(start);
+                continue;
+            };
+            self.at = if end == start { self.after_char(end) } else { end };
+            let repeated = end == start && self.previous_end == Some(end);
+            self.previous_end = Some(end);
+            if !repeated {
+                return Some(start..end);
+            }
+        }
+        None
+    }
+}
+
+/// Like [`Cache::scan`], but stops as soon as no thread can reach a match.
+fn scan_with(
+    oracle: &mut Oracle,
+    cache: &mut Cache,
+    regex: &Regex,
+    text: &[u8],
+    at: usize,
+) -> Scan {
+    let program = &regex.program;
+    let mut state = cache.start(program, program.facts_at(text, at));
+    let mut end = None;
+    let mut stop = at;
+    while state != DEAD && oracle.is_alive(program, text, stop, cache.threads(state)) {
+        let (kind, width) = program.alphabet.at(text, stop);
+        let (matched, next) = cache.step(program, state, kind);
+        if matched {
+            end = Some(stop);
+        }
+        state = next;
+        stop += width;
+        if width == 0 {
+            break;
+        }
+    }
+    Scan { end, stop }
+}
+
+impl Iterator for Matches<'_, '_> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        let mut cache = self.cache.take().expect("the cache is only given back on drop");
+        let found = self.advance(&mut cache);
+        self.cache = Some(cache);
+        found
+    }
+}
+
+impl Drop for Matches<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.take() {
+            self.regex.return_cache(cache);
+        }
+    }
+}

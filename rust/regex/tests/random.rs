@@ -1,0 +1,196 @@
+//! Random patterns on random texts.
+
+use super::*;
+use crate::regex::ast::Node;
+use crate::regex::parse::parse;
+
+const LETTERS: &[&str] =
+    &["a", "b", "c", "A", " ", r"\n", "é", "1", "'", "s", r"\x{17F}", "ß", "K"];
+const CLASSES: &[&str] = &[
+    r"\p{L}",
+    r"\p{N}",
+    r"\s",
+    r"\S",
+    r"\w",
+    r"\W",
+    r"\d",
+    "[ab]",
+    "[^a]",
+    r"[^\s\p{L}\p{N}]",
+    r"[\r\n]",
+    "[a-c&&[^b]]",
+    r"[^\S\n]",
+    ".",
+    "(?s:.)",
+    "(?i:s)",
+    "(?i:[a-k])",
+    r"\P{L}",
+    r"[\p{Lu}\p{M}]",
+    "[]a]",
+    "[a-]",
+    r"(?i:\p{Lu})",
+    "(?i:[^k])",
+    r"\h",
+];
+const LOOKS: &[&str] = &[
+    r"(?!\S)",
+    "(?=a)",
+    r"(?=\s|$)",
+    "(?![ab])",
+    "(?<=a)",
+    "(?<!b)",
+    r"(?<=^|\s)",
+    "$",
+    "^",
+    r"\b",
+    r"\B",
+    r"\A",
+    r"\z",
+    "(?m:^)",
+    "(?m:$)",
+    "(?!b+)",
+    "(?=a*)",
+];
+const QUANTIFIERS: &[&str] =
+    &["?", "*", "+", "{2}", "{1,3}", "{0,2}", "{2,}", "??", "*?", "+?", "{1,2}?"];
+const CHARACTERS: &[&str] = &[
+    "a", "b", "c", "a", "b", " ", "\n", "\r", "A", "é", "1", "'", "s", "ſ", "ß", "k", "K", "-",
+    "中", "😀", "\u{301}",
+];
+
+/// Stands for `(` in the engine's pattern and for `(?:` in the reference's, which repeats a captured
+/// lazy group wrongly (`([a-k]+?)*` there matches one letter).
+const GROUP: &str = "\u{1}";
+
+/// What a generated pattern may contain.
+#[derive(Clone, Copy)]
+struct Grammar {
+    looks: bool,
+    possessive: bool,
+}
+
+struct Generator {
+    random: Random,
+    grammar: Grammar,
+}
+
+impl Generator {
+    fn alternation(&mut self, depth: usize) -> String {
+        let branches: Vec<_> = (0..=self.random.below(3)).map(|_| self.sequence(depth)).collect();
+        branches.join("|")
+    }
+
+    fn sequence(&mut self, depth: usize) -> String {
+        (0..self.random.below(4)).map(|_| self.piece(depth)).collect()
+    }
+
+    fn piece(&mut self, depth: usize) -> String {
+        if self.grammar.looks && self.random.below(6) == 0 {
+            return (*self.random.pick(LOOKS)).to_owned();
+        }
+        let (atom, single) = match self.random.below(if depth == 0 { 7 } else { 10 }) {
+            0..4 => ((*self.random.pick(LETTERS)).to_owned(), true),
+            4..7 => ((*self.random.pick(CLASSES)).to_owned(), true),
+            7 => (format!("(?i:{})", self.alternation(depth - 1)), false),
+            8 => (format!("{GROUP}{})", self.alternation(depth - 1)), false),
+            _ => (format!("(?:{})", self.alternation(depth - 1)), false),
+        };
+        if self.grammar.possessive && self.random.below(4) == 0 {
+            if !single && self.random.below(2) == 0 {
+                return format!("(?>{atom})");
+            }
+            return atom + *self.random.pick(&["?+", "*+", "++", "{1,3}+", "{2,}+"]);
+        }
+        match self.random.below(2) {
+            0 => atom,
+            _ => atom + *self.random.pick(QUANTIFIERS),
+        }
+    }
+
+    fn text(&mut self) -> String {
+        let length = self.random.below(14);
+        let few = self.random.below(3) == 0;
+        let characters = if few { &CHARACTERS[..4] } else { CHARACTERS };
+        (0..length).map(|_| *self.random.pick(characters)).collect()
+    }
+}
+
+/// Whether something that can be empty is repeated: the reference itself then has two rules, one of
+/// its automaton and one of its backtracking matcher, which it uses where there is look-around.
+fn repeats_nothing(node: &Node) -> bool {
+    match node {
+        Node::Empty | Node::Class(_) | Node::Look(_) => false,
+        Node::Concat(nodes) | Node::Alternate(nodes) => nodes.iter().any(repeats_nothing),
+        Node::Repeat { node, max, .. } => {
+            (*max != Some(1) && node.is_nullable()) || repeats_nothing(node)
+        }
+        Node::Atomic { node, .. } => repeats_nothing(node),
+    }
+}
+
+/// Pairs of a pattern and a text that were compared, and patterns that the engine refused.
+struct Compared {
+    pairs: usize,
+    patterns: usize,
+    refused: usize,
+}
+
+fn compare(seed: u64, patterns: usize, texts: usize, grammar: Grammar) -> Compared {
+    let mut generator = Generator { random: Random::new(seed), grammar };
+    let mut compared = Compared { pairs: 0, patterns: 0, refused: 0 };
+    while compared.patterns < patterns {
+        let generated = generator.alternation(2);
+        let pattern = generated.replace(GROUP, "(");
+        let Ok(expected) = fancy_regex::Regex::new(&generated.replace(GROUP, "(?:")) else {
+            continue;
+        };
+        if grammar.looks && parse(&pattern).is_ok_and(|parsed| repeats_nothing(&parsed.node)) {
+            continue;
+        }
+        compared.patterns += 1;
+        let regex = match Regex::new(&pattern) {
+            Ok(regex) => regex,
+            Err(error) => {
+                let reason = error.to_string();
+                compared.refused += usize::from(!reason.contains("without width"));
+                continue;
+            }
+        };
+        for _ in 0..texts {
+            let text = generator.text();
+            let Some(expected) = reference(&expected, &text) else { continue };
+            assert_eq!(ours(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
+            compared.pairs += 1;
+        }
+    }
+    compared
+}
+
+/// The number of patterns of a test, more when `BYTEWRIGHT_LONG` is set.
+fn patterns(usual: usize) -> usize {
+    if std::env::var_os("BYTEWRIGHT_LONG").is_some() { usual * 30 } else { usual }
+}
+
+#[test]
+fn random_plain_patterns_match_as_in_the_reference() {
+    let grammar = Grammar { looks: false, possessive: false };
+    let compared = compare(1, patterns(4000), 30, grammar);
+    assert!(compared.pairs >= 100_000, "{} pairs", compared.pairs);
+    assert_eq!(compared.refused, 0, "the grammar is inside what the engine supports");
+}
+
+#[test]
+fn random_patterns_with_look_around_match_as_in_the_reference() {
+    let grammar = Grammar { looks: true, possessive: false };
+    let compared = compare(2, patterns(4000), 30, grammar);
+    assert!(compared.pairs >= 100_000, "{} pairs", compared.pairs);
+    assert!(compared.refused * 10 < compared.patterns, "{} refused", compared.refused);
+}
+
+#[test]
+fn random_possessive_patterns_match_as_in_the_reference_or_are_refused() {
+    let grammar = Grammar { looks: true, possessive: true };
+    let compared = compare(3, patterns(4000), 20, grammar);
+    assert!(compared.pairs >= 40_000, "{} pairs", compared.pairs);
+    assert!(compared.refused * 2 < compared.patterns, "{} refused", compared.refused);
+}
