@@ -4,12 +4,16 @@
 //! the linear-time engine.
 
 pub mod named;
+pub mod steps;
 pub mod unicode;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::Result;
 use named::{Cursor, Splitter};
+use steps::Steps;
 use unicode::{Classes, classes};
 
 /// A piece of the text: the bytes `start..end`.
@@ -77,22 +81,30 @@ pub struct Pretokenizer {
 enum Kind {
     Whole,
     Named(Splitter),
+    Steps(Arc<Steps>),
 }
 
 impl Pretokenizer {
     /// The pre-tokenizer of a list of steps; without any, a text is one piece.
+    ///
+    /// # Errors
+    /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
     pub fn new(steps: &[Step]) -> Result<Self> {
         let kind = match (steps, named::recognise(steps)) {
             ([], _) => Kind::Whole,
             (_, Some(splitter)) => Kind::Named(splitter),
-            _ => return Err(Error::Argument("only published patterns can run".into())),
+            _ => Kind::Steps(Arc::new(Steps::new(steps)?)),
         };
         Ok(Pretokenizer { kind })
     }
 
     /// The pieces of a text, in order.
     pub fn pieces<'a>(&'a self, text: &'a [u8]) -> Pieces<'a> {
-        Pieces { kind: &self.kind, classes: classes(), text, cursor: Cursor::default() }
+        let steps = match &self.kind {
+            Kind::Steps(steps) => Some(steps.cursor(text)),
+            _ => None,
+        };
+        Pieces { kind: &self.kind, classes: classes(), text, cursor: Cursor::default(), steps }
     }
 
     /// Whether a text may be cut between an ASCII letter and a space followed by an ASCII letter
@@ -117,6 +129,8 @@ pub struct Pieces<'a> {
     classes: &'static Classes,
     text: &'a [u8],
     cursor: Cursor,
+    /// The place in the text where the kind is steps.
+    steps: Option<steps::Cursor<'a>>,
 }
 
 impl Pieces<'_> {
@@ -126,6 +140,7 @@ impl Pieces<'_> {
     pub fn fill(&mut self, out: &mut [Span]) -> usize {
         match self.kind {
             Kind::Whole => self.whole(out),
+            Kind::Steps(_) => self.steps.as_mut().map_or(0, |steps| steps.fill(out)),
             Kind::Named(splitter) => splitter.fill(self.classes, self.text, &mut self.cursor, out),
         }
     }

@@ -116,13 +116,6 @@ impl Regex {
     }
 }
 
-impl Clone for Regex {
-    /// The same pattern with caches of its own.
-    fn clone(&self) -> Regex {
-        Regex::new(&self.pattern).expect("the pattern compiled before")
-    }
-}
-
 impl fmt::Debug for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Regex").field(&self.pattern).finish()

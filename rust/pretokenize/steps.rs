@@ -1,0 +1,279 @@
+//! Any list of steps, as `tokenizers` 0.23 runs them.
+//!
+//! Every step finds matches in a text (by the linear-time engine) and turns matches and what lies
+//! between them into pieces, by its behaviour; the next step sees each piece as a text of its own.
+//! Empty pieces are dropped. The cursor holds one level per step, each with its place in its own
+//! text, so memory does not grow with the text and filling can stop and go on anywhere.
+
+use std::ops::Range;
+
+use super::{Behavior, Pattern, Span, Step};
+use crate::Result;
+use crate::regex::{Matches, Regex};
+
+/// `char::is_numeric` of Unicode 17, two runs newer than the engine's tables.
+const NUMERIC: &str = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]";
+
+/// ASCII punctuation and the category P of Unicode 8, whose tables `tokenizers` still uses: of
+/// today's P without what came later, and two characters that have left it.
+const PUNCTUATION: &str = concat!(
+    r"[[!-/:-@\[-`{-~\p{P}\x{166D}\x{111C9}]&&[^\x{61D}\x{9FD}\x{A76}\x{C77}\x{C84}",
+    r"\x{1B4E}\x{1B4F}\x{1B7D}-\x{1B7F}\x{2E43}-\x{2E4F}\x{2E52}-\x{2E5D}\x{10D6E}\x{10EAD}",
+    r"\x{10F55}-\x{10F59}\x{10F86}-\x{10F89}\x{113D4}\x{113D5}\x{113D7}\x{113D8}",
+    r"\x{1144B}-\x{1144F}\x{1145A}\x{1145B}\x{1145D}\x{11660}-\x{1166C}\x{116B9}\x{1183B}",
+    r"\x{11944}-\x{11946}\x{119E2}\x{11A3F}-\x{11A46}\x{11A9A}-\x{11A9C}\x{11A9E}-\x{11AA2}",
+    r"\x{11B00}-\x{11B09}\x{11BE1}\x{11C41}-\x{11C45}\x{11C70}\x{11C71}\x{11EF7}\x{11EF8}",
+    r"\x{11F43}-\x{11F4F}\x{11FFF}\x{12FF1}\x{12FF2}\x{16D6D}-\x{16D6F}\x{16E97}-\x{16E9A}",
+    r"\x{16FE2}\x{1E5FF}\x{1E95E}\x{1E95F}]]",
+);
+
+/// A list of steps, ready to run.
+#[derive(Debug)]
+pub struct Steps {
+    stages: Vec<Stage>,
+}
+
+/// One step: what it finds and what becomes of it.
+#[derive(Debug)]
+struct Stage {
+    finder: Finder,
+    behavior: Behavior,
+    invert: bool,
+}
+
+#[derive(Debug)]
+enum Finder {
+    Pattern(Regex),
+    /// Each byte whose printable stand-in is numeric.
+    NumericStandIns,
+}
+
+impl Steps {
+    /// Compiles the steps.
+    ///
+    /// # Errors
+    /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
+    pub fn new(steps: &[Step]) -> Result<Steps> {
+        Ok(Steps { stages: steps.iter().map(Stage::new).collect::<Result<_>>()? })
+    }
+
+    /// The pieces of a text, from its start.
+    pub fn cursor<'a>(&'a self, text: &'a [u8]) -> Cursor<'a> {
+        let whole = Some(Span { start: 0, end: text.len() });
+        let levels: Vec<_> = self.stages.iter().map(Level::new).collect();
+        Cursor { text, levels, depth: 0, whole }
+    }
+}
+
+impl Stage {
+    fn new(step: &Step) -> Result<Stage> {
+        let stage = |pattern, behavior, invert| {
+            Ok(Stage { finder: Finder::Pattern(pattern), behavior, invert })
+        };
+        match step {
+            Step::Split { pattern, behavior, invert } => {
+                let pattern = match pattern {
+                    Pattern::Regex(pattern) => Regex::new(pattern)?,
+                    Pattern::String(text) => Regex::literal(text)?,
+                };
+                stage(pattern, *behavior, *invert)
+            }
+            Step::Digits { individual, stand_ins } => {
+                let behavior = if *individual { Behavior::Isolated } else { Behavior::Contiguous };
+                match stand_ins {
+                    false => stage(Regex::new(NUMERIC)?, behavior, false),
+                    true => Ok(Stage { finder: Finder::NumericStandIns, behavior, invert: false }),
+                }
+            }
+            Step::Punctuation { behavior } => stage(Regex::new(PUNCTUATION)?, *behavior, false),
+            Step::Whitespace => stage(Regex::new(r"\w+|[^\w\s]+")?, Behavior::Removed, true),
+            Step::WhitespaceSplit => stage(Regex::new(r"\s")?, Behavior::Removed, false),
+        }
+    }
+}
+
+/// The pieces of one text; see [`Steps::cursor`].
+#[derive(Debug)]
+pub struct Cursor<'a> {
+    text: &'a [u8],
+    levels: Vec<Level<'a>>,
+    /// The level that is asked next.
+    depth: usize,
+    /// The text itself, until the first level has it.
+    whole: Option<Span>,
+}
+
+impl Cursor<'_> {
+    /// Writes the next pieces, in order, and says how many; 0 means that there are no more.
+    pub fn fill(&mut self, out: &mut [Span]) -> usize {
+        let mut filled = 0;
+        while let Some(slot) = out.get_mut(filled) {
+            let Some(piece) = self.next_piece() else { break };
+            *slot = piece;
+            filled += 1;
+        }
+        filled
+    }
+
+    fn next_piece(&mut self) -> Option<Span> {
+        if let Some(whole) = self.whole.take().filter(|whole| whole.end > 0) {
+            match self.levels.first_mut() {
+                Some(level) => level.restart(self.text, whole),
+                None => return Some(whole),
+            }
+        }
+        loop {
+            match self.levels.get_mut(self.depth)?.next_piece() {
+                Some(piece) => match self.levels.get_mut(self.depth + 1) {
+                    Some(level) => {
+                        level.restart(self.text, piece);
+                        self.depth += 1;
+                    }
+                    None => return Some(piece),
+                },
+                None => self.depth = self.depth.checked_sub(1)?,
+            }
+        }
+    }
+}
+
+/// A match, or what lies between matches, of a level's text.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    start: usize,
+    end: usize,
+    /// Whether the behaviour treats it as a match: with `invert`, when it is none.
+    delimiter: bool,
+}
+
+/// One step at work on one text.
+#[derive(Debug)]
+struct Level<'a> {
+    stage: &'a Stage,
+    found: Found<'a>,
+    /// Where the level's text lies in the whole one.
+    base: usize,
+    length: usize,
+    /// The end of the last segment.
+    covered: usize,
+    /// A match behind the gap that was given out before it.
+    after_gap: Option<Range<usize>>,
+    /// A segment that was read too early.
+    unread: Option<Segment>,
+}
+
+impl<'a> Level<'a> {
+    fn new(stage: &'a Stage) -> Level<'a> {
+        let found = match &stage.finder {
+            Finder::Pattern(pattern) => Found::Pattern(pattern.matches(&[])),
+            Finder::NumericStandIns => Found::NumericStandIns { text: &[], at: 0 },
+        };
+        Level { stage, found, base: 0, length: 0, covered: 0, after_gap: None, unread: None }
+    }
+
+    fn restart(&mut self, text: &'a [u8], span: Span) {
+        let text = &text[span.start..span.end];
+        match &mut self.found {
+            Found::Pattern(matches) => matches.restart(text),
+            found => *found = Found::NumericStandIns { text, at: 0 },
+        }
+        self.base = span.start;
+        self.length = text.len();
+        self.covered = 0;
+        self.after_gap = None;
+        self.unread = None;
+    }
+
+    /// The next piece that is not empty.
+    fn next_piece(&mut self) -> Option<Span> {
+        loop {
+            let first = self.segment()?;
+            let piece = match self.stage.behavior {
+                Behavior::Isolated => first,
+                Behavior::Removed if first.delimiter => continue,
+                Behavior::Removed => first,
+                Behavior::MergedWithPrevious if first.delimiter => first,
+                Behavior::MergedWithPrevious => self.merged_when(first, true),
+                Behavior::MergedWithNext if first.delimiter => self.merged_when(first, false),
+                Behavior::MergedWithNext => first,
+                Behavior::Contiguous => self.run(first),
+            };
+            if piece.start < piece.end {
+                return Some(Span { start: self.base + piece.start, end: self.base + piece.end });
+            }
+        }
+    }
+
+    /// `first` together with the segment after it, when that is (not) a delimiter.
+    fn merged_when(&mut self, first: Segment, delimiter: bool) -> Segment {
+        match self.segment() {
+            Some(second) if second.delimiter == delimiter => Segment { end: second.end, ..first },
+            second => {
+                self.unread = second;
+                first
+            }
+        }
+    }
+
+    /// `first` together with all segments of its kind after it.
+    fn run(&mut self, first: Segment) -> Segment {
+        let mut run = first;
+        while let Some(next) = self.segment() {
+            if next.delimiter != run.delimiter {
+                self.unread = Some(next);
+                break;
+            }
+            run.end = next.end;
+        }
+        run
+    }
+
+    fn segment(&mut self) -> Option<Segment> {
+        if let Some(segment) = self.unread.take() {
+            return Some(segment);
+        }
+        let (range, is_match) = match self.after_gap.take().or_else(|| self.found.next()) {
+            Some(found) if found.start > self.covered => {
+                let gap = self.covered..found.start;
+                self.after_gap = Some(found);
+                (gap, false)
+            }
+            Some(found) => (found, true),
+            None if self.covered < self.length => (self.covered..self.length, false),
+            None => return None,
+        };
+        self.covered = range.end;
+        let Range { start, end } = range;
+        Some(Segment { start, end, delimiter: is_match != self.stage.invert })
+    }
+}
+
+/// The matches of one level's text.
+#[derive(Debug)]
+enum Found<'a> {
+    Pattern(Matches<'a, 'a>),
+    NumericStandIns { text: &'a [u8], at: usize },
+}
+
+impl Found<'_> {
+    fn next(&mut self) -> Option<Range<usize>> {
+        match self {
+            Found::Pattern(matches) => matches.next(),
+            Found::NumericStandIns { text, at } => {
+                let found = text[*at..].iter().position(|byte| stands_for_number(*byte));
+                let start = *at + found.unwrap_or(text.len() - *at);
+                *at = (start + 1).min(text.len());
+                found.map(|_| start..start + 1)
+            }
+        }
+    }
+}
+
+/// Whether GPT-2's printable stand-in of the byte is a numeric character: the bytes of printable
+/// Latin-1 stand for themselves, and of these the digits, superscripts and fractions are numeric.
+fn stands_for_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | 0xB2 | 0xB3 | 0xB9 | 0xBC..=0xBE)
+}
+
+#[cfg(test)]
+mod tests;
