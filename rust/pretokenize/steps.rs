@@ -43,7 +43,7 @@ struct Stage {
 
 #[derive(Debug)]
 enum Finder {
-    Pattern(Regex),
+    Pattern(Box<Regex>),
     /// Each byte whose printable stand-in is numeric.
     NumericStandIns,
 }
@@ -68,7 +68,7 @@ impl Steps {
 impl Stage {
     fn new(step: &Step) -> Result<Stage> {
         let stage = |pattern, behavior, invert| {
-            Ok(Stage { finder: Finder::Pattern(pattern), behavior, invert })
+            Ok(Stage { finder: Finder::Pattern(Box::new(pattern)), behavior, invert })
         };
         match step {
             Step::Split { pattern, behavior, invert } => {
@@ -165,7 +165,7 @@ struct Level<'a> {
 impl<'a> Level<'a> {
     fn new(stage: &'a Stage) -> Level<'a> {
         let found = match &stage.finder {
-            Finder::Pattern(pattern) => Found::Pattern(pattern.matches(&[])),
+            Finder::Pattern(pattern) => Found::Pattern(Box::new(pattern.matches(&[]))),
             Finder::NumericStandIns => Found::NumericStandIns { text: &[], at: 0 },
         };
         Level { stage, found, base: 0, length: 0, covered: 0, after_gap: None, unread: None }
@@ -251,7 +251,7 @@ impl<'a> Level<'a> {
 /// The matches of one level's text.
 #[derive(Debug)]
 enum Found<'a> {
-    Pattern(Matches<'a, 'a>),
+    Pattern(Box<Matches<'a, 'a>>),
     NumericStandIns { text: &'a [u8], at: usize },
 }
 
