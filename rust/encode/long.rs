@@ -15,7 +15,7 @@ use crate::merges::Merges;
 use crate::token::TokenId;
 
 /// Bytes of a first window; its scratch fits the first-level cache.
-pub(crate) const WINDOW: usize = 1024;
+pub(crate) const WINDOW: usize = 512;
 
 /// Scratch for long pieces.
 #[derive(Debug, Default)]

@@ -50,6 +50,8 @@ pub(crate) fn merge_short(
 }
 
 const FAN: usize = 16;
+/// A level this short is scanned whole.
+const TOP: usize = 64;
 
 /// Scratch for merging long sequences; kept between calls for its allocations.
 #[derive(Debug, Default)]
@@ -104,7 +106,7 @@ impl Tree {
         ranks.extend(units.windows(2).map(|pair| merges.rank(pair[0].id, pair[1].id)));
         ranks.resize(units.len().next_multiple_of(FAN), NEVER);
         let mut level = 0;
-        while self.levels[level].len() > FAN {
+        while self.levels[level].len() > TOP {
             if self.levels.len() == level + 1 {
                 self.levels.push(Vec::new());
             }
@@ -120,30 +122,33 @@ impl Tree {
 
     /// The leftmost slot of lowest rank.
     fn minimum(&self) -> Option<(usize, u32)> {
-        let mut block = 0;
-        let mut rank = NEVER;
-        for level in self.levels.iter().rev() {
-            let entries = &level[block * FAN..block * FAN + FAN];
-            rank = entries.iter().copied().min().unwrap_or(NEVER);
-            if rank == NEVER {
-                return None;
-            }
-            block = block * FAN + entries.iter().position(|&entry| entry == rank).unwrap_or(0);
+        let top = self.levels.last()?;
+        let rank = top.iter().copied().min().filter(|&rank| rank != NEVER)?;
+        let mut at = top.iter().position(|&entry| entry == rank)?;
+        for level in self.levels.iter().rev().skip(1) {
+            let block = &level[at * FAN..at * FAN + FAN];
+            at = at * FAN + block.iter().position(|&entry| entry == rank)?;
         }
-        Some((block, rank))
+        Some((at, rank))
     }
 
+    /// Sets the rank of a slot. The minimum of a block is scanned for only when it may have risen.
     fn set(&mut self, slot: usize, rank: u32) {
         let mut at = slot;
         let mut value = rank;
-        for level in &mut self.levels {
-            if level[at] == value {
+        for level in 0..self.levels.len() {
+            let old = std::mem::replace(&mut self.levels[level][at], value);
+            at /= FAN;
+            let Some(parent) = self.levels.get(level + 1).map(|above| above[at]) else { return };
+            if value > parent {
+                if old != parent {
+                    return;
+                }
+                value = block_minimum(&self.levels[level].as_chunks::<FAN>().0[at]);
+            }
+            if value == parent {
                 return;
             }
-            level[at] = value;
-            at /= FAN;
-            let (blocks, _) = level.as_chunks::<FAN>();
-            value = block_minimum(&blocks[at]);
         }
     }
 
