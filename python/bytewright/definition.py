@@ -4,7 +4,8 @@ A definition is a JSON header (rules: normalizer, pre-tokenizer, added tokens) a
 
 - `arena`, `offsets` (u32 little endian, one more than there are ids): token `i` is
   `arena[offsets[i]:offsets[i + 1]]`, the bytes of the text it stands for.
-- `kinds` (u8): bits of `MODEL`, `ADDED`, `SPECIAL`, `FALLBACK`; 0 is a hole, an id nothing has.
+- `kinds` (u8): bits of `MODEL`, `ADDED`, `SPECIAL`, `FALLBACK`, `DECODE_ONLY`; 0 is a hole, an id
+  that nothing has.
 - `merges` (u32 little endian): rows of left id, right id, product id, in rank order.
 
 Nothing here knows a file format or touches a text. Building is linear in the size of the
@@ -24,6 +25,7 @@ from bytewright.errors import LoadError
 
 __all__ = [
     "ADDED",
+    "DECODE_ONLY",
     "FALLBACK",
     "MAX_IDS",
     "MAX_TOKEN_BYTES",
@@ -32,6 +34,7 @@ __all__ = [
     "Definition",
     "build",
     "check",
+    "from_tables",
     "make_header",
 ]
 
@@ -43,9 +46,11 @@ SPECIAL: Final = 4
 """An added token that is matched only when the caller allows it."""
 FALLBACK: Final = 8
 """Stands for one byte of a character that the vocabulary has not got."""
+DECODE_ONLY: Final = 16
+"""In the file's vocabulary, but no text becomes it; decoding knows it."""
 
-MAX_IDS: Final = 1 << 21
-"""Ids are below this, so that a pair of them fits in 42 bits."""
+MAX_IDS: Final = (1 << 21) - 1
+"""At most this many ids, so that two ids and a rank share one 64-bit word."""
 MAX_TOKEN_BYTES: Final = 1 << 16
 """Longest token; also the longest text of an added token."""
 
@@ -201,6 +206,25 @@ def build(
     return definition
 
 
+def from_tables(
+    arena: bytes,
+    *,
+    offsets: NDArray[np.uint32],
+    kinds: bytes,
+    merges: bytes,
+    header: Mapping[str, object],
+) -> Definition:
+    """A checked definition from flat tables, without a Python value for each token.
+
+    Raises:
+        LoadError: the parts contradict each other or exceed a limit.
+    """
+    flat = offsets.astype("<u4").tobytes()
+    definition = Definition(_canonical(header), arena, flat, kinds, merges)
+    check(definition)
+    return definition
+
+
 def check(definition: Definition) -> None:
     """Check that the tables agree with each other and with the header's ids.
 
@@ -231,8 +255,8 @@ def _check_tokens(definition: Definition, size: int) -> None:
             f"token id {bad} has {lengths[bad]} bytes: at most {MAX_TOKEN_BYTES} are allowed"
         )
     kinds = np.frombuffer(definition.kinds, np.uint8)
-    for bad in np.flatnonzero(kinds > 15)[:1]:
-        raise LoadError(f"token id {bad} has kind {kinds[bad]}: 0 to 15 are allowed")
+    for bad in np.flatnonzero(kinds > 31)[:1]:
+        raise LoadError(f"token id {bad} has kind {kinds[bad]}: 0 to 31 are allowed")
     for bad in np.flatnonzero((kinds == 0) & (lengths > 0))[:1]:
         raise LoadError(f"token id {bad} is a hole but has {lengths[bad]} bytes")
 

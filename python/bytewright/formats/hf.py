@@ -1,0 +1,142 @@
+"""Hugging Face `tokenizer.json`: byte-level and SentencePiece-style BPE.
+
+The file is a list of parts (normalizer, pre-tokenizer, model, post-processor, decoder, added
+tokens), each with a `type`. Every part that `tokenizers` would run is lowered to the definition's
+steps, or refused with its JSON path. Not part of tokenization, and so not read: `truncation`,
+`padding`, `trim_offsets`, the template for pairs, `version`.
+
+Byte-level or character-level is decided by a ByteLevel pre-tokenizer or normalizer. Where the
+file turns spaces into U+2581 (Metaspace, or Replace as in Llama and Gemma), the definition keeps
+plain spaces: U+2581 in tokens becomes a space, and so does U+2581 in the text, since the file maps
+both to the same symbol. Token strings of a byte-level file with a character that is no stand-in
+keep their UTF-8 bytes.
+
+`tokenizers` gives an added token the id of the vocabulary entry with the same text, and else the
+next free id, whatever the file says; a file that says otherwise is refused.
+"""
+
+from typing import Final
+
+from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition
+from bytewright.formats.fields import Field, shown
+from bytewright.formats.hf_ends import read_decoder, read_template
+from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
+from bytewright.formats.hf_steps import read_steps
+
+__all__ = ["read", "read_added", "read_merges", "read_vocab"]
+
+_FREE_OF_MERGES: Final = "#version"
+
+
+def read(root: Field) -> Definition:
+    """The definition of a parsed tokenizer.json.
+
+    Raises:
+        LoadError: a part is malformed.
+        UnsupportedError: a part asks for what cannot be represented; its path is named.
+    """
+    model = _read_model(root.get("model"))
+    steps = read_steps(root.get("normalizer"), root.get("pre_tokenizer"))
+    strips = read_decoder(root.get("decoder"), byte_level=steps.byte_level)
+    prefix, suffix = read_template(root.get("post_processor"))
+    added = read_added(root.get("added_tokens"), model.vocab)
+    return assemble(model, steps, added, ends=Ends(strips, prefix, suffix))
+
+
+def _read_model(model: Field) -> BpeModel:
+    kind = model.get("type")
+    if not kind.missing and kind.text() != "BPE":
+        kind.refuse(f"the model {kind.text()} cannot be represented; known: BPE")
+    if kind.missing and isinstance(model.get("vocab").value, list):
+        model.refuse("the model Unigram cannot be represented; known: BPE")
+    dropout = model.get("dropout")
+    if dropout.value not in (None, 0):
+        dropout.refuse(f"{shown(dropout.value)}: merges would be dropped at random")
+    prefix = model.get("continuing_subword_prefix")
+    if not prefix.missing and prefix.text():
+        prefix.refuse(f"{prefix.text()!r} before every symbol but the first")
+    unk, suffix = model.get("unk_token"), model.get("end_of_word_suffix")
+    return BpeModel(
+        where=model.where,
+        vocab=read_vocab(model.get("vocab")),
+        merges=read_merges(model.get("merges")),
+        unk=None if unk.missing else unk.text(),
+        fuse_unk=model.get("fuse_unk").flag(default=False),
+        byte_fallback=model.get("byte_fallback").flag(default=False),
+        ignore_merges=model.get("ignore_merges").flag(default=False),
+        suffix="" if suffix.missing else suffix.text(),
+    )
+
+
+def read_vocab(field: Field) -> dict[str, int]:
+    """A vocabulary of token strings and their ids, each id once."""
+    vocab = field.members()
+    ids: dict[str, int] = {}
+    for token, value in vocab.items():
+        if type(value) is not int or not 0 <= value < MAX_IDS:
+            field.fail(f"token {token!r}: id {shown(value)} is not from 0 to {MAX_IDS - 1}")
+        if len(token) > MAX_TOKEN_BYTES:
+            field.fail(f"token {token[:40]!r}... is longer than {MAX_TOKEN_BYTES} bytes")
+        ids[token] = value
+    if len(set(ids.values())) < len(ids):
+        seen: dict[int, str] = {}
+        for token, value in ids.items():
+            if value in seen:
+                field.fail(f"id {value} has two tokens, {seen[value]!r} and {token!r}")
+            seen[value] = token
+    return ids
+
+
+def read_merges(field: Field) -> list[tuple[str, str]]:
+    """Merges as pairs of token strings, from `"a b"` or from `["a", "b"]`."""
+    pairs: list[tuple[str, str]] = []
+    for index, merge in enumerate(field.array()):
+        if isinstance(merge, str):
+            if merge.startswith(_FREE_OF_MERGES):
+                continue
+            parts: list[object] = [*merge.split(" ")]
+        else:
+            parts = merge if isinstance(merge, list) else []
+        match parts:
+            case [str(left), str(right)]:
+                pairs.append((left, right))
+            case _:
+                field.fail(f"merge {index}: {shown(merge)} is not a pair of tokens")
+    return pairs
+
+
+def read_added(field: Field, vocab: dict[str, int]) -> list[AddedToken]:
+    """The added tokens, with ids as `tokenizers` gives them."""
+    tokens: dict[str, AddedToken] = {}
+    largest = -1
+    for entry in [] if field.missing else field.items():
+        content = entry.get("content").text()
+        if not content:
+            continue
+        if content in tokens:
+            entry.refuse(f"the added token {content!r} stands twice in the list")
+        if len(content.encode()) > MAX_TOKEN_BYTES:
+            entry.fail(f"the content is longer than {MAX_TOKEN_BYTES} bytes")
+        free = largest + 1 if largest >= len(vocab) or not vocab else len(vocab)
+        given = entry.get("id").number(highest=MAX_IDS - 1)
+        if given != vocab.get(content, free):
+            wanted = vocab.get(content, free)
+            entry.get("id").refuse(
+                f"{given} for {content!r}, to which tokenizers gives the id {wanted}"
+            )
+        largest = max(largest, given)
+        tokens[content] = _added(entry, given, content)
+    return list(tokens.values())
+
+
+def _added(entry: Field, token_id: int, content: str) -> AddedToken:
+    special = entry.get("special").flag(default=False)
+    return AddedToken(
+        id=token_id,
+        content=content,
+        special=special,
+        normalized=entry.get("normalized").flag(default=not special),
+        single_word=entry.get("single_word").flag(default=False),
+        lstrip=entry.get("lstrip").flag(default=False),
+        rstrip=entry.get("rstrip").flag(default=False),
+    )

@@ -1,0 +1,256 @@
+"""The model and the added tokens of a tokenizer.json, lowered to tokens, kinds and merges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.definition import (
+    ADDED,
+    DECODE_ONLY,
+    FALLBACK,
+    MAX_IDS,
+    MODEL,
+    SPECIAL,
+    Definition,
+    build,
+    make_header,
+)
+from bytewright.errors import LoadError, UnsupportedError
+from bytewright.formats.byte_level import STAND_INS, from_stand_ins
+from bytewright.formats.hf_steps import METASYMBOL, Steps
+from bytewright.formats.patterns import describe
+
+__all__ = ["BYTE_TOKENS", "AddedToken", "BpeModel", "Ends", "assemble"]
+
+BYTE_TOKENS: Final = tuple(f"<0x{byte:02X}>" for byte in range(256))
+"""Names of the byte-fallback tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedToken:
+    """A token matched in the text before the model sees it.
+
+    Attributes:
+        id: its token id.
+        content: the text that it matches.
+        special: matched only where the caller allows it.
+        normalized: matched in the normalized text, after normalizing the content too.
+        verbatim: with `normalized`: the content is already as it stands in normalized text.
+        single_word: matched only between non-word characters.
+        lstrip: takes white space on its left with it.
+        rstrip: takes white space on its right with it.
+    """
+
+    id: int
+    content: str
+    special: bool
+    normalized: bool
+    verbatim: bool = False
+    single_word: bool = False
+    lstrip: bool = False
+    rstrip: bool = False
+
+    def header(self) -> dict[str, object]:
+        """The entry of the definition's header."""
+        entry: dict[str, object] = {
+            "id": self.id,
+            "content": self.content,
+            "single_word": self.single_word,
+            "lstrip": self.lstrip,
+            "rstrip": self.rstrip,
+            "normalized": self.normalized,
+            "special": self.special,
+        }
+        return entry | ({"verbatim": True} if self.verbatim else {})
+
+    @property
+    def kind(self) -> int:
+        """The bits of the token's kind."""
+        return ADDED | (SPECIAL if self.special else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BpeModel:
+    """A vocabulary of token strings, and merges of token strings in rank order."""
+
+    where: str
+    vocab: dict[str, int]
+    merges: Sequence[Sequence[str]]
+    unk: str | None = None
+    fuse_unk: bool = False
+    byte_fallback: bool = False
+    ignore_merges: bool = False
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What the file says about the ends of a text."""
+
+    strips: bool = False
+    prefix: Sequence[int] = ()
+    suffix: Sequence[int] = ()
+
+
+def assemble(
+    model: BpeModel, steps: Steps, added: Sequence[AddedToken], *, ends: Ends
+) -> Definition:
+    """The definition of a model with its steps and added tokens.
+
+    Raises:
+        LoadError: merges or ids contradict the vocabulary.
+        UnsupportedError: the parts are readable but cannot be combined exactly.
+    """
+    _check_combination(model, steps)
+    tokens, kinds = _tokens(model, steps)
+    rows = _merge_rows(model, kinds)
+    units, last_units = _units(model, steps)
+    _add(added, tokens, kinds, mergeable={*np.unique(rows).tolist(), *units, *(last_units or ())})
+    header = make_header(
+        unit="byte" if steps.byte_level else "char",
+        byte_units=units,
+        final_byte_units=last_units,
+        unk=None if model.unk is None else model.vocab[model.unk],
+        fuse_unk=model.fuse_unk,
+        ignore_merges=model.ignore_merges,
+        normalizer=steps.normalizer,
+        pretokenizer=steps.pretokenizer,
+        added=[token.header() for token in added],
+        strip_leading_space=ends.strips,
+        prefix=ends.prefix,
+        suffix=ends.suffix,
+        pattern=describe(steps.pretokenizer),
+    )
+    try:
+        return build(tokens, kinds=kinds, merges=rows, header=header)
+    except LoadError as error:
+        raise LoadError(f"{model.where}: {error}") from error
+
+
+def _check_combination(model: BpeModel, steps: Steps) -> None:
+    if model.unk is not None and model.unk not in model.vocab:
+        raise LoadError(f"{model.where}.unk_token: {model.unk!r} is not in the vocabulary")
+    if model.suffix and (model.ignore_merges or not steps.byte_level):
+        raise UnsupportedError(
+            f"{model.where}.end_of_word_suffix: {model.suffix!r} together with ignore_merges or "
+            "without a ByteLevel pre-tokenizer"
+        )
+    if model.ignore_merges and model.byte_fallback and not steps.byte_level:
+        raise UnsupportedError(f"{model.where}.ignore_merges: together with byte_fallback")
+    fallback = sum(name in model.vocab for name in BYTE_TOKENS) if model.byte_fallback else 0
+    incomplete = steps.byte_level and not all(unit in model.vocab for unit in STAND_INS)
+    if incomplete and (fallback or model.unk is not None):
+        raise UnsupportedError(
+            f"{model.where}.vocab: single bytes are missing, and byte_fallback or unk_token would "
+            "stand in for them"
+        )
+    if not steps.byte_level and 0 < fallback < 256:
+        raise UnsupportedError(
+            f"{model.where}.byte_fallback: {fallback} of the 256 byte tokens are in the vocabulary"
+        )
+
+
+def _tokens(model: BpeModel, steps: Steps) -> tuple[list[bytes | None], bytearray]:
+    """Bytes and kinds by id; tokens that no text becomes are `DECODE_ONLY`."""
+    size = max(model.vocab.values(), default=-1) + 1
+    if size > MAX_IDS:
+        raise LoadError(f"{model.where}.vocab: token id {size - 1}: ids are below {MAX_IDS}")
+    tokens: list[bytes | None] = [None] * size
+    kinds = bytearray(size)
+    texts = list(model.vocab)
+    if model.suffix:
+        texts = [text.removesuffix(model.suffix) or text for text in texts]
+    if steps.byte_level:
+        spelled, plain = from_stand_ins(texts)
+    else:
+        spelled, plain = _characters(texts, steps)
+    for index, (token_id, token) in enumerate(zip(model.vocab.values(), spelled, strict=True)):
+        tokens[token_id] = token
+        kinds[token_id] = DECODE_ONLY if index in plain else MODEL
+    if model.byte_fallback and not steps.byte_level and BYTE_TOKENS[0] in model.vocab:
+        for byte, name in enumerate(BYTE_TOKENS):
+            tokens[model.vocab[name]] = bytes([byte])
+            kinds[model.vocab[name]] = FALLBACK
+    return tokens, kinds
+
+
+def _characters(texts: Sequence[str], steps: Steps) -> tuple[list[bytes], set[int]]:
+    if not steps.spaces_lowered:
+        return [text.encode() for text in texts], set()
+    # The file turns every space of the text into U+2581, so a token with a space is never made.
+    plain = {index for index, text in enumerate(texts) if " " in text}
+    return [text.replace(METASYMBOL, " ").encode() for text in texts], plain
+
+
+def _merge_rows(model: BpeModel, kinds: bytearray) -> NDArray[np.uint32]:
+    """Rows of ids in rank order; of equal pairs the last counts, as in `tokenizers`."""
+    rows = _looked_up(model)
+    # A token that no text becomes never stands beside another; nor does the end of a word have a
+    # right neighbour.
+    mergeable = np.frombuffer(kinds, np.uint8) & MODEL != 0
+    if model.suffix:
+        ends = [i for text, i in model.vocab.items() if text.endswith(model.suffix)]
+        first = mergeable.copy()
+        first[ends] = False
+    else:
+        first = mergeable
+    rows = rows[first[rows[:, 0]] & mergeable[rows[:, 1]] & mergeable[rows[:, 2]]]
+    pairs = rows[:, 0] << 32 | rows[:, 1]
+    _, last = np.unique(pairs[::-1], return_index=True)
+    if len(last) < len(rows):
+        rows = rows[np.sort(len(rows) - 1 - last)]
+    unsigned: NDArray[np.uint32] = rows.astype(np.uint32)
+    return unsigned
+
+
+def _looked_up(model: BpeModel) -> NDArray[np.int64]:
+    vocab = model.vocab
+    try:
+        flat = [(vocab[a], vocab[b], vocab[a + b]) for a, b in model.merges]
+    except KeyError:
+        raise LoadError(_unknown_merge(model)) from None
+    return np.array(flat, dtype=np.int64).reshape(-1, 3)
+
+
+def _unknown_merge(model: BpeModel) -> str:
+    for index, (left, right) in enumerate(model.merges):
+        for token in (left, right, left + right):
+            if token not in model.vocab:
+                return f"{model.where}.merges[{index}]: token {token!r} is not in the vocabulary"
+    return f"{model.where}.merges: a token is not in the vocabulary"
+
+
+def _units(model: BpeModel, steps: Steps) -> tuple[list[int], list[int] | None]:
+    """Initial ids of the bytes, and of the bytes that end a piece where these differ."""
+    vocab = model.vocab
+    if not steps.byte_level:
+        names = BYTE_TOKENS if model.byte_fallback else ("",) * 256
+        return [vocab.get(name, -1) if name else -1 for name in names], None
+    units = [vocab.get(unit, -1) for unit in STAND_INS]
+    if not model.suffix:
+        return units, None
+    return units, [vocab.get(unit + model.suffix, -1) for unit in STAND_INS]
+
+
+def _add(
+    added: Sequence[AddedToken],
+    tokens: list[bytes | None],
+    kinds: bytearray,
+    *,
+    mergeable: set[int],
+) -> None:
+    """Puts the added tokens into the tables, which grow as needed."""
+    for token in added:
+        missing = token.id + 1 - len(tokens)
+        tokens.extend([None] * missing)
+        kinds.extend(bytes(max(missing, 0)))
+        if tokens[token.id] is None:
+            tokens[token.id] = token.content.encode()
+        kept = kinds[token.id] & ~DECODE_ONLY
+        # Special tokens are text unless allowed: a whole piece that spells one is not it.
+        if token.special and token.id not in mergeable:
+            kept &= ~MODEL
+        kinds[token.id] = kept | token.kind
