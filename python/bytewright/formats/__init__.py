@@ -1,34 +1,157 @@
-"""Vocabulary formats."""
+"""Vocabulary formats: one file a format, all lowered to the same definition.
 
-import json
-from collections.abc import Mapping, Sequence
-from os import PathLike
-from typing import Any
+A file is recognised by what it holds, not by its name. Limits: a file has at most 1 GB (of a GGUF
+file only the header counts), ids are below 2,097,151, a token has at most 65,536 bytes.
 
-from bytewright import _core
+| what | read by |
+|---|---|
+| Hugging Face `tokenizer.json` | `hf` |
+| tiktoken ranks, Llama 3 `tokenizer.model` | `tiktoken` |
+| Mistral `tekken.json` | `tekken` |
+| SentencePiece `.model` | `sentencepiece` |
+| GGUF | `gguf` |
+| a folder with one of these, or with `vocab.json` and `merges.txt` | `gpt2` |
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
 from bytewright.definition import Definition
-from bytewright.errors import UnsupportedError
+from bytewright.errors import ArgumentError, LoadError, UnsupportedError
+from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
+from bytewright.formats.fields import Field, parse_json, read_bytes
+from bytewright.formats.gguf_header import MAGIC
+from bytewright.formats.patterns import NAMED_PATTERNS
+from bytewright.formats.patterns import steps_of as pattern_steps
+from bytewright.formats.tiktoken import SpecialTokens
 
+__all__ = ["NAMED_PATTERNS", "SpecialTokens", "pattern_steps", "read", "write"]
 
-def pattern_steps(pattern: str) -> list[dict[str, Any]]:
-    """The pre-tokenizer steps of a named pattern or of a regex."""
-    steps = _core.pattern_steps(pattern)
-    if steps is None:
-        return [{"type": "split", "regex": pattern, "behavior": "isolated", "invert": False}]
-    named: list[dict[str, Any]] = json.loads(steps)
-    return named
+_WRITERS: Final = {".json": hf_write.write, ".tiktoken": tiktoken.write}
+_HEAD_BYTES: Final = 1 << 17
+_RANKS: Final = re.compile(rb"\s*[A-Za-z0-9+/=]+[ \t]+\S")
+_IN_FOLDERS: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
+_PACKED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK": "zip"}
+_KNOWN: Final = (
+    "tokenizer.json, tiktoken ranks, tekken.json, SentencePiece .model, GGUF, or a folder with "
+    "vocab.json and merges.txt"
+)
 
 
 def read(
-    path: str | PathLike[str],
+    path: str | os.PathLike[str],
     *,
     pattern: str | None = None,
-    special_tokens: Mapping[str, int] | Sequence[str] | None = None,
+    special_tokens: SpecialTokens | None = None,
 ) -> Definition:
-    """Read a vocabulary file."""
-    raise UnsupportedError(f"{path}: no format is known")
+    """The definition of a vocabulary file or folder, recognised by its content.
+
+    Args:
+        path: the file or folder.
+        pattern: the pre-tokenization, a name of `NAMED_PATTERNS` or a regular expression; for
+            formats that do not hold it (tiktoken ranks, `vocab.json` with `merges.txt`, GGUF).
+        special_tokens: text to id, or texts, which get the ids after the last token; for formats
+            that do not hold them (tiktoken ranks, `vocab.json` with `merges.txt`).
+
+    Raises:
+        LoadError: the file cannot be read, or is not a vocabulary.
+        UnsupportedError: the vocabulary asks for what cannot be represented; it is named.
+        ArgumentError: an argument that the format has no use for, or one that it needs is missing.
+    """
+    place = Path(path)
+    if place.is_dir():
+        inside = _inside(place)
+        if inside is None:
+            return gpt2.read(place, pattern=pattern, special_tokens=special_tokens)
+        place = inside
+    head = _head(place)
+    if head.startswith(MAGIC):
+        _unused(place, "GGUF", special_tokens=special_tokens)
+        return gguf.read(place, pattern=pattern)
+    if _RANKS.match(head):
+        return tiktoken.read(place, pattern=pattern, special_tokens=special_tokens)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+        root = parse_json(read_bytes(place), where=str(place))
+        _unused(place, "JSON", pattern=pattern, special_tokens=special_tokens)
+        return _read_json(root, place)
+    if head.startswith(b"\x0a"):
+        _unused(place, "SentencePiece", pattern=pattern, special_tokens=special_tokens)
+        return sentencepiece.read(place)
+    raise LoadError(f"{place}: {_guess(head)}; known are {_KNOWN}")
 
 
-def write(definition: Definition, path: str | PathLike[str]) -> None:
-    """Write a vocabulary file."""
-    raise UnsupportedError(f"{path}: no format is known")
+def write(definition: Definition, path: str | os.PathLike[str]) -> None:
+    """Write a definition as `tokenizer.json` (`.json`) or tiktoken ranks (`.tiktoken`).
+
+    The file appears whole or not at all.
+
+    Raises:
+        UnsupportedError: the format cannot say what the definition does; the part is named.
+        ArgumentError: another suffix, or a place that cannot be written.
+    """
+    place = Path(path)
+    if place.suffix not in _WRITERS:
+        raise ArgumentError(f"{place}: only .json and .tiktoken can be written")
+    try:
+        data = _WRITERS[place.suffix](definition)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{place}: {error}") from error
+    aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(place)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise ArgumentError(f"{place}: {error.strerror or error}") from error
+
+
+def _inside(folder: Path) -> Path | None:
+    """The vocabulary of a folder; None when it is `vocab.json` with `merges.txt`."""
+    for name in _IN_FOLDERS:
+        if (folder / name).is_file():
+            return folder / name
+    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        return None
+    found = sorted(p for kind in ("*.gguf", "*.tiktoken") for p in folder.glob(kind))
+    if len(found) == 1:
+        return found[0]
+    raise LoadError(f"{folder}: no vocabulary in this folder, or several; known are {_KNOWN}")
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError as error:
+        raise LoadError(f"{path}: {error.strerror or error}") from error
+
+
+def _guess(head: bytes) -> str:
+    if not head:
+        return "the file is empty"
+    for magic, name in _PACKED.items():
+        if head.startswith(magic):
+            return f"this is {name} data, which must be unpacked first"
+    return f"not a vocabulary (it begins with {head[:16]!r})"
+
+
+def _read_json(root: Field, path: Path) -> Definition:
+    if not isinstance(root.value, dict):
+        root.fail("a tokenizer.json or tekken.json is an object")
+    if "model" in root.value:
+        return hf.read(root)
+    if "config" in root.value and "vocab" in root.value:
+        return tekken.read(root)
+    hint = "; give its folder, with merges.txt beside it" if path.name == "vocab.json" else ""
+    root.fail(f"neither model (tokenizer.json) nor config and vocab (tekken.json){hint}")
+
+
+def _unused(path: Path, kind: str, **arguments: object) -> None:
+    for name, value in arguments.items():
+        if value is not None:
+            raise ArgumentError(f"{path}: {kind} files say it themselves: {name}= has no use here")

@@ -1,0 +1,208 @@
+"""Writing `tokenizer.json`: what `tokenizers` loads from it behaves as the definition does.
+
+The reverse of reading: split steps and ByteLevel, stand-ins for bytes, U+2581 for spaces where the
+definition's normalizer says that the two are one, merges as pairs in rank order. What the format
+cannot say raises UnsupportedError. `tokenizers` matches special tokens in every text, so the
+written file behaves as encoding with `allowed_special="all"`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from bytewright.definition import ADDED, DECODE_ONLY, FALLBACK, MODEL, Definition
+from bytewright.errors import UnsupportedError
+from bytewright.formats.byte_level import STAND_INS, to_stand_ins
+from bytewright.formats.hf_model import BYTE_TOKENS
+from bytewright.formats.hf_steps import METASYMBOL
+from bytewright.formats.hf_write_steps import Parts, write_steps
+
+__all__ = ["write"]
+
+_SUFFIX: Final = "</w>"
+
+
+def write(definition: Definition) -> bytes:
+    """The definition as a tokenizer.json.
+
+    Raises:
+        UnsupportedError: the format cannot say what the definition does; the part is named.
+    """
+    rules = definition.rules()
+    if rules.get("strict"):
+        raise _refusal("an alphabet without some bytes, text with which is an error")
+    parts = write_steps(rules)
+    final = _final_ids(definition, rules)
+    texts = _texts(definition, rules, parts, final)
+    added = _entries(rules, "added")
+    vocab = _vocab(definition, texts, added)
+    model = {
+        "type": "BPE",
+        "dropout": None,
+        "unk_token": None if rules["unk"] is None else texts[_id(rules["unk"])],
+        "continuing_subword_prefix": None,
+        "end_of_word_suffix": _SUFFIX if final else None,
+        "fuse_unk": rules["fuse_unk"],
+        "byte_fallback": rules["unit"] == "char" and min(_ids(rules["byte_units"])) >= 0,
+        "ignore_merges": rules["ignore_merges"],
+        "vocab": vocab,
+        "merges": [[texts[a], texts[b]] for a, b, _ in definition.merge_rows().tolist()],
+    }
+    root = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [_added_entry(token) for token in added],
+        "normalizer": parts.normalizer,
+        "pre_tokenizer": parts.pretokenizer,
+        "post_processor": _template(rules, texts),
+        "decoder": parts.decoder,
+        "model": model,
+    }
+    _check_merges(model["merges"], vocab)
+    return json.dumps(root, ensure_ascii=False, indent=1).encode()
+
+
+def _refusal(what: str) -> UnsupportedError:
+    return UnsupportedError(f"tokenizer.json cannot say: {what}")
+
+
+def _final_ids(definition: Definition, rules: Mapping[str, object]) -> set[int]:
+    """Ids of the tokens that end a piece, where these differ from the others."""
+    if rules["final_byte_units"] is None:
+        return set()
+    final = {i for i in _ids(rules["final_byte_units"]) if i >= 0}
+    for _, right, product in definition.merge_rows().tolist():
+        if right in final:
+            final.add(product)
+    return final
+
+
+def _texts(
+    definition: Definition, rules: Mapping[str, object], parts: Parts, final: set[int]
+) -> dict[int, str]:
+    """The string of every token, all different."""
+    fallback = {}
+    if rules["unit"] == "char":
+        fallback = {i: BYTE_TOKENS[b] for b, i in enumerate(_ids(rules["byte_units"])) if i >= 0}
+    contents = {_id(token["id"]): str(token["content"]) for token in _entries(rules, "added")}
+    texts: dict[int, str] = {}
+    for token_id, token in enumerate(definition.tokens()):
+        if token is None:
+            continue
+        kind = definition.kinds[token_id]
+        if token_id in fallback:
+            texts[token_id] = fallback[token_id]
+        elif not kind & MODEL and kind & ADDED:
+            texts[token_id] = contents[token_id]
+        elif rules["unit"] == "byte" and kind & MODEL:
+            texts[token_id] = to_stand_ins(token) + (_SUFFIX if token_id in final else "")
+        else:
+            texts[token_id] = _plain(token_id, token, kind, parts, bytewise=rules["unit"] == "byte")
+    if len(set(texts.values())) < len(texts):
+        raise _refusal(f"two tokens as the same string, {_repeated(texts)!r}")
+    return texts
+
+
+def _plain(token_id: int, token: bytes, kind: int, parts: Parts, *, bytewise: bool) -> str:
+    try:
+        text = token.decode()
+    except UnicodeDecodeError:
+        raise _refusal(f"token {token_id} with bytes {token[:40]!r} as text") from None
+    if bytewise and all(character in STAND_INS for character in text):
+        raise _refusal(f"token {token_id} {text!r}, which would be read as stand-ins of bytes")
+    if parts.metaspace and not kind & DECODE_ONLY:
+        if METASYMBOL in text:
+            raise _refusal(f"token {token_id} {text!r} with U+2581 beside spaces")
+        return text.replace(" ", METASYMBOL)
+    return text
+
+
+def _repeated(texts: Mapping[int, str]) -> str:
+    seen: set[str] = set()
+    for text in texts.values():
+        if text in seen:
+            return text
+        seen.add(text)
+    return ""
+
+
+def _vocab(
+    definition: Definition, texts: Mapping[int, str], added: Sequence[Mapping[str, object]]
+) -> dict[str, int]:
+    """Token strings to ids.
+
+    `tokenizers` gives an added token the id of its string in the vocabulary, and else the next
+    free id. So the added tokens stay out of the vocabulary only if that gives them their ids.
+    """
+    kinds = definition.kinds
+    vocab = {text: i for i, text in texts.items() if kinds[i] & (MODEL | FALLBACK | DECODE_ONLY)}
+    # An added token that is also a model token may have another string there than its content.
+    contents = {str(token["content"]): _id(token["id"]) for token in added}
+    for content, token_id in contents.items():
+        if vocab.get(content, token_id) != token_id or (
+            token_id in vocab.values() and content not in vocab
+        ):
+            raise _refusal(f"the added token {content!r} with id {token_id}")
+    free = len(vocab)
+    largest = -1
+    for content, token_id in contents.items():
+        expected = vocab.get(content, largest + 1 if largest >= free else free)
+        if expected != token_id:
+            return dict(sorted((vocab | contents).items(), key=lambda item: item[1]))
+        largest = max(largest, token_id)
+    return vocab
+
+
+def _check_merges(merges: object, vocab: Mapping[str, int]) -> None:
+    assert isinstance(merges, list)
+    for left, right in merges:
+        if left + right not in vocab:
+            raise _refusal(f"the merge of {left!r} and {right!r}, whose product has another string")
+
+
+def _added_entry(token: Mapping[str, object]) -> dict[str, object]:
+    if token.get("verbatim"):
+        raise _refusal(
+            f"the user-defined piece {token['content']!r}, matched in normalized text as it stands"
+        )
+    return dict(token)
+
+
+def _template(rules: Mapping[str, object], texts: Mapping[int, str]) -> dict[str, object] | None:
+    template = rules["template"]
+    assert isinstance(template, dict)
+    prefix, suffix = _ids(template["prefix"]), _ids(template["suffix"])
+    if not prefix and not suffix:
+        return None
+    single = [
+        *({"SpecialToken": {"id": texts[i], "type_id": 0}} for i in prefix),
+        {"Sequence": {"id": "A", "type_id": 0}},
+        *({"SpecialToken": {"id": texts[i], "type_id": 0}} for i in suffix),
+    ]
+    tokens = {
+        texts[i]: {"id": texts[i], "ids": [i], "tokens": [texts[i]]} for i in [*prefix, *suffix]
+    }
+    pair = [*single, {"Sequence": {"id": "B", "type_id": 1}}]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": pair,
+        "special_tokens": tokens,
+    }
+
+
+def _entries(rules: Mapping[str, object], name: str) -> list[dict[str, object]]:
+    entries = rules[name]
+    assert isinstance(entries, list)
+    return entries
+
+
+def _ids(value: object) -> list[int]:
+    assert isinstance(value, list)
+    return value
+
+
+def _id(value: object) -> int:
+    assert isinstance(value, int)
+    return value
