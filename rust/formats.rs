@@ -23,7 +23,7 @@ pub struct Ranks {
 /// Reads the lines of a file of ranks; blank lines count for nothing.
 ///
 /// Ranks may have gaps and stand in any order. A repeated rank or token is an error, with the
-/// numbers of both lines.
+/// numbers of both lines. A lone `=` is the empty token, which Whisper's file has.
 pub fn parse_ranks(file: &[u8]) -> Result<Ranks> {
     let mut listed = Listed::default();
     for (at, line) in file.split(|&byte| byte == b'\n').enumerate() {
@@ -54,11 +54,12 @@ impl Listed {
         let at = line.iter().position(u8::is_ascii_whitespace).ok_or("no rank after the token")?;
         let id = rank(line[at..].trim_ascii())?;
         let start = self.arena.len();
-        decode_base64(&line[..at], &mut self.arena)?;
-        match self.arena.len() - start {
-            0 => return Err("the token is empty".into()),
-            1..=MAX_TOKEN_BYTES => {}
-            len => return Err(format!("{len} bytes: at most {MAX_TOKEN_BYTES} are allowed")),
+        if &line[..at] != b"=" {
+            decode_base64(&line[..at], &mut self.arena)?;
+        }
+        let len = self.arena.len() - start;
+        if len > MAX_TOKEN_BYTES {
+            return Err(format!("{len} bytes: at most {MAX_TOKEN_BYTES} are allowed"));
         }
         let end = u32::try_from(self.arena.len()).map_err(|_| "more than 4 GB of tokens")?;
         self.ends.push(end);
@@ -196,6 +197,12 @@ mod tests {
         assert_eq!(ranks.arena, b"aabcbc");
         assert_eq!(ranks.offsets, [0, 1, 4, 6]);
         assert_eq!(ranks.ids, [0, 2, 7]);
+    }
+
+    #[test]
+    fn a_lone_padding_sign_is_the_empty_token() {
+        let ranks = parse_ranks(b"YQ== 0\n= 1\n").expect("well formed");
+        assert_eq!((ranks.arena, ranks.offsets), (b"a".to_vec(), vec![0, 1, 1]));
     }
 
     #[test]

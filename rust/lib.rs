@@ -4,6 +4,7 @@ pub mod added;
 pub mod batch;
 pub mod encode;
 pub mod error;
+pub mod formats;
 pub mod header;
 pub mod merges;
 pub mod normalize;

@@ -7,6 +7,7 @@ use super::interrupt::run;
 use super::tokenizer::words;
 use crate::Error;
 use crate::encode::{self, UnitKind};
+use crate::formats;
 
 #[pyfunction]
 pub(super) fn merges_from_ranks<'py>(
@@ -32,6 +33,22 @@ pub(super) fn merges_from_ranks<'py>(
         .flat_map(u32::to_le_bytes)
         .collect();
     Ok(PyBytes::new(py, &flat))
+}
+
+/// Tokens of tiktoken ranks by ascending id: their bytes, offsets and ids.
+#[pyfunction]
+#[expect(clippy::type_complexity)]
+pub(super) fn parse_ranks<'py>(
+    py: Python<'py>,
+    data: &[u8],
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let ranks = run(py, data.len(), |_| formats::parse_ranks(data))?;
+    let flat = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    Ok((
+        PyBytes::new(py, &ranks.arena),
+        PyBytes::new(py, &flat(&ranks.offsets)),
+        PyBytes::new(py, &flat(&ranks.ids)),
+    ))
 }
 
 /// The vector instructions that this machine has and the crate would use.

@@ -15,6 +15,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
+    module.add_function(wrap_pyfunction!(functions::parse_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_names, module)?)?;

@@ -23,11 +23,10 @@ from bytewright.errors import ArgumentError, LoadError, UnsupportedError
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.gguf_header import MAGIC
-from bytewright.formats.patterns import NAMED_PATTERNS
-from bytewright.formats.patterns import steps_of as pattern_steps
+from bytewright.formats.patterns import pattern_names, pattern_steps
 from bytewright.formats.tiktoken import SpecialTokens
 
-__all__ = ["NAMED_PATTERNS", "SpecialTokens", "pattern_steps", "read", "write"]
+__all__ = ["SpecialTokens", "pattern_names", "pattern_steps", "read", "write"]
 
 _WRITERS: Final = {".json": hf_write.write, ".tiktoken": tiktoken.write}
 _HEAD_BYTES: Final = 1 << 17
@@ -50,7 +49,7 @@ def read(
 
     Args:
         path: the file or folder.
-        pattern: the pre-tokenization, a name of `NAMED_PATTERNS` or a regular expression; for
+        pattern: the pre-tokenization, a name of `pattern_names()` or a regular expression; for
             formats that do not hold it (tiktoken ranks, `vocab.json` with `merges.txt`, GGUF).
         special_tokens: text to id, or texts, which get the ids after the last token; for formats
             that do not hold them (tiktoken ranks, `vocab.json` with `merges.txt`).

@@ -24,7 +24,7 @@ from bytewright.formats import pieces
 from bytewright.formats.gguf_header import Value, read_header
 from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
 from bytewright.formats.hf_steps import METASYMBOL, Steps
-from bytewright.formats.patterns import split, steps_of
+from bytewright.formats.patterns import pattern_steps, split
 
 __all__ = ["read"]
 
@@ -35,14 +35,15 @@ _PREFIX: Final = "tokenizer.ggml."
 class _Pre:
     """What llama.cpp's table says for a name."""
 
-    steps: tuple[Step, ...]
+    steps: Sequence[Step]
     ignore_merges: bool = False
     add_bos: bool = False
 
 
 def _pre_table() -> dict[str, _Pre]:
     deepseek_coder = tuple(
-        split(regex) for regex in (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", r"\p{N}")
+        split(regex)
+        for regex in (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥ࠀ-一가-퟿]+", r"\p{N}")
     )
     bloom = split(" ?[^(\\s|.,!?…。，、।۔،)]+")
     bailing = (
@@ -56,23 +57,25 @@ def _pre_table() -> dict[str, _Pre]:
     table = {
         "gpt-2 phi-2 jina-es jina-de jina-v2-es jina-v2-de jina-v1-en jina-v2-code roberta-bpe "
         "gigachat a.x-4.0 mellum exaone4 mpt olmo jais trillion granite-docling": _Pre(
-            steps_of("gpt2")
+            pattern_steps("gpt2")
         ),
         "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2": _Pre(
-            steps_of("llama3"), ignore_merges=True, add_bos=True
+            pattern_steps("llama3"), ignore_merges=True, add_bos=True
         ),
-        "dbrx smaug-bpe glm4 chatglm-bpe": _Pre(steps_of("llama3")),
-        "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan grok-2": _Pre(steps_of("qwen2")),
-        "qwen35": _Pre(steps_of("qwen3.5")),
-        "deepseek-v3 hunyuan-dense joyai-llm": _Pre(steps_of("deepseek-v3")),
+        "dbrx smaug-bpe glm4 chatglm-bpe": _Pre(pattern_steps("llama3")),
+        "qwen2 deepseek-r1-qwen kormo megrez stablelm2 hunyuan grok-2": _Pre(
+            pattern_steps("qwen2")
+        ),
+        "qwen35": _Pre(pattern_steps("qwen3.5")),
+        "deepseek-v3 hunyuan-dense joyai-llm": _Pre(pattern_steps("deepseek-v3")),
         "deepseek-coder": _Pre(deepseek_coder),
-        "falcon": _Pre(steps_of("falcon")),
+        "falcon": _Pre(pattern_steps("falcon")),
         "starcoder refact command-r smollm codeshell exaone minerva-7b": _Pre(
-            steps_of("starcoder")
+            pattern_steps("starcoder")
         ),
-        "tekken": _Pre(steps_of("tekken"), ignore_merges=True, add_bos=True),
-        "gpt-4o llama4 minimax-m2": _Pre(steps_of("o200k")),
-        "kimi-k2": _Pre(steps_of("kimi-k2")),
+        "tekken": _Pre(pattern_steps("tekken"), ignore_merges=True, add_bos=True),
+        "gpt-4o llama4 minimax-m2": _Pre(pattern_steps("o200k")),
+        "kimi-k2": _Pre(pattern_steps("kimi-k2")),
         "poro-chat bloom gpt3-finnish": _Pre((bloom,)),
         "viking": _Pre((bloom, split(r"\p{N}"))),
         "bailingmoe bailingmoe2 llada-moe": _Pre((split(bailing),)),
@@ -142,7 +145,9 @@ def read(path: Path, *, pattern: str | None = None) -> Definition:
     if kind == "gpt2":
         return _byte_level(header, pattern)
     if kind != "llama":
-        raise UnsupportedError(f"{path}: {_PREFIX}model {kind!r}: only gpt2 and llama are supported")
+        raise UnsupportedError(
+            f"{path}: {_PREFIX}model {kind!r}: only gpt2 and llama are supported"
+        )
     if pattern is not None:
         raise ArgumentError(f"{path}: a SentencePiece-style vocabulary takes no pattern=")
     return _sentencepiece(header)
@@ -181,7 +186,7 @@ def _pre(header: _Header, pattern: str | None) -> _Pre:
     known = _PRE.get(name or "")
     if pattern is not None:
         return _Pre(
-            steps_of(pattern),
+            pattern_steps(pattern),
             ignore_merges=known.ignore_merges if known else False,
             add_bos=known.add_bos if known else False,
         )

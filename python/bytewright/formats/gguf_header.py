@@ -74,11 +74,12 @@ class _Reader:
 
     def _value(self, *, keep: bool) -> Value | None:
         kind = self._number("I")
-        if kind == _STRING:
-            return self._string() if keep else self._pass(self._number("Q"))
         if kind == _ARRAY:
             return self._array(keep=keep)
-        return self._scalars(kind, 1)[0] if keep else self._pass(self._width(kind))
+        if keep:
+            return self._string() if kind == _STRING else self._scalars(kind, 1)[0]
+        self._pass(self._number("Q") if kind == _STRING else self._width(kind))
+        return None
 
     def _array(self, *, keep: bool) -> Value | None:
         kind, count = self._number("I"), self._number("Q")
@@ -91,7 +92,10 @@ class _Reader:
             return None
         if kind == _ARRAY:
             raise LoadError(f"{self._where}: byte {self._at}: an array of arrays")
-        return self._scalars(kind, count) if keep else self._pass(count * self._width(kind))
+        if keep:
+            return self._scalars(kind, count)
+        self._pass(count * self._width(kind))
+        return None
 
     def _scalars(self, kind: int, count: int) -> list[int] | list[float]:
         size = count * self._width(kind)

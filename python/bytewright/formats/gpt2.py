@@ -18,7 +18,7 @@ from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.hf import read_vocab
 from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
 from bytewright.formats.hf_steps import Steps
-from bytewright.formats.patterns import steps_of
+from bytewright.formats.patterns import pattern_steps
 from bytewright.formats.tiktoken import SpecialTokens, special_ids
 
 __all__ = ["read"]
@@ -71,7 +71,9 @@ def _optional(path: Path) -> Field:
 def _steps(config: Field, pattern: str | None) -> Steps:
     steps = Steps(byte_level=True)
     named = config.get("tokenizer_class")
-    family = "GPT2" if named.missing else named.text().removesuffix("Fast").removesuffix("Tokenizer")
+    family = (
+        "GPT2" if named.missing else named.text().removesuffix("Fast").removesuffix("Tokenizer")
+    )
     if family == "Qwen2":
         steps.normalizer.append({"type": "nfc"})
     elif family not in _GPT2_CLASSES and pattern is None:
@@ -80,7 +82,7 @@ def _steps(config: Field, pattern: str | None) -> Steps:
     if config.get("add_prefix_space").flag(default=False):
         prefix = {"type": "prefix", "content": " ", "unless": "whitespace", "scope": "every"}
         steps.normalizer.append(prefix)
-    steps.pretokenizer.extend(steps_of(pattern or default))
+    steps.pretokenizer.extend(pattern_steps(pattern or default))
     return steps
 
 

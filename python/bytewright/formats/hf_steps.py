@@ -219,11 +219,9 @@ def _delimiter(step: Field, steps: Steps) -> None:
 
 
 def _digits(step: Field, steps: Steps) -> None:
-    digits: dict[str, object] = {
-        "type": "digits",
-        "individual": step.get("individual_digits").flag(default=False),
-    }
-    steps.pretokenizer.append(digits | ({"stand_ins": True} if steps.mapped else {}))
+    individual = step.get("individual_digits").flag(default=False)
+    digits = {"type": "digits", "individual": individual, "stand_ins": steps.mapped}
+    steps.pretokenizer.append(digits)
 
 
 def _punctuation(step: Field, steps: Steps) -> None:

@@ -146,7 +146,7 @@ def _metaspace(normalizer: _Steps, pretokenizer: _Steps) -> Parts:
     """Parts that turn spaces into U+2581, and mirror every step after that."""
     at = list(normalizer).index(_TO_SPACE)
     normalizers = [_normalizer(step) for step in normalizer[:at]]
-    to_symbol = {"type": "Replace", "pattern": {"String": " "}, "content": METASYMBOL}
+    to_symbol: Json = {"type": "Replace", "pattern": {"String": " "}, "content": METASYMBOL}
     normalizers.append(to_symbol)
     rest = list(normalizer[at + 1 :])
     splits = list(pretokenizer) == [_AT_SPACES]

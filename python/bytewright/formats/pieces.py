@@ -2,11 +2,13 @@
 
 SentencePiece joins any two neighbours whose text together is a piece, highest score first and then
 leftmost (`bpe_model.cc`). With distinct scores that is merging by rank, one pair for each piece.
-Pieces with equal scores merge in the order of their places in the text, which ranks cannot say, so
-they are refused; so is a piece of type UNUSED that merging reaches, which SentencePiece would split
+Pieces with equal scores merge in the order of their places in the text, which ranks can say for
+runs of one character (the runs of spaces that Llama and Mistral have) and otherwise not, so other
+ties are refused; so is a piece of type UNUSED that merging reaches, which SentencePiece would split
 again, and a piece with a character that is no piece itself.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +50,7 @@ USER_DEFINED: Final = 4
 UNUSED: Final = 5
 BYTE: Final = 6
 
+_MAX_RUNS: Final = 256
 _BYTES: Final = {name: byte for byte, name in enumerate(BYTE_TOKENS)}
 
 
@@ -112,8 +115,10 @@ def lower(
         bare = build(tokens, kinds=kinds, merges=b"", header=header)
     except LoadError as error:
         raise LoadError(f"{table.where}: {error}") from error
+    runs = _take_runs(table, order)
     ranked = np.array(order, dtype="<u4").tobytes()
     merges = _core.merges_from_ranks(bare.arena, bare.offsets, ranked, "char")
+    merges += np.array(_run_merges(table, runs), dtype="<u4").tobytes()
     _check_unused(table, order, merges)
     definition = replace(bare, merges=merges)
     check(definition)
@@ -183,13 +188,6 @@ def _order(table: PieceTable) -> list[int]:
     scores = table.scores
     made.sort(key=lambda token_id: -scores[token_id])
     long = [token_id for token_id in made if len(table.texts[token_id]) > 1]
-    for left, right in zip(long, long[1:], strict=False):
-        if scores[left] == scores[right]:
-            raise UnsupportedError(
-                f"{table.where}: pieces {left} {table.texts[left]!r} and {right} "
-                f"{table.texts[right]!r} have the same score {scores[left]}: which merges first "
-                "would depend on the text"
-            )
     characters = {table.texts[token_id] for token_id in made if len(table.texts[token_id]) == 1}
     lacking = set().union(*(table.texts[token_id] for token_id in long)) - characters
     if lacking:
@@ -200,6 +198,51 @@ def _order(table: PieceTable) -> list[int]:
             "which is no piece"
         )
     return made
+
+
+def _take_runs(table: PieceTable, order: list[int]) -> list[int]:
+    """Takes the pieces with the lowest score off the order, when they are runs of one character.
+
+    Such runs of spaces with one common score are what SentencePiece's training adds. Every other
+    tie is refused.
+    """
+    scores, texts = table.scores, table.texts
+    long = [token_id for token_id in order if len(texts[token_id]) > 1]
+    runs = [token_id for token_id in long if scores[token_id] == scores[long[-1]]]
+    run = texts[runs[-1]][0] * 2 if runs else ""
+    taken = set(runs)
+    if 1 < len(runs) <= _MAX_RUNS and all(
+        set(texts[i]) == {run[0]} if i in taken else run not in texts[i] for i in long
+    ):
+        order[:] = [token_id for token_id in order if token_id not in taken]
+        long = long[: -len(runs)]
+    else:
+        runs = []
+    for left, right in itertools.pairwise(long):
+        if scores[left] == scores[right]:
+            raise UnsupportedError(
+                f"{table.where}: pieces {left} {texts[left]!r} and {right} {texts[right]!r} have "
+                f"the same score {scores[left]}: which merges first would depend on the text"
+            )
+    return runs
+
+
+def _run_merges(table: PieceTable, runs: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Merges that join a run of one character as leftmost-first does.
+
+    Equal scores always extend the leftmost symbol: first it joins the grown symbol on its right,
+    else the next single character, and only when it cannot grow does the next one begin. As ranks:
+    pairs with a grown right side, then pairs of a grown left side and a single character, then the
+    pair of two single characters. All other merges come before and none uses a run, so nothing
+    else is beside them.
+    """
+    if not runs:
+        return []
+    lengths = {len(table.texts[token_id]): token_id for token_id in runs}
+    lengths[1] = list(table.texts).index(table.texts[runs[0]][0])
+    pairs = [(a, b) for a in lengths for b in lengths if a + b in lengths]
+    pairs.sort(key=lambda pair: (pair[1] == 1, pair == (1, 1), pair))
+    return [(lengths[a], lengths[b], lengths[a + b]) for a, b in pairs]
 
 
 def _check_unused(table: PieceTable, order: Sequence[int], merges: bytes) -> None:

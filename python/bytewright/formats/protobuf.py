@@ -19,7 +19,7 @@ _FIXED_SIZES: Final = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(data: bytes, *, where: str, start: int = 0) -> Iterator[tuple[int, int, int | bytes]]:
-    """Field number, wire type and value of every field; fixed sizes come as bytes.
+    r"""Field number, wire type and value of every field; fixed sizes come as bytes.
 
     Args:
         data: the message.
@@ -29,7 +29,7 @@ def fields(data: bytes, *, where: str, start: int = 0) -> Iterator[tuple[int, in
     Raises:
         LoadError: the message ends early or has a wire type that nothing writes.
 
-    >>> list(fields(b"\\x08\\x05\\x12\\x01a", where="example"))
+    >>> list(fields(b"\x08\x05\x12\x01a", where="example"))
     [(1, 0, 5), (2, 2, b'a')]
     """
     at = 0
@@ -49,10 +49,13 @@ def fields(data: bytes, *, where: str, start: int = 0) -> Iterator[tuple[int, in
         elif kind in _FIXED_SIZES:
             size = _FIXED_SIZES[kind]
         else:
-            raise LoadError(f"{where}: byte {start + begin}: wire type {kind} is not one of 0 1 2 5")
+            raise LoadError(
+                f"{where}: byte {start + begin}: wire type {kind} is not one of 0 1 2 5"
+            )
         if size > end - at:
             raise LoadError(
-                f"{where}: byte {start + at}: field {number} has {size} bytes, and {end - at} are left"
+                f"{where}: byte {start + at}: field {number} has {size} bytes, "
+                f"and {end - at} are left"
             )
         yield number, kind, data[at : at + size]
         at += size

@@ -112,7 +112,7 @@ def _add_piece(model: _Model, message: bytes, where: str) -> None:
                 (score,) = struct.unpack("<f", raw)
             case 3, protobuf.VARINT, int(kind):
                 pass
-            case (1 | 2 | 3), _, _:
+            case ((1 | 2 | 3), _, _):
                 raise LoadError(f"{where}: piece {token_id}: field {number} has wire type {wire}")
     if not pieces.NORMAL <= kind <= pieces.BYTE:
         raise LoadError(f"{where}: piece {token_id}: type {kind} is not from 1 to 6")
@@ -131,7 +131,7 @@ def _text(raw: bytes, where: str) -> str:
 def _check_supported(model: _Model, path: Path) -> None:
     kind = model.trainer.get(_TYPE, _UNIGRAM)
     if kind != _BPE:
-        name = _MODEL_TYPES.get(kind, kind) if isinstance(kind, int) else kind
+        name = _MODEL_TYPES.get(kind, str(kind)) if isinstance(kind, int) else "of a wrong type"
         raise UnsupportedError(f"{path}: trainer_spec.model_type {name}: only BPE is supported")
     if model.trainer.get(_AS_SUFFIX, 0):
         raise UnsupportedError(f"{path}: trainer_spec.treat_whitespace_as_suffix")

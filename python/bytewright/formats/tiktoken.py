@@ -3,7 +3,8 @@
 A rank is a token id, and the lowest rank merges first. The file holds no pattern and no special
 tokens: published files are recognised by their sha256, for others the caller says them. A gap
 between ranks is a hole, which special tokens may fill (p50k). A repeated rank or token, and a
-byte without a token of its own, are refused: no text with that byte could be encoded.
+byte without a token of its own, are refused: no text with that byte could be encoded. The empty
+token, which Whisper's file has, is known to decoding only.
 
 Loading is linear; cl100k takes about 0.05 s, most of it finding the pair of each token.
 """
@@ -34,7 +35,7 @@ from bytewright.definition import (
 from bytewright.errors import ArgumentError, LoadError, UnsupportedError
 from bytewright.formats.fields import read_bytes
 from bytewright.formats.hf_model import AddedToken
-from bytewright.formats.patterns import describe, steps_of
+from bytewright.formats.patterns import describe, pattern_steps
 
 __all__ = ["RankTable", "from_ranks", "read", "special_ids", "write"]
 
@@ -79,9 +80,13 @@ _PUBLISHED: Final[Mapping[str, _Published]] = {
         "o200k", {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
     ),
     # qwen.tiktoken: QwenLM/Qwen, shared by Qwen 1 to 3
-    "b2b1b8dfb5cc5f024bafc373121c6aba3f66f9a5a0269e243470a1de16a33186": _Published("qwen2", _QWEN_SPECIALS),
+    "b2b1b8dfb5cc5f024bafc373121c6aba3f66f9a5a0269e243470a1de16a33186": _Published(
+        "qwen2", _QWEN_SPECIALS
+    ),
     # multilingual.tiktoken: openai/whisper; its other special tokens depend on the model
-    "b34b360dbb493e781e479794586d661700670d65564001f23024971d1f2fa126": _Published("gpt2", {"<|endoftext|>": 50257}),
+    "b34b360dbb493e781e479794586d661700670d65564001f23024971d1f2fa126": _Published(
+        "gpt2", {"<|endoftext|>": 50257}
+    ),
     # tokenizer.model: meta-llama; one file for Llama 3 to 3.3, special tokens as named since 3.1
     "82e9d31979e92ab929cd544440f129d9ecd797b69e327f80f17e1c50d5551b55": _Published(
         "llama3", _llama3_specials()
@@ -125,7 +130,7 @@ def read(
     specials = special_tokens
     if specials is None:
         specials = published.special_tokens if published else ()
-    steps = steps_of(pattern or (published.pattern if published else ""))
+    steps = pattern_steps(pattern or (published.pattern if published else ""))
     try:
         arena, offsets, ids = _core.parse_ranks(data)
         table = RankTable(arena, np.frombuffer(offsets, "<u4"), np.frombuffer(ids, "<u4"))
@@ -155,7 +160,8 @@ def from_ranks(
     if size > MAX_IDS:
         raise LoadError(f"token id {size - 1}: ids are below {MAX_IDS}")
     kinds = np.zeros(size, dtype=np.uint8)
-    kinds[table.ids] = MODEL
+    lengths = np.diff(table.offsets.astype(np.int64))
+    kinds[table.ids] = np.where(lengths > 0, MODEL, DECODE_ONLY)
     for text, token_id in specials.items():
         if kinds[token_id]:
             raise ArgumentError(f"special token {text!r}: id {token_id} is taken by another token")
@@ -169,9 +175,8 @@ def from_ranks(
         added=[AddedToken(i, text, True, False).header() for text, i in specials.items()],
         pattern=describe(steps),
     )
-    merges = _core.merges_from_ranks(
-        arena, offsets.astype("<u4").tobytes(), table.ids.astype("<u4").tobytes(), "byte"
-    )
+    order = table.ids[lengths > 0].astype("<u4").tobytes()
+    merges = _core.merges_from_ranks(arena, offsets.astype("<u4").tobytes(), order, "byte")
     return from_tables(arena, offsets=offsets, kinds=kinds.tobytes(), merges=merges, header=header)
 
 
@@ -229,7 +234,9 @@ def special_ids(special_tokens: SpecialTokens, *, first: int) -> dict[str, int]:
         if not isinstance(text, str) or not text:
             raise ArgumentError(f"special token {text!r}: a text that is not empty is needed")
         if type(token_id) is not int or not 0 <= token_id < MAX_IDS:
-            raise ArgumentError(f"special token {text!r}: id {token_id!r} is not from 0 to {MAX_IDS - 1}")
+            raise ArgumentError(
+                f"special token {text!r}: id {token_id!r} is not from 0 to {MAX_IDS - 1}"
+            )
     if len(set(given.values())) < len(given):
         raise ArgumentError("special_tokens: two of them have the same id")
     return given
@@ -254,12 +261,13 @@ def write(definition: Definition) -> bytes:
             raise UnsupportedError(f"tiktoken ranks cannot say: {name}")
     kinds = np.frombuffer(definition.kinds, np.uint8)
     ids = np.flatnonzero(kinds & MODEL)
-    if (kinds[ids] & ADDED).any() or (kinds & (FALLBACK | DECODE_ONLY)).any():
+    tokens = definition.tokens()
+    silent = np.flatnonzero(kinds & (FALLBACK | DECODE_ONLY)).tolist()
+    if (kinds[ids] & ADDED).any() or any(tokens[i] for i in silent):
         raise UnsupportedError("tiktoken ranks cannot say: tokens that only decoding knows")
     _check_ranks(definition, ids.astype(np.uint32), whole=bool(rules["ignore_merges"]))
-    tokens = definition.tokens()
-    lines = [b"%s %d\n" % (base64.b64encode(tokens[i] or b""), i) for i in ids.tolist()]
-    return b"".join(lines)
+    listed = sorted([*ids.tolist(), *silent])
+    return b"".join(b"%s %d\n" % (base64.b64encode(tokens[i] or b"") or b"=", i) for i in listed)
 
 
 def _check_ranks(definition: Definition, ids: NDArray[np.uint32], *, whole: bool) -> None:
