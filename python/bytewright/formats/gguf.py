@@ -22,7 +22,7 @@ from bytewright.definition import MAX_IDS, Definition, Step
 from bytewright.errors import ArgumentError, LoadError, UnsupportedError
 from bytewright.formats import pieces
 from bytewright.formats.gguf_header import Value, read_header
-from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
+from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, Merges, assemble
 from bytewright.formats.hf_steps import METASYMBOL, Steps
 from bytewright.formats.patterns import pattern_steps, split
 
@@ -162,21 +162,29 @@ def _byte_level(header: _Header, pattern: str | None) -> Definition:
     texts = _tokens(header)
     types = _types(header, len(texts))
     vocab = {text: token_id for token_id, text in enumerate(texts)}
-    merges: dict[tuple[str, str], None] = {}
-    for index, merge in enumerate(header.texts("merges")):
-        at = merge.find(" ", 1)
-        if at < 0 or at == len(merge) - 1:
-            raise LoadError(f"{header.path}: {_PREFIX}merges[{index}]: {merge!r} is not a pair")
-        merges.setdefault((merge[:at], merge[at + 1 :]))
     model = BpeModel(
         where=f"{header.path}: {_PREFIX}tokens",
         vocab=vocab,
-        merges=list(merges),
+        merges=_merges(header),
         ignore_merges=pre.ignore_merges,
     )
     steps = Steps(byte_level=True, pretokenizer=list(pre.steps))
     ends = _ends(header, len(texts), add_bos=pre.add_bos, bos=11, eos=11)
     return assemble(model, steps, _added(header, texts, types), ends=ends)
+
+
+def _merges(header: _Header) -> Merges:
+    """The merges; of equal ones the first counts. A token may begin with a space."""
+    lines = list(dict.fromkeys(header.texts("merges")))
+    lefts: list[str] = []
+    rights: list[str] = []
+    for line in lines:
+        at = line.find(" ", 1)
+        if at < 0 or at == len(line) - 1:
+            raise LoadError(f"{header.path}: {_PREFIX}merges: {line[:80]!r} is not a pair")
+        lefts.append(line[:at])
+        rights.append(line[at + 1 :])
+    return lefts, rights
 
 
 def _pre(header: _Header, pattern: str | None) -> _Pre:

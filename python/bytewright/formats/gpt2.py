@@ -16,7 +16,7 @@ from bytewright.errors import ArgumentError, LoadError, UnsupportedError
 from bytewright.formats.byte_level import STAND_INS
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.hf import read_vocab
-from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
+from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, Merges, assemble
 from bytewright.formats.hf_steps import Steps
 from bytewright.formats.patterns import pattern_steps
 from bytewright.formats.tiktoken import SpecialTokens, special_ids
@@ -86,22 +86,23 @@ def _steps(config: Field, pattern: str | None) -> Steps:
     return steps
 
 
-def _merges(path: Path) -> list[tuple[str, str]]:
+def _merges(path: Path) -> Merges:
     data = read_bytes(path)
     try:
         lines = data.decode().split("\n")
     except UnicodeDecodeError as error:
         raise LoadError(f"{path}: byte {error.start}: not UTF-8 ({error.reason})") from error
-    merges: list[tuple[str, str]] = []
+    lefts: list[str] = []
+    rights: list[str] = []
     for number, line in enumerate(lines, start=1):
         if line.startswith("#version") or not (text := line.rstrip("\r")):
             continue
-        match text.split(" "):
-            case [left, right] if left and right:
-                merges.append((left, right))
-            case _:
-                raise LoadError(f"{path}: line {number}: {text[:80]!r} is not a pair of tokens")
-    return merges
+        left, space, right = text.partition(" ")
+        if not (left and space and right) or " " in right:
+            raise LoadError(f"{path}: line {number}: {text[:80]!r} is not a pair of tokens")
+        lefts.append(left)
+        rights.append(right)
+    return lefts, rights
 
 
 def _added(

@@ -20,12 +20,12 @@ from typing import Final
 from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition
 from bytewright.formats.fields import Field, shown
 from bytewright.formats.hf_ends import read_decoder, read_template
-from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, assemble
+from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, Merges, assemble
 from bytewright.formats.hf_steps import read_steps
 
 __all__ = ["read", "read_added", "read_merges", "read_vocab"]
 
-_FREE_OF_MERGES: Final = "#version"
+_NOT_A_MERGE: Final = "#version"
 
 
 def read(root: Field) -> Definition:
@@ -70,39 +70,46 @@ def _read_model(model: Field) -> BpeModel:
 
 def read_vocab(field: Field) -> dict[str, int]:
     """A vocabulary of token strings and their ids, each id once."""
-    vocab = field.members()
-    ids: dict[str, int] = {}
-    for token, value in vocab.items():
-        if type(value) is not int or not 0 <= value < MAX_IDS:
-            field.fail(f"token {token!r}: id {shown(value)} is not from 0 to {MAX_IDS - 1}")
-        if len(token) > MAX_TOKEN_BYTES:
-            field.fail(f"token {token[:40]!r}... is longer than {MAX_TOKEN_BYTES} bytes")
-        ids[token] = value
-    if len(set(ids.values())) < len(ids):
+    vocab: dict[str, int] = field.members()  # type: ignore[assignment]
+    ids = vocab.values()
+    # Sets of the values are checked first, as that is fast; finding the culprit may take longer.
+    if (
+        not set(map(type, ids)) <= {int}
+        or not 0 <= min(ids, default=0) <= max(ids, default=0) < MAX_IDS
+    ):
+        for token, value in vocab.items():
+            if type(value) is not int or not 0 <= value < MAX_IDS:
+                field.fail(
+                    f"token {token[:80]!r}: id {shown(value)} is not from 0 to {MAX_IDS - 1}"
+                )
+    if max(map(len, vocab), default=0) > MAX_TOKEN_BYTES:
+        field.fail(f"a token is longer than {MAX_TOKEN_BYTES} bytes")
+    if len(set(ids)) < len(vocab):
         seen: dict[int, str] = {}
-        for token, value in ids.items():
+        for token, value in vocab.items():
             if value in seen:
                 field.fail(f"id {value} has two tokens, {seen[value]!r} and {token!r}")
             seen[value] = token
-    return ids
+    return vocab
 
 
-def read_merges(field: Field) -> list[tuple[str, str]]:
-    """Merges as pairs of token strings, from `"a b"` or from `["a", "b"]`."""
-    pairs: list[tuple[str, str]] = []
-    for index, merge in enumerate(field.array()):
-        if isinstance(merge, str):
-            if merge.startswith(_FREE_OF_MERGES):
-                continue
-            parts: list[object] = [*merge.split(" ")]
-        else:
-            parts = merge if isinstance(merge, list) else []
-        match parts:
-            case [str(left), str(right)]:
-                pairs.append((left, right))
-            case _:
-                field.fail(f"merge {index}: {shown(merge)} is not a pair of tokens")
-    return pairs
+def read_merges(field: Field) -> Merges:
+    """Left and right parts of the merges, from `"a b"` or from `["a", "b"]`."""
+    merges = field.array()
+    if all(isinstance(merge, str) for merge in merges):
+        lines = [str(merge) for merge in merges if not str(merge).startswith(_NOT_A_MERGE)]
+        for index, line in enumerate(lines):
+            if line.count(" ") != 1:
+                field.fail(f"merge {index}: {shown(line)} is not two tokens and one space")
+        parts = " ".join(lines).split(" ") if lines else []
+        return parts[0::2], parts[1::2]
+    for index, merge in enumerate(merges):
+        if not (
+            isinstance(merge, list) and len(merge) == 2 and type(merge[0]) is type(merge[1]) is str
+        ):
+            field.fail(f"merge {index}: {shown(merge)} is not a pair of tokens")
+    pairs: list[list[str]] = merges  # type: ignore[assignment]
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
 def read_added(field: Field, vocab: dict[str, int]) -> list[AddedToken]:

@@ -1,5 +1,6 @@
 """The model and the added tokens of a tokenizer.json, lowered to tokens, kinds and merges."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,10 +24,13 @@ from bytewright.formats.byte_level import STAND_INS, from_stand_ins
 from bytewright.formats.hf_steps import METASYMBOL, Steps
 from bytewright.formats.patterns import describe
 
-__all__ = ["BYTE_TOKENS", "AddedToken", "BpeModel", "Ends", "assemble"]
+__all__ = ["BYTE_TOKENS", "AddedToken", "BpeModel", "Ends", "Merges", "assemble"]
 
 BYTE_TOKENS: Final = tuple(f"<0x{byte:02X}>" for byte in range(256))
 """Names of the byte-fallback tokens."""
+
+Merges = tuple[Sequence[str], Sequence[str]]
+"""Left parts and right parts in rank order: two flat lists, which the collector need not visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class BpeModel:
 
     where: str
     vocab: dict[str, int]
-    merges: Sequence[Sequence[str]]
+    merges: Merges
     unk: str | None = None
     fuse_unk: bool = False
     byte_fallback: bool = False
@@ -207,16 +211,20 @@ def _merge_rows(model: BpeModel, kinds: bytearray) -> NDArray[np.uint32]:
 
 
 def _looked_up(model: BpeModel) -> NDArray[np.int64]:
-    vocab = model.vocab
+    lefts, rights = model.merges
+    find = model.vocab.__getitem__
+    rows = np.empty((len(lefts), 3), dtype=np.int64)
     try:
-        flat = [(vocab[a], vocab[b], vocab[a + b]) for a, b in model.merges]
+        rows[:, 0] = list(map(find, lefts))
+        rows[:, 1] = list(map(find, rights))
+        rows[:, 2] = list(map(find, map(operator.add, lefts, rights)))
     except KeyError:
         raise LoadError(_unknown_merge(model)) from None
-    return np.array(flat, dtype=np.int64).reshape(-1, 3)
+    return rows
 
 
 def _unknown_merge(model: BpeModel) -> str:
-    for index, (left, right) in enumerate(model.merges):
+    for index, (left, right) in enumerate(zip(*model.merges, strict=True)):
         for token in (left, right, left + right):
             if token not in model.vocab:
                 return f"{model.where}.merges[{index}]: token {token!r} is not in the vocabulary"

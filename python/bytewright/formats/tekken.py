@@ -7,13 +7,12 @@ special tokens and then have twenty fixed ones; ids of the block that nothing na
 itself; here they are matched where the caller allows them.
 """
 
-import base64
-import binascii
 from typing import Final
 
 import numpy as np
 
-from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition
+from bytewright import _core
+from bytewright.definition import MAX_IDS, Definition
 from bytewright.errors import LoadError, UnsupportedError
 from bytewright.formats.fields import Field, shown
 from bytewright.formats.patterns import split
@@ -46,50 +45,36 @@ def read(root: Field) -> Definition:
         config.get("default_vocab_size").fail(
             f"{vocab_size} ids need {used} ranks, and there are {len(vocab.array())}"
         )
-    tokens = _tokens(vocab, used)
-    offsets = np.zeros(used + 1, dtype=np.uint32)
-    np.cumsum(np.fromiter(map(len, tokens), dtype=np.int64, count=used), out=offsets[1:])
-    ids = np.arange(special_count, vocab_size, dtype=np.uint32)
     specials = _specials(root.get("special_tokens"), special_count)
     steps = (split(config.get("pattern").text()),)
     try:
-        return from_ranks(
-            RankTable(b"".join(tokens), offsets, ids), steps=steps, special_tokens=specials
-        )
+        table = _ranks(vocab, used)
+        shifted = RankTable(table.arena, table.offsets, table.ids + np.uint32(special_count))
+        return from_ranks(shifted, steps=steps, special_tokens=specials)
     except UnsupportedError as error:
         raise UnsupportedError(f"{vocab.where}: {error}") from error
     except LoadError as error:
         raise LoadError(f"{vocab.where}: {error}") from error
 
 
-def _tokens(vocab: Field, used: int) -> list[bytes]:
-    """The tokens of the first `used` ranks, each of which stands at its own index."""
-    tokens: list[bytes] = []
-    for rank, entry in enumerate(vocab.array()[:used]):
-        match entry:
-            case {"rank": int(given), "token_bytes": str(encoded)} if given == rank:
-                tokens.append(_decoded(vocab, rank, encoded))
-            case {"rank": given, "token_bytes": str()}:
-                vocab.fail(f"entry {rank}: rank {shown(given)} is not in its place")
-            case _:
-                vocab.fail(f"entry {rank}: rank and token_bytes are needed")
-    if len(set(tokens)) < len(tokens):
-        seen: dict[bytes, int] = {}
-        for rank, token in enumerate(tokens):
-            if token in seen:
-                vocab.fail(f"entry {rank}: the token of entry {seen[token]} again")
-            seen[token] = rank
-    return tokens
+def _ranks(vocab: Field, used: int) -> RankTable:
+    """The tokens of the first `used` ranks, each of which stands at its own index.
 
-
-def _decoded(vocab: Field, rank: int, encoded: str) -> bytes:
-    try:
-        token = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        vocab.fail(f"entry {rank}: token_bytes {shown(encoded)} is not Base64 ({error})")
-    if not 0 < len(token) <= MAX_TOKEN_BYTES:
-        vocab.fail(f"entry {rank}: {len(token)} bytes; 1 to {MAX_TOKEN_BYTES} are allowed")
-    return token
+    They are checked and decoded as the lines of a file of ranks, so a line is an entry.
+    """
+    entries = vocab.array()[:used]
+    lines: list[str] = []
+    for rank, entry in enumerate(entries):
+        if not isinstance(entry, dict) or type(entry.get("rank")) is not int:
+            vocab.fail(f"entry {rank}: an object with a rank is needed")
+        if entry["rank"] != rank:
+            vocab.fail(f"entry {rank}: rank {entry['rank']} is not in its place")
+        encoded = entry.get("token_bytes")
+        if not isinstance(encoded, str) or not encoded or " " in encoded or "\n" in encoded:
+            vocab.fail(f"entry {rank}: token_bytes {shown(encoded)} is not Base64")
+        lines.append(f"{encoded} {rank}")
+    arena, offsets, ids = _core.parse_ranks("\n".join(lines).encode())
+    return RankTable(arena, np.frombuffer(offsets, "<u4"), np.frombuffer(ids, "<u4"))
 
 
 def _specials(listed: Field, count: int) -> dict[str, int]:

@@ -188,8 +188,10 @@ def _tables(
     lengths[table.ids] = np.diff(table.offsets.astype(np.int64))
     parts: list[bytes] = []
     done = 0
-    for text, token_id in sorted(specials.items(), key=lambda item: item[1]):
-        at = int(table.offsets[np.searchsorted(table.ids, token_id)])
+    ordered = sorted(specials.items(), key=lambda item: item[1])
+    ids = np.array([token_id for _, token_id in ordered], dtype=table.ids.dtype)
+    places = table.offsets[np.searchsorted(table.ids, ids)].tolist()
+    for (text, token_id), at in zip(ordered, places, strict=True):
         parts += [table.arena[done:at], text.encode()]
         lengths[token_id] = len(parts[-1])
         done = at
