@@ -15,6 +15,7 @@ pub mod simd;
 pub mod stream;
 pub mod token;
 pub mod tokenizer;
+pub mod utf8;
 pub mod vocab;
 
 #[cfg(feature = "python")]

@@ -1,42 +1,160 @@
 //! Text normalization with alignment to the original bytes.
+//!
+//! A normalizer is a list of steps that change characters before the text is cut into pieces.
+//! The steps are those of `tokenizers` 0.23 and SentencePiece, character for character, with the
+//! Unicode 9 tables of the former (see `versions`). Bytes that are not UTF-8 pass every step
+//! unchanged and separate the text around them. Every step is linear and copies only a text that
+//! it changes. Absent: knowledge of tokens, of segments other than "is this the first", and of
+//! the second reading that `tokenizers` gives to SentencePiece rules (see `charsmap`).
+
+mod chars;
+mod charsmap;
+mod edits;
+mod replace;
+mod space;
+mod step;
+mod unicode;
+mod versions;
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use crate::{Error, Result};
+use charsmap::Charsmap;
+use edits::{Edited, Edits};
+use replace::Replacement;
+use unicode::{Form, Normalization};
 
-/// One step of a normalizer.
-#[derive(Debug, Clone, serde::Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum Step {
-    /// A space before each text.
-    Prefix { content: String },
+pub use step::{Pattern, Prefix, Replace, Scope, Step, Unless};
+
+/// A list of normalization steps, ready to run; immutable and shared between threads.
+#[derive(Debug)]
+pub struct Normalizer {
+    rules: Vec<Rule>,
 }
 
-/// A normalizer; for now, only that which changes nothing.
 #[derive(Debug)]
-pub struct Normalizer;
+enum Rule {
+    Unicode(Normalization),
+    Lowercase,
+    StripAccents,
+    Nmt,
+    Replace(Replacement),
+    Prepend(String),
+    Strip { left: bool, right: bool },
+    Charsmap(Charsmap),
+    Prefix(Prefix),
+    CollapseSpaces,
+}
 
 impl Normalizer {
-    /// Refuses every step.
+    /// Prepares the steps.
+    ///
+    /// # Errors
+    /// A regex that the linear-time engine cannot run, an empty string to replace, damaged
+    /// SentencePiece rules, or such rules that write double spaces before `collapse_spaces`:
+    /// SentencePiece keeps those, being one step there.
     pub fn new(steps: &[Step]) -> Result<Self> {
-        match steps {
-            [] => Ok(Self),
-            _ => Err(Error::Definition("normalizer steps are not supported".into())),
+        let rules = steps.iter().map(Rule::new).collect::<Result<Vec<_>>>()?;
+        let writes =
+            |rule: &Rule| matches!(rule, Rule::Charsmap(map) if map.writes_double_spaces());
+        let collapse = rules.iter().rposition(|rule| matches!(rule, Rule::CollapseSpaces));
+        if rules[..collapse.unwrap_or(0)].iter().any(writes) {
+            return Err(Error::Definition(
+                "charsmap: a replacement holds two spaces in a row, which collapse_spaces after \
+                 it would make one"
+                    .into(),
+            ));
         }
+        Ok(Self { rules })
     }
 
-    /// True.
+    /// Whether every text comes back unchanged because there are no steps.
     pub fn is_identity(&self) -> bool {
-        true
+        self.rules.is_empty()
     }
 
-    /// The text itself.
-    pub fn normalize<'a>(&self, text: &'a [u8], _at_start: bool) -> Result<Cow<'a, [u8]>> {
-        Ok(Cow::Borrowed(text))
+    /// The normalized text, borrowed when nothing changed.
+    ///
+    /// `at_start`: the segment begins at offset 0 of the text.
+    ///
+    /// # Errors
+    /// None at present; a step may come that can fail on a text.
+    pub fn normalize<'a>(&self, text: &'a [u8], at_start: bool) -> Result<Cow<'a, [u8]>> {
+        let edited = self.run(text, at_start, |text| Edits::new(text));
+        Ok(edited.map_or(Cow::Borrowed(text), |edited| Cow::Owned(edited.bytes)))
     }
 
-    /// The text itself.
-    pub fn normalize_aligned(&self, text: &[u8], _at: bool) -> Result<(Vec<u8>, Vec<usize>)> {
-        Ok((text.to_vec(), (0..=text.len()).collect()))
+    /// The normalized text and for each of its bytes the offset in `text` where its source
+    /// begins, with `text.len()` at the end; the offsets never decrease.
+    ///
+    /// # Errors
+    /// As `normalize`.
+    pub fn normalize_aligned(&self, text: &[u8], at_start: bool) -> Result<(Vec<u8>, Vec<usize>)> {
+        let identity = || (0..=text.len()).collect();
+        Ok(match self.run(text, at_start, |text| Edits::with_sources(text)) {
+            Some(edited) => (edited.bytes, edited.sources.unwrap_or_else(identity)),
+            None => (text.to_vec(), identity()),
+        })
+    }
+
+    /// Runs all rules; `None` when none changed the text.
+    fn run(
+        &self,
+        text: &[u8],
+        mut at_start: bool,
+        open: for<'t> fn(&'t [u8]) -> Edits<'t>,
+    ) -> Option<Edited> {
+        let mut current: Option<Edited> = None;
+        for rule in &self.rules {
+            let input = current.as_ref().map_or(text, |edited| &edited.bytes);
+            let mut edits = open(input);
+            rule.apply(at_start, &mut edits);
+            if let Some(edited) = edits.finish() {
+                at_start &= edited.lead == 0;
+                current = Some(match current {
+                    Some(before) => before.followed_by(edited),
+                    None => edited,
+                });
+            }
+        }
+        current
+    }
+}
+
+impl Rule {
+    fn new(step: &Step) -> Result<Self> {
+        Ok(match step {
+            Step::Nfc => Rule::Unicode(Normalization::new(Form::Nfc)),
+            Step::Nfd => Rule::Unicode(Normalization::new(Form::Nfd)),
+            Step::Nfkc => Rule::Unicode(Normalization::new(Form::Nfkc)),
+            Step::Nfkd => Rule::Unicode(Normalization::new(Form::Nfkd)),
+            Step::Lowercase => Rule::Lowercase,
+            Step::StripAccents => Rule::StripAccents,
+            Step::Nmt => Rule::Nmt,
+            Step::Replace(replace) => Rule::Replace(Replacement::new(replace)?),
+            Step::Prepend { content } => Rule::Prepend(content.clone()),
+            &Step::Strip { left, right } => Rule::Strip { left, right },
+            Step::Charsmap { base64 } => Rule::Charsmap(Charsmap::from_base64(base64)?),
+            Step::Prefix(prefix) => Rule::Prefix(prefix.clone()),
+            Step::CollapseSpaces => Rule::CollapseSpaces,
+        })
+    }
+
+    fn apply(&self, at_start: bool, edits: &mut Edits<'_>) {
+        match self {
+            Rule::Unicode(form) => form.apply(edits),
+            Rule::Lowercase => chars::lowercase(edits),
+            Rule::StripAccents => chars::strip_accents(edits),
+            Rule::Nmt => chars::nmt(edits),
+            Rule::Replace(replacement) => replacement.apply(edits),
+            Rule::Prepend(content) => space::prepend(content, edits),
+            &Rule::Strip { left, right } => space::strip(left, right, edits),
+            Rule::Charsmap(map) => map.apply(edits),
+            Rule::Prefix(prefix) => space::prefix(prefix, at_start, edits),
+            Rule::CollapseSpaces => space::collapse_spaces(edits),
+        }
     }
 }

@@ -1,0 +1,55 @@
+//! Replacement of every match of a string or a regular expression.
+
+use memchr::memmem;
+
+use super::edits::Edits;
+use super::step::{Pattern, Replace};
+use crate::regex::Regex;
+use crate::{Error, Result};
+
+/// A pattern ready to search, and what takes the place of its matches.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    search: Search,
+    content: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Search {
+    String(Box<memmem::Finder<'static>>),
+    Regex(Box<Regex>),
+}
+
+impl Replacement {
+    pub fn new(replace: &Replace) -> Result<Self> {
+        let search = match &replace.pattern {
+            Pattern::String(string) if string.is_empty() => {
+                return Err(Error::Definition("replace: the string to replace is empty".into()));
+            }
+            Pattern::String(string) => {
+                Search::String(Box::new(memmem::Finder::new(string).into_owned()))
+            }
+            Pattern::Regex(regex) => Search::Regex(Box::new(Regex::new(regex)?)),
+        };
+        Ok(Self { search, content: replace.content.clone().into_bytes() })
+    }
+
+    /// Replaces the matches, which do not overlap, from left to right.
+    pub fn apply(&self, edits: &mut Edits<'_>) {
+        let text = edits.text();
+        match &self.search {
+            Search::String(finder) => {
+                for start in finder.find_iter(text) {
+                    edits.replace(start..start + finder.needle().len(), &self.content);
+                }
+            }
+            // The reference looks for no match in an empty text, not even an empty one.
+            Search::Regex(_) if text.is_empty() => {}
+            Search::Regex(regex) => {
+                for range in regex.matches(text) {
+                    edits.replace(range, &self.content);
+                }
+            }
+        }
+    }
+}
