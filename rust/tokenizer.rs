@@ -357,7 +357,7 @@ impl Tokenizer {
     ) -> Result<()> {
         self.check_alphabet(text)?;
         let mut from = 0;
-        while let Some(found) = matchers.raw.find_from(text, from) {
+        for found in matchers.raw.matches(text) {
             let go_on =
                 self.normalized_segments(text, from..found.start, matchers, origins, visit)?
                     && visit(Segment::Token { id: found.id, source: found.start..found.end })?;
@@ -414,7 +414,7 @@ impl Tokenizer {
     ) -> Result<bool> {
         let mut from = 0;
         let origin = |at: usize| map.map_or(base + at, |map| map[at]);
-        while let Some(found) = matchers.normalized.find_from(text, from) {
+        for found in matchers.normalized.matches(text) {
             let source = origin(found.start)..origin(found.end);
             let before = from..found.start;
             let go_on = self.prefixed_segment(text, before, base, map, visit)?
