@@ -6,6 +6,7 @@ pub mod encode;
 pub mod error;
 pub mod formats;
 pub mod header;
+pub mod jsonl;
 pub mod merges;
 pub mod normalize;
 pub mod pretokenize;
