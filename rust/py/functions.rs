@@ -1,12 +1,14 @@
 //! Functions on flat data.
 
 use pyo3::prelude::*;
+use numpy::PyArray1;
 use pyo3::types::PyBytes;
 
 use super::interrupt::run;
 use super::tokenizer::words;
 use crate::Error;
 use crate::encode::{self, UnitKind};
+use crate::jsonl::{self, Missing};
 use crate::formats;
 
 #[pyfunction]
@@ -68,4 +70,26 @@ pub(super) fn pattern_steps(name: &str) -> Option<String> {
 #[pyfunction]
 pub(super) fn pattern_names() -> Vec<&'static str> {
     crate::pretokenize::named::names().collect()
+}
+
+type JsonlTexts<'py> =
+    (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
+
+/// The text field of each line: the bytes of all, their offsets, and which lines have one.
+#[pyfunction]
+pub(super) fn jsonl_texts<'py>(
+    py: Python<'py>,
+    block: &[u8],
+    field: &str,
+    first_line: u64,
+    allow_missing: bool,
+) -> PyResult<JsonlTexts<'py>> {
+    let missing = if allow_missing { Missing::Null } else { Missing::Refuse };
+    let texts = run(py, block.len(), |_| jsonl::texts(block, field, first_line, missing))?;
+    let offsets = texts.offsets.into_iter().map(u64::cast_signed).collect();
+    Ok((
+        PyArray1::from_vec(py, texts.values),
+        PyArray1::from_vec(py, offsets),
+        PyArray1::from_vec(py, texts.valid),
+    ))
 }
