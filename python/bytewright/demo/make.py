@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import heapq
+import importlib
 import itertools
 from collections import Counter, defaultdict
 
@@ -50,7 +51,7 @@ def main() -> None:
 
 def count_pieces() -> Counter[bytes]:
     """Count the pieces of every document, prose several times over."""
-    import regex
+    regex = importlib.import_module("regex")
 
     find = regex.compile(O200K).findall
     counts: Counter[bytes] = Counter()
