@@ -26,7 +26,7 @@ fn pieces(pretokenizer: &Pretokenizer, text: &[u8], buffer: usize) -> Vec<(usize
 
 fn cases() -> usize {
     let set = std::env::var("BYTEWRIGHT_SPLITTER_CASES").ok();
-    set.map_or(12_000, |value| value.parse().expect("a number of texts"))
+    set.map_or(9_000, |value| value.parse().expect("a number of texts"))
 }
 
 /// Compares a splitter with an oracle on `count` random texts.

@@ -15,7 +15,7 @@ pub use prefetch::prefetch;
 /// 64 bytes of text.
 pub type Block = [u8; 64];
 
-/// Questions about a block. Ranges lie below 0x80.
+/// Questions about a block. A range lies on one side of 0x80.
 pub trait Kernel: Copy {
     /// Bytes from `low` to `high`, both included.
     fn between(self, block: &Block, low: u8, high: u8) -> u64;

@@ -13,11 +13,12 @@ impl Kernel for Portable {
     #[inline(always)]
     fn between(self, block: &Block, low: u8, high: u8) -> u64 {
         // Adding to seven bits sets the eighth from a bound on, without a carry to the next byte.
-        let from = ONES * u64::from(0x80 - low);
-        let above = ONES * u64::from(0x7F - high);
+        let from = ONES * u64::from(0x80 - (low & 0x7F));
+        let above = ONES * u64::from(0x7F - (high & 0x7F));
+        let side = if low < 0x80 { HIGHS } else { 0 };
         gather(block, |word| {
             let seven = word & !HIGHS;
-            (seven + from) & !(seven + above) & !word
+            (seven + from) & !(seven + above) & (word ^ side)
         })
     }
 
@@ -56,9 +57,17 @@ mod tests {
             let naive = |test: &dyn Fn(u8) -> bool| {
                 block.iter().enumerate().fold(0, |mask, (i, &b)| mask | u64::from(test(b)) << i)
             };
-            for (low, high) in
-                [(0, 0), (9, 13), (b'a', b'z'), (b' ', b' '), (0x21, 0x7F), (0, 0x7F)]
-            {
+            for (low, high) in [
+                (0, 0),
+                (9, 13),
+                (b'a', b'z'),
+                (b' ', b' '),
+                (0x21, 0x7F),
+                (0, 0x7F),
+                (0x80, 0xBF),
+                (0xE5, 0xE9),
+                (0xFF, 0xFF),
+            ] {
                 let expected = naive(&|byte| (low..=high).contains(&byte));
                 assert_eq!(Portable.between(&block, low, high), expected, "{low:x} {high:x}");
             }

@@ -149,7 +149,16 @@ mod tests {
 
         #[inline(always)]
         fn run<K: Kernel>(self, kernel: K) -> Vec<u64> {
-            let ranges = [(0, 0), (9, 13), (b'0', b'9'), (b'a', b'z'), (0x21, 0x7E), (0, 0x7F)];
+            let ranges = [
+                (0, 0),
+                (9, 13),
+                (b'0', b'9'),
+                (b'a', b'z'),
+                (0x21, 0x7E),
+                (0, 0x7F),
+                (0x80, 0xBF),
+                (0xF0, 0xFF),
+            ];
             let mut answers: Vec<u64> =
                 ranges.iter().map(|&(low, high)| kernel.between(self.0, low, high)).collect();
             answers.push(kernel.equal(self.0, b'\''));

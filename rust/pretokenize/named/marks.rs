@@ -1,5 +1,6 @@
 //! Masks of the classes in a window of 64 bytes.
 
+use super::common;
 use super::rules::{Contractions, Letters, Parts, Rules, Tail, is_letter, is_other};
 use crate::pretokenize::unicode::{
     Classes, HAN, LETTER, LOWER, MARK, NUMBER, SPACE, UPPER, decode,
@@ -101,16 +102,40 @@ impl Masks {
             }
         }
         if masks.high != 0 {
-            masks.widen::<R, K>(kernel, classes, rest);
+            masks.widen::<R, K>(kernel, classes, block, rest);
         }
         masks
     }
 
-    /// Adds the characters that are not ASCII.
+    /// Adds the characters that are not ASCII: the common ones by their bytes, the others one by
+    /// one.
     #[inline(always)]
-    fn widen<R: Rules, K: Kernel>(&mut self, kernel: K, classes: &Classes, rest: &[u8]) {
-        let mut lanes = [0u8; 68];
-        let (mut left, mut first) = (self.high & below(self.length), !self.high);
+    fn widen<R: Rules, K: Kernel>(
+        &mut self,
+        kernel: K,
+        classes: &Classes,
+        block: &Block,
+        rest: &[u8],
+    ) {
+        let common = common::find::<R, K>(kernel, block);
+        self.first = !self.high | common.first;
+        self.add::<R>([common.upper, common.lower, 0, 0, 0, common.printed, common.han]);
+        let known = common.upper | common.lower | common.printed;
+        let others = self.high & below(self.length) & !known;
+        if others != 0 {
+            self.add_others::<R, K>(kernel, classes, rest, others);
+        }
+    }
+
+    #[inline(always)]
+    fn add_others<R: Rules, K: Kernel>(
+        &mut self,
+        kernel: K,
+        classes: &Classes,
+        rest: &[u8],
+        others: u64,
+    ) {
+        let (mut lanes, mut left) = ([0u8; 68], others);
         while left != 0 {
             let at = left.trailing_zeros() as usize;
             let (mut class, length) = classes.at(rest, at);
@@ -121,42 +146,43 @@ impl Masks {
                 self.stop(at);
                 break;
             }
-            // Four bytes at once: those of the next character are written after it, and ASCII
-            // bytes are masked out.
+            // Four bytes at once: those of the next character are written after it, and the bytes
+            // of others are masked out.
             lanes[at..at + 4].copy_from_slice(&[class; 4]);
-            first |= 1 << at;
+            self.first |= 1 << at;
             left &= !below(at + length);
         }
-        self.first = first;
         let lanes = lanes.first_chunk().expect("68 bytes hold 64");
         let [upper, lower, mark, number, space, punctuation, symbol, han] =
-            kernel.bits(lanes).map(|mask| mask & self.high);
+            kernel.bits(lanes).map(|mask| mask & others);
         self.add::<R>([upper, lower, mark, number, space, punctuation | symbol, han]);
     }
 
     #[inline(always)]
     fn add<R: Rules>(&mut self, classes: [u64; 7]) {
         let [upper, lower, mark, number, space, printed, han] = classes;
-        let marks_are_letters = is_letter::<R>(MARK);
+        let known = below(self.length);
         let han_apart = R::LETTERS == Letters::CasedHan;
-        let mut letter = upper | lower | if marks_are_letters { mark } else { 0 };
+        let mut letter = upper | lower | if is_letter::<R>(MARK) { mark } else { 0 };
         if han_apart {
-            self.han = han;
+            self.han |= han & known;
             letter &= !han;
         }
-        self.cjk = if R::PARTS == Parts::NumbersCjk { han } else { 0 };
-        self.letter |= letter;
-        self.upper |= upper | mark;
-        self.lower |= lower | mark;
-        self.mark = mark;
-        self.number |= number;
-        self.space |= space;
+        if R::PARTS == Parts::NumbersCjk {
+            self.cjk |= han & known;
+        }
+        self.letter |= letter & known;
+        self.upper |= (upper | mark) & known;
+        self.lower |= (lower | mark) & known;
+        self.mark |= mark & known;
+        self.number |= number & known;
+        self.space |= space & known;
         let not_other = letter | number | space | if han_apart { han } else { 0 };
-        self.other &= !(not_other & self.high);
+        self.other &= !not_other;
         if R::LETTERS == Letters::Deepseek {
             self.other |= printed;
         }
-        self.other &= below(self.length);
+        self.other &= known;
     }
 
     /// Ends the window before byte `at`.

@@ -17,6 +17,7 @@
 //! Classes of characters are those of `regex_syntax`'s Unicode version; only characters that newer
 //! versions assigned can differ from a library with older tables.
 
+mod common;
 mod falcon;
 mod marks;
 mod patterns;
