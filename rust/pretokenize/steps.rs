@@ -12,11 +12,11 @@ use crate::Result;
 use crate::regex::{Matches, Regex};
 
 /// `char::is_numeric` of Unicode 17, two runs newer than the engine's tables.
-const NUMERIC: &str = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]";
+pub const NUMERIC: &str = r"[\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}]";
 
 /// ASCII punctuation and the category P of Unicode 8, whose tables `tokenizers` still uses: of
 /// today's P without what came later, and two characters that have left it.
-const PUNCTUATION: &str = concat!(
+pub const PUNCTUATION: &str = concat!(
     r"[[!-/:-@\[-`{-~\p{P}\x{166D}\x{111C9}]&&[^\x{61D}\x{9FD}\x{A76}\x{C77}\x{C84}",
     r"\x{1B4E}\x{1B4F}\x{1B7D}-\x{1B7F}\x{2E43}-\x{2E4F}\x{2E52}-\x{2E5D}\x{10D6E}\x{10EAD}",
     r"\x{10F55}-\x{10F59}\x{10F86}-\x{10F89}\x{113D4}\x{113D5}\x{113D7}\x{113D8}",

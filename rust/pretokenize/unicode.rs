@@ -141,16 +141,29 @@ pub fn decode(text: &[u8], at: usize) -> (Option<u32>, usize) {
     }
 }
 
-fn mark(flat: &mut [u8], property: &str, bits: u8) {
-    let hir = regex_syntax::parse(property).expect("a property every Unicode table has");
-    let HirKind::Class(Class::Unicode(class)) = hir.kind() else {
-        unreachable!("a property is a class of characters");
-    };
-    for range in class.ranges() {
-        for cell in &mut flat[range.start() as usize..=range.end() as usize] {
+fn mark(flat: &mut [u8], property: &'static str, bits: u8) {
+    for (start, end) in ranges(property) {
+        for cell in &mut flat[start as usize..=end as usize] {
             *cell |= bits;
         }
     }
+}
+
+/// Code points of a class that stands in this crate, as sorted ranges with both ends.
+pub fn ranges(class: &'static str) -> Vec<(u32, u32)> {
+    let hir = regex_syntax::parse(class).expect("a class that the crate's tests have parsed");
+    match hir.kind() {
+        HirKind::Class(Class::Unicode(class)) => {
+            class.ranges().iter().map(|range| (range.start().into(), range.end().into())).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether one of the sorted ranges holds the code point.
+pub fn holds(ranges: &[(u32, u32)], code: u32) -> bool {
+    let after = ranges.partition_point(|&(start, _)| start <= code);
+    after > 0 && code <= ranges[after - 1].1
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Steps of a pre-tokenizer as their definition says, with `fancy-regex`: slow and plain.
 
-use bytewright::pretokenize::{Behavior, Pattern, Step};
+use bytewright::pretokenize::{Behavior, Pattern, Step, steps};
 use fancy_regex::Regex;
 
 /// One step: what it matches, and how it reads its spans.
@@ -27,10 +27,10 @@ impl Oracle {
                 }
                 Step::Digits { individual, stand_ins: after_bytes } => {
                     stand_ins |= after_bytes;
-                    (r"\p{N}".into(), !individual)
+                    (steps::NUMERIC.into(), !individual)
                 }
                 Step::Punctuation { behavior: Behavior::Contiguous } => {
-                    (r"[\p{P}!-/:-@\[-`{-~]".into(), true)
+                    (steps::PUNCTUATION.into(), true)
                 }
                 _ => panic!("no published pattern has {step:?}"),
             };

@@ -3,13 +3,21 @@
 //! The last two see the printable stand-ins of the bytes, not the text, so they also cut inside a
 //! character at the bytes whose stand-ins are numeric: ² ³ ¹ ¼ ½ ¾.
 
-use crate::pretokenize::unicode::{Classes, PUNCTUATION};
+use std::sync::OnceLock;
+
+use crate::pretokenize::steps::PUNCTUATION;
+use crate::pretokenize::unicode::{decode, holds, ranges};
 
 /// End of the run of punctuation, or of anything else, that starts at `at`.
-pub fn part_end(classes: &Classes, text: &[u8], at: usize) -> usize {
-    let kind = |at| {
-        let (class, length) = classes.at(text, at);
-        (class & PUNCTUATION != 0 || u8::is_ascii_punctuation(&text[at]), length)
+pub fn part_end(text: &[u8], at: usize) -> usize {
+    static RANGES: OnceLock<Vec<(u32, u32)>> = OnceLock::new();
+    let ranges = RANGES.get_or_init(|| ranges(PUNCTUATION));
+    let kind = |at: usize| match text[at] {
+        byte @ ..0x80 => (byte.is_ascii_punctuation(), 1),
+        _ => {
+            let (code, length) = decode(text, at);
+            (code.is_some_and(|code| holds(ranges, code)), length)
+        }
     };
     let (first, length) = kind(at);
     let mut end = at + length;
@@ -30,13 +38,13 @@ pub fn inner_end(text: &[u8], at: usize) -> usize {
     if !is_numeric(rest[0]) {
         return at + run(false);
     }
+    // A run of digits comes here once for every three of them, so it must not be scanned whole.
+    if rest.len() >= 3 && rest[..3].iter().all(u8::is_ascii_digit) {
+        return at + 3;
+    }
     let digits = &rest[..run(true)];
     let triple = digits.windows(3).position(|three| three.iter().all(u8::is_ascii_digit));
-    at + match triple {
-        Some(0) => 3,
-        Some(start) => start,
-        None => digits.len(),
-    }
+    at + triple.unwrap_or(digits.len())
 }
 
 /// Whether the stand-in of the byte is a numeric character.

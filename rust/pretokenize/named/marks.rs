@@ -1,7 +1,9 @@
 //! Masks of the classes in a window of 64 bytes.
 
 use super::common;
-use super::rules::{Contractions, Letters, Parts, Rules, Tail, is_letter, is_other};
+use super::rules::{
+    Contractions, Letters, Parts, Rules, Tail, is_late_number, is_letter, is_other,
+};
 use crate::pretokenize::unicode::{
     Classes, HAN, LETTER, LOWER, MARK, NUMBER, SPACE, UPPER, decode,
 };
@@ -142,7 +144,8 @@ impl Masks {
             if R::PARTS == Parts::NumbersCjk {
                 class = with_cjk(class, rest, at);
             }
-            if at + length > self.length || is_rare::<R>(class) {
+            let late = R::PARTS == Parts::Numbers && is_late_number(rest, at);
+            if at + length > self.length || is_rare::<R>(class) || late {
                 self.stop(at);
                 break;
             }

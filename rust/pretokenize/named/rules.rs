@@ -6,7 +6,7 @@
 //! most a constant number of times over a byte, so splitting is linear in the text.
 
 use crate::pretokenize::unicode::{Classes, HAN, LETTER, LOWER, MARK, NUMBER, PUNCTUATION};
-use crate::pretokenize::unicode::{SPACE, SYMBOL, UPPER};
+use crate::pretokenize::unicode::{SPACE, SYMBOL, UPPER, decode};
 
 /// Where `'s 't 're 've 'm 'll 'd` stand.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -315,4 +315,12 @@ fn spaced_numbers<R: Rules>() -> u8 {
 #[inline(always)]
 pub fn is_newline(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
+}
+
+/// Whether the character is numeric for `tokenizers`' digits step, whose Unicode 17 is newer than
+/// the table: see [`crate::pretokenize::steps::NUMERIC`].
+#[inline(always)]
+pub fn is_late_number(text: &[u8], at: usize) -> bool {
+    text[at] == 0xF0
+        && matches!(decode(text, at).0, Some(0x1_1DE0..=0x1_1DE9 | 0x1_6FF4..=0x1_6FF6))
 }

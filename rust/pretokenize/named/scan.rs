@@ -93,7 +93,7 @@ pub fn fill_falcon(classes: &Classes, text: &[u8], cursor: &mut Cursor, out: &mu
         }
         let start = cursor.at;
         if start >= cursor.part_end {
-            cursor.part_end = falcon::part_end(classes, text, start);
+            cursor.part_end = falcon::part_end(text, start);
         }
         if start >= cursor.outer_end {
             cursor.outer_end = piece::<super::Gpt2>(classes, &text[..cursor.part_end], start);
@@ -148,7 +148,7 @@ enum Kind {
 }
 
 fn part_kind<R: Rules>(class: u8, text: &[u8], at: usize) -> Kind {
-    if class & NUMBER != 0 {
+    if class & NUMBER != 0 || R::PARTS == Parts::Numbers && rules::is_late_number(text, at) {
         return Kind::Number;
     }
     let wide = R::PARTS == Parts::NumbersCjk && text[at] >= 0xE3;
