@@ -3,6 +3,14 @@
 import warnings
 
 from bytewright import _core
+from bytewright.corpus import (
+    Manifest,
+    Part,
+    Progress,
+    VerifyReport,
+    encode_corpus,
+    verify_corpus,
+)
 from bytewright.errors import (
     ArgumentError,
     BytewrightError,
@@ -23,7 +31,10 @@ __all__ = [
     "DataError",
     "LoadError",
     "LockedError",
+    "Manifest",
+    "Part",
     "PatternError",
+    "Progress",
     "ResumeError",
     "StreamDecoder",
     "StreamEncoder",
@@ -31,7 +42,10 @@ __all__ = [
     "UnknownTokenError",
     "UnsupportedError",
     "VerifyError",
+    "VerifyReport",
     "__version__",
+    "encode_corpus",
+    "verify_corpus",
 ]
 
 __version__ = _core.__version__

@@ -1,0 +1,164 @@
+"""Which files a corpus is, in which order, and how a changed file is noticed.
+
+Order: as given; a glob or a folder is expanded in byte order of the paths, so the same files give
+the same corpus on every machine. A folder means every file under it except hidden ones (names that
+start with `.` or `_`) and the output folder itself. The ending decides the kind:
+
+    .jsonl .ndjson           JSON Lines
+    .parquet .pq             Parquet
+    .arrow .feather .ipc     Arrow IPC, file or stream
+    anything else            text
+
+each also with `.gz`, `.zst` or `.zstd` behind it.
+
+Identity of a file: its size and a SHA-256. Up to 64 MiB the hash is of every byte; of a larger file
+it is of 64 blocks of 1 MiB spread evenly from the first to the last, because reading a terabyte
+before the first document would double the work; while a run is unfinished such a file's time of
+modification must not change either. The time never reaches the manifest.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bytewright.errors import ArgumentError, DataError
+
+__all__ = ["Kind", "Source", "find_sources"]
+
+Kind = Literal["text", "jsonl", "parquet", "arrow"]
+
+_KINDS: dict[str, Kind] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+}
+_CODECS = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_WHOLE = 64 << 20
+_SAMPLES = 64
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file: where it is, its name in the manifest, its kind and its identity."""
+
+    path: Path
+    name: str
+    kind: Kind
+    codec: str | None
+    size: int
+    sha256: str
+    modified_ns: int
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the hash covers blocks of the file and not all of it."""
+        return self.size > _WHOLE
+
+    def identity(self) -> dict[str, Any]:
+        """What the manifest says about the file."""
+        found: dict[str, Any] = {"name": self.name, "size": self.size, "sha256": self.sha256}
+        return found | ({"sampled": True} if self.sampled else {})
+
+    def check_unchanged(self) -> None:
+        """Refuse a file that was written to after the run looked at it."""
+        with _reading(self.path):
+            now = self.path.stat()
+        if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
+            raise DataError(f"{self.path}: changed while the corpus was being encoded")
+
+
+def find_sources(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, exclude: Path
+) -> tuple[Source, ...]:
+    """Expand paths, globs and folders into files with their identity; reads each file once."""
+    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    found = [path for item in given for path in _expand(os.fspath(item), exclude.resolve())]
+    seen: set[Path] = set()
+    for path in found:
+        key = path.resolve()
+        if key in seen:
+            raise ArgumentError(f"{path} is given twice; each document is encoded once")
+        seen.add(key)
+    if not found:
+        return ()
+    # Names are relative to the deepest folder that holds all inputs, so that a corpus that moves
+    # as a whole to another machine stays the same corpus.
+    root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
+    return tuple(_source(path, root) for path in found)
+
+
+def _expand(item: str, exclude: Path) -> list[Path]:
+    path = Path(item)
+    if path.is_dir():
+        return sorted(_walk(path, exclude), key=lambda file: os.fsencode(file.as_posix()))
+    if path.exists():
+        return [path]
+    if glob.has_magic(item):
+        matches = sorted(glob.glob(item, recursive=True), key=os.fsencode)
+        files = [Path(match) for match in matches if os.path.isfile(match)]
+        if not files:
+            raise DataError(f"no file matches {item!r}")
+        return files
+    raise DataError(f"{item}: no such file or folder")
+
+
+def _walk(folder: Path, exclude: Path) -> Iterator[Path]:
+    def fail(error: OSError) -> None:
+        raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
+
+    for where, folders, names in os.walk(folder, onerror=fail):
+        here = Path(where)
+        folders[:] = [
+            name for name in folders if name[0] not in "._" and (here / name).resolve() != exclude
+        ]
+        yield from (here / name for name in names if name[0] not in "._")
+
+
+def _source(path: Path, root: str) -> Source:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    codec = _CODECS.get(suffixes[-1]) if suffixes else None
+    inner = suffixes[:-1] if codec else suffixes
+    with _reading(path):
+        status = path.stat()
+        digest = _digest(path, status.st_size)
+    name = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
+    kind = _KINDS.get(inner[-1], "text") if inner else "text"
+    return Source(path, name, kind, codec, status.st_size, digest, status.st_mtime_ns)
+
+
+def _digest(path: Path, size: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        if size <= _WHOLE:
+            while block := file.read(_SAMPLE):
+                digest.update(block)
+        else:
+            for index in range(_SAMPLES):
+                file.seek((size - _SAMPLE) * index // (_SAMPLES - 1))
+                digest.update(file.read(_SAMPLE))
+    return digest.hexdigest()
+
+
+class _reading:
+    """Name the file in what the operating system says about reading it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise DataError(f"cannot read {self._path}: {error.strerror or error}") from error

@@ -1,0 +1,221 @@
+"""A corpus, encoded: from files of text to files of ids, part by part.
+
+A part ends at the first document that brings its text to `part_bytes` (each document weighing 8
+bytes more than its text), so the parts follow from the inputs alone. A part counts when its bytes
+are durable and then its record is; a killed run therefore redoes at most one part, and ends with
+the same bytes as a run that was never stopped. A folder belongs to one configuration: tokenizer,
+policy, format, options, inputs; going on with another one is refused by naming what differs.
+
+Cost: one pass over the inputs, one thread reading ahead, the tokenizer's threads encoding. Memory
+is some batches of text and their ids, set by `memory`, not by the size of files or documents (what
+must be held whole is said in `readers`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bytewright import _core
+from bytewright.corpus.documents import Cursor
+from bytewright.corpus.durable import FolderLock, sync_folder, write_atomic, writing
+from bytewright.corpus.flat import FlatStore
+from bytewright.corpus.inputs import Source, find_sources
+from bytewright.corpus.job import Job, Progress
+from bytewright.corpus.manifest import (
+    MANIFEST,
+    WORK,
+    Manifest,
+    Part,
+    difference,
+    read_record,
+    read_sealed,
+    seal,
+)
+from bytewright.corpus.policy import CorpusTokenizer, Format, Policy, choose_dtype
+from bytewright.corpus.readers import Documents, Reading, read_documents
+from bytewright.corpus.rows import RowStore
+from bytewright.corpus.stores import Store
+from bytewright.errors import ArgumentError, ResumeError
+
+__all__ = ["encode_corpus"]
+
+_FORMATS = ("parquet", "arrow", "megatron", "bin", "npy")
+_CONFIG = "config.json"
+_MEMORY = 64 << 20
+
+
+def encode_corpus(
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    tokenizer: CorpusTokenizer,
+    out_dir: str | os.PathLike[str],
+    *,
+    format: Format = "parquet",
+    text_field: str = "text",
+    id_field: str | None = None,
+    documents: Documents = "auto",
+    bos: int | str | None = None,
+    eos: int | str | None = None,
+    dtype: str | None = None,
+    name: str = "train",
+    resume: bool = True,
+    threads: int | None = None,
+    part_bytes: int = 256 << 20,
+    memory: int = 512 << 20,
+    progress: Callable[[Progress], object] | None = None,
+) -> Manifest:
+    """Encode files of text into a folder of ids that survives being killed.
+
+    Calling it again with the same arguments goes on where it stopped; on a finished folder it
+    returns the manifest at once.
+
+    Args:
+        inputs: paths, globs and folders: text, JSON Lines, Parquet, Arrow, each also `.gz`, `.zst`.
+        tokenizer: a `Tokenizer`.
+        out_dir: the folder to fill; created if absent.
+        format: `"parquet"` or `"arrow"` (a file a part, a row a document), `"megatron"`
+            (`.bin` and `.idx`), `"bin"` (nanoGPT: ids and nothing else) or `"npy"`.
+        text_field: field or column that holds the text.
+        id_field: field or column that names a document; Parquet and Arrow keep it as `id`.
+        documents: what a document of a text file is: `"file"` (also `"auto"`) or `"line"`.
+        bos: what goes before each document: nothing, an id, the text of a special token, or
+            `"template"`, what the vocabulary's format itself puts there.
+        eos: likewise, after each document.
+        dtype: width of a stored id; by default what the format's readers expect.
+        name: name of the files, without ending.
+        resume: go on with what a folder holds; if False, a folder that holds a run is refused.
+        threads: threads for encoding; by default the tokenizer's choice.
+        part_bytes: bytes of text in a part.
+        memory: about how much memory the run may use, at least 64 MiB.
+        progress: called after each batch.
+
+    Returns:
+        The manifest, also stored in the folder.
+
+    Raises:
+        ArgumentError: an argument that no run can have.
+        DataError: an input cannot be read, or the output cannot be written.
+        ResumeError: the folder belongs to another run; the message names what differs.
+        LockedError: another process is writing to the folder.
+    """
+    if format not in _FORMATS:
+        raise ArgumentError(f"format {format!r} is not one of {', '.join(_FORMATS)}")
+    if documents not in ("auto", "file", "line"):
+        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
+    if part_bytes < 1:
+        raise ArgumentError(f"part_bytes={part_bytes} is not positive")
+    if memory < _MEMORY:
+        raise ArgumentError(f"memory={memory} is less than the {_MEMORY} bytes that a run needs")
+    if not name or name[0] in "._" or "/" in name or os.sep in name:
+        raise ArgumentError(f"name={name!r} is not a file name that readers of a folder look at")
+    folder = Path(out_dir)
+    policy = Policy.resolve(tokenizer, bos, eos)
+    width = choose_dtype(format, dtype, tokenizer.vocab_size)
+    _claim(folder)
+    with FolderLock(folder / WORK / "lock"):
+        sources = find_sources(inputs, exclude=folder)
+        config = {
+            "bytewright": _core.__version__,
+            "tokenizer": tokenizer.fingerprint,
+            "policy": {"bos": list(policy.bos), "eos": list(policy.eos)},
+            "format": format,
+            "dtype": width,
+            "name": name,
+            "text_field": text_field,
+            "id_field": id_field,
+            "documents": "file" if documents == "auto" else documents,
+            "part_bytes": part_bytes,
+            "inputs": [source.identity() for source in sources],
+        }
+        if (folder / MANIFEST).exists():
+            return _finished(folder, config, resume=resume)
+        _configure(folder, config, sources, resume=resume)
+        store = _store(folder, format, name, width, named=id_field is not None)
+        parts = _recorded(folder / WORK)
+        store.resume(parts)
+        reading = Reading(text_field, id_field, documents)
+        job = Job(tokenizer, policy, store, folder / WORK, config, sources, threads, progress)
+        job.run(parts, read_documents(sources, reading, _end(parts)), part_bytes, memory)
+        manifest = Manifest(config, tuple(parts), store.finish(parts))
+        manifest.write(folder)
+        _tidy(folder / WORK)
+        return manifest
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder ours, or refuse one that holds something else."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / WORK).is_dir():
+            foreign = sorted(entry.name for entry in folder.iterdir())
+            if foreign and MANIFEST not in foreign:
+                raise ArgumentError(
+                    f"{folder} is not empty and holds no encoded corpus (it has {foreign[0]!r}); "
+                    "give a folder of its own"
+                )
+            (folder / WORK).mkdir(exist_ok=True)
+            sync_folder(folder)
+
+
+def _store(folder: Path, format: Format, name: str, width: str, *, named: bool) -> Store:
+    if format == "parquet" or format == "arrow":
+        return RowStore(folder, name, format, named=named)
+    return FlatStore(folder, name, format, width)
+
+
+def _finished(folder: Path, config: dict[str, Any], *, resume: bool) -> Manifest:
+    manifest = Manifest.read(folder)
+    # A newer version of the package does not unmake a finished folder.
+    stored = {**manifest.config, "bytewright": config["bytewright"]}
+    _compare(folder, stored, config, resume=resume)
+    for file, size in manifest.sizes().items():
+        path = folder / file
+        if not path.exists() or path.stat().st_size != size:
+            raise ResumeError(f"{path}: the folder is finished, but this file is missing or cut")
+    _tidy(folder / WORK)
+    return manifest
+
+
+def _configure(
+    folder: Path, config: dict[str, Any], sources: tuple[Source, ...], *, resume: bool
+) -> None:
+    """Write down what the run is, or compare with what an earlier run wrote."""
+    path = folder / WORK / _CONFIG
+    # The times of large files are compared while the run is unfinished, but never published.
+    times = {source.name: source.modified_ns for source in sources if source.sampled}
+    now = {**config, "modified_ns": times}
+    if path.exists():
+        _compare(folder, read_sealed(path), now, resume=resume)
+    else:
+        write_atomic(path, seal(now))
+
+
+def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any], *, resume: bool) -> None:
+    if not resume:
+        raise ResumeError(f"{folder} already holds a run; delete it, or go on with resume=True")
+    if lines := difference(old, new):
+        raise ResumeError(f"{folder} belongs to another run:\n  " + "\n  ".join(lines))
+
+
+def _recorded(work: Path) -> list[Part]:
+    parts: list[Part] = []
+    while (part := read_record(work, len(parts))) is not None:
+        if part.start != _end(parts):
+            raise ResumeError(f"{work}: part {len(parts)} does not begin where the one before ends")
+        parts.append(part)
+    return parts
+
+
+def _end(parts: list[Part]) -> Cursor:
+    return parts[-1].end if parts else Cursor()
+
+
+def _tidy(work: Path) -> None:
+    """Leave only the lock; harmless to repeat, and to be killed in."""
+    for entry in work.iterdir():
+        if entry.name != "lock":
+            with writing(entry), suppress(FileNotFoundError):
+                entry.unlink()

@@ -1,0 +1,237 @@
+"""Which files a corpus is, and what is said about one that cannot be read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from corpus_tools import small_tokenizer, stored_ids, write_input
+
+import bytewright as bw
+from bytewright.corpus import inputs, readers, streams
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> bw.Tokenizer:
+    return small_tokenizer()
+
+
+def names(manifest: bw.Manifest) -> list[str]:
+    return [one["name"] for one in manifest.config["inputs"]]
+
+
+def tree(folder: Path, *files: str) -> None:
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def test_a_folder_is_all_its_files_in_byte_order(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    tree(tmp_path / "in", "b.txt", "a/z.txt", "a.txt", "B.txt", "é.txt", ".hidden", "_x/y.txt")
+    manifest = bw.encode_corpus(tmp_path / "in", tokenizer, tmp_path / "out", format="bin")
+    assert names(manifest) == ["B.txt", "a.txt", "a/z.txt", "b.txt", "é.txt"]
+    flat = b"".join(name.encode() for name in names(manifest))
+    assert tokenizer.decode_bytes(stored_ids(tmp_path / "out", "bin")) == flat
+
+
+def test_order_is_as_given_and_a_glob_is_sorted(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    tree(tmp_path, "c.txt", "a.md", "b.md")
+    given: list[str | Path] = [tmp_path / "c.txt", str(tmp_path / "*.md")]
+    assert names(bw.encode_corpus(given, tokenizer, tmp_path / "out")) == ["c.txt", "a.md", "b.md"]
+
+
+def test_the_output_folder_is_no_input(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    tree(tmp_path, "a.txt", "b.txt")
+    first = bw.encode_corpus(tmp_path, tokenizer, tmp_path / "out")
+    assert names(first) == ["a.txt", "b.txt"]
+    assert bw.encode_corpus(tmp_path, tokenizer, tmp_path / "out") == first
+
+
+def test_a_moved_corpus_gives_the_same_manifest(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    tree(tmp_path / "here", "x/a.txt", "y/b.txt")
+    tree(tmp_path / "deep/er/there", "x/a.txt", "y/b.txt")
+    for name in ("here", "deep/er/there"):
+        paths = [tmp_path / name / "x", tmp_path / name / "y/b.txt"]
+        bw.encode_corpus(paths, tokenizer, tmp_path / f"out-{name[:4]}")
+    here, there = (bw.Manifest.read(tmp_path / f"out-{name}") for name in ("here", "deep"))
+    assert here.to_bytes().replace(b"here", b"") == there.to_bytes().replace(b"here", b"")
+
+
+def test_a_file_given_twice_is_refused(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    tree(tmp_path / "in", "a.txt", "b.txt")
+    with pytest.raises(bw.ArgumentError, match=r"b\.txt is given twice"):
+        bw.encode_corpus([tmp_path / "in", tmp_path / "in" / "b.txt"], tokenizer, tmp_path / "out")
+
+
+def test_many_members_of_gzip_and_zstd_are_one_text(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"the ") + gzip.compress(b"antenna "))
+    (tmp_path / "b.txt.zst").write_bytes(zstandard.compress(b"in ") + zstandard.compress(b"there"))
+    bw.encode_corpus(tmp_path / "*.txt.*", tokenizer, tmp_path / "out", format="bin")
+    ids = stored_ids(tmp_path / "out", "bin")
+    assert tokenizer.decode_bytes(ids) == b"the antenna in there"
+
+
+def test_a_large_file_is_known_by_samples_and_time(
+    tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs, "_WHOLE", 100)
+    monkeypatch.setattr(inputs, "_SAMPLES", 4)
+    monkeypatch.setattr(inputs, "_SAMPLE", 8)
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"the " * 100)
+    found = [inputs.find_sources(path, exclude=tmp_path)[0]]
+    for offset in (0, 131, 262, 399):
+        content = bytearray(b"the " * 100)
+        content[offset] ^= 1
+        path.write_bytes(content)
+        found.append(inputs.find_sources(path, exclude=tmp_path)[0])
+    assert len({one.sha256 for one in found}) == 5
+    assert found[0].identity()["sampled"] is True
+
+
+def gz(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def arrow(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+LINES = b"".join(json.dumps({"text": f"the {row}"}).encode() + b"\n" for row in range(1000))
+WRONG = pa.table({"body": ["a"], "text": [1]})
+BAD: dict[str, tuple[str, bytes, str]] = {
+    "cut gzip": ("a.jsonl.gz", gz(LINES)[:-9], "Truncated compressed stream"),
+    "damaged gzip": ("a.txt.gz", gz(LINES)[:-6] + b"\0" + gz(LINES)[-5:], "incorrect data check"),
+    "no gzip": ("a.jsonl.gz", LINES, "incorrect header check"),
+    "cut zstd": ("a.jsonl.zst", zstandard.compress(LINES)[:-9], "Truncated compressed stream"),
+    "bad JSON": ("a.jsonl", LINES + b'{"text": "a"\n' + LINES, r"line 1001\b"),
+    "JSON cut off": ("a.jsonl", LINES[:-4], r"line 1000\b"),
+    "no object": ("a.jsonl", LINES + b"[1]\n", r"line 1001\b"),
+    "no field": ("a.jsonl", LINES + b'\n\n{"body": "a"}\n', r"line 1003\b.*text"),
+    "no string": ("a.jsonl", LINES + b'{"text": 7}\n', r"line 1001\b"),
+    "JSON not UTF-8": ("a.jsonl", LINES + b'{"text": "\xff"}\n', r"line 1001\b"),
+    "no column": ("a.parquet", parquet(WRONG.drop(["text"])), "no column 'text'; it has body"),
+    "no text column": ("a.parquet", parquet(WRONG), "column 'text' is int64"),
+    "no text in arrow": ("a.arrow", arrow(WRONG), "column 'text' is int64"),
+    "parquet garbage": ("a.parquet", b"PAR1" + b"x" * 100 + b"PAR1", "arquet"),
+    "empty parquet": ("a.parquet", b"", "arquet"),
+    "cut parquet": ("a.parquet", parquet(WRONG)[:-20], "arquet"),
+    "arrow garbage": ("a.arrow", b"ARROW1\0\0" + b"x" * 100, "a.arrow"),
+    "no arrow": ("a.feather", b"hello, world", "a.feather"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_input_is_named_with_the_place(
+    tmp_path: Path, tokenizer: bw.Tokenizer, case: str
+) -> None:
+    name, content, message = BAD[case]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(bw.DataError, match=message) as caught:
+        bw.encode_corpus(path, tokenizer, tmp_path / "out")
+    assert str(path) in str(caught.value)
+    assert not list((tmp_path / "out").glob("*.parquet"))
+    assert not (tmp_path / "out" / "_manifest.json").exists()
+
+
+def test_a_damaged_page_names_its_row_group(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    table = pa.table({"text": [os.urandom(500).hex() for _ in range(40)]})
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=10, use_dictionary=False)
+    content = bytearray((tmp_path / "a.parquet").read_bytes())
+    chunk = pq.read_metadata(tmp_path / "a.parquet").row_group(2).column(0)
+    content[chunk.data_page_offset : chunk.data_page_offset + 60] = b"\xff" * 60
+    (tmp_path / "a.parquet").write_bytes(content)
+    with pytest.raises(bw.DataError, match=r"a\.parquet, row 0 of row group 2"):
+        bw.encode_corpus(tmp_path / "a.parquet", tokenizer, tmp_path / "out")
+
+
+@pytest.mark.parametrize("given", ["missing.txt", "missing/", "*.none"])
+def test_a_missing_input_is_named(tmp_path: Path, tokenizer: bw.Tokenizer, given: str) -> None:
+    with pytest.raises(bw.DataError, match=given.strip("*/")):
+        bw.encode_corpus(f"{tmp_path}/{given}", tokenizer, tmp_path / "out")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+@pytest.mark.parametrize("what", ["in", "in/a.txt"])
+def test_an_unreadable_input_is_named(tmp_path: Path, tokenizer: bw.Tokenizer, what: str) -> None:
+    tree(tmp_path / "in", "a.txt")
+    (tmp_path / what).chmod(0)
+    try:
+        with pytest.raises(bw.DataError, match=f"cannot read .*{what}"):
+            bw.encode_corpus(tmp_path / "in", tokenizer, tmp_path / "out")
+    finally:
+        (tmp_path / what).chmod(0o700)
+
+
+def test_a_file_that_changes_under_the_run_is_refused(
+    tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_input(tmp_path, "jsonl", ["the"])
+    find = inputs.find_sources
+
+    def then_append(*args: Any, **options: Any) -> Any:
+        found = find(*args, **options)
+        with path.open("a") as file:
+            file.write('{"text": "an"}\n')
+        return found
+
+    monkeypatch.setattr("bytewright.corpus.run.find_sources", then_append)
+    with pytest.raises(bw.DataError, match=r"input\.jsonl: changed"):
+        bw.encode_corpus(path, tokenizer, tmp_path / "out")
+
+
+def test_a_json_line_has_a_limit(
+    tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_LINE_LIMIT", 1000)
+    monkeypatch.setattr(streams, "BLOCK", 64)
+    monkeypatch.setattr(streams, "LONG", 128)
+    path = write_input(tmp_path, "jsonl", ["the", "x" * 700, "y" * 1000])
+    with pytest.raises(bw.DataError, match=r"input\.jsonl, line 3 \(byte \d+\): longer than 1000"):
+        bw.encode_corpus(path, tokenizer, tmp_path / "out")
+
+
+def test_arguments_are_checked_before_the_folder_is_made(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    path = write_input(tmp_path, "jsonl", ["the"])
+    bad: list[dict[str, Any]] = [
+        {"format": "csv"},
+        {"documents": "word"},
+        {"part_bytes": 0},
+        {"memory": 1},
+        {"name": "a/b"},
+        {"name": ".a"},
+        {"dtype": "int64"},
+    ]
+    for options in bad:
+        with pytest.raises(bw.ArgumentError, match=str(next(iter(options.values())))):
+            bw.encode_corpus(path, tokenizer, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    path = write_input(tmp_path, "jsonl", ["the"])
+    tree(tmp_path / "out", "thesis.tex")
+    with pytest.raises(bw.ArgumentError, match=r"not empty.*thesis\.tex"):
+        bw.encode_corpus(path, tokenizer, tmp_path / "out")
+    assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["thesis.tex"]

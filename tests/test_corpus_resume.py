@@ -1,0 +1,285 @@
+"""A run that was stopped, however it was stopped, ends with the bytes of one that was not."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpus_tools import EOT, FORMATS, MERGES, small_tokenizer, snapshot, write_input
+
+import bytewright as bw
+
+TEXTS = [None if row % 9 == 4 else "the antenna in there " * (row % 7) for row in range(60)]
+PART = 800
+
+SCRIPT = """
+import resource, sys
+import bytewright as bw
+from corpus_tools import small_tokenizer
+path, out, format, limit = sys.argv[1:]
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))
+def told(progress):
+    print(progress.part, flush=True)
+bw.encode_corpus(path, small_tokenizer(), out, format=format, eos=0, id_field="id",
+                 part_bytes=20_000, progress=told)
+"""
+
+
+class Crash(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> bw.Tokenizer:
+    return small_tokenizer()
+
+
+def encode(path: Path, out: Path, tokenizer: bw.Tokenizer, **options: Any) -> bw.Manifest:
+    chosen: dict[str, Any] = {"part_bytes": PART, "eos": EOT, "id_field": "id"} | options
+    return bw.encode_corpus(path, tokenizer, out, **chosen)
+
+
+def stop_in_part(number: int) -> Callable[[bw.Progress], None]:
+    def stop(progress: bw.Progress) -> None:
+        if progress.part == number:
+            raise Crash
+
+    return stop
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_crash_at_every_durable_step_changes_no_byte(
+    tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch, format: Any
+) -> None:
+    path = write_input(tmp_path, "jsonl.gz", TEXTS)
+    steps = 0
+    crash_at = 0
+
+    def stepping(call: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == crash_at:
+                raise Crash
+            return None if call is os.fsync else call(*args)
+
+        return step
+
+    for name in ("fsync", "replace", "unlink"):
+        monkeypatch.setattr(os, name, stepping(getattr(os, name)))
+    manifest = encode(path, tmp_path / "whole", tokenizer, format=format)
+    whole, total = snapshot(tmp_path / "whole"), steps
+    assert len(manifest.parts) > 4
+    assert total > 5 * len(manifest.parts)
+    for step in range(1, total + 1):
+        out = tmp_path / f"out-{step}"
+        steps, crash_at = 0, step
+        with pytest.raises(Crash):
+            encode(path, out, tokenizer, format=format)
+        recorded = len(list((out / ".bytewright").glob("part-*.json")))
+        crash_at = 0
+        seen: list[bw.Progress] = []
+        assert encode(path, out, tokenizer, format=format, progress=seen.append) == manifest
+        assert snapshot(out) == whole, f"after a crash at step {step} of {total}"
+        # What was recorded is not encoded again.
+        assert not seen or seen[0].part == recorded
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path, format: str, kills: int) -> None:
+    path = write_input(tmp_path, "jsonl.zst", [text and text * 20 for text in TEXTS * 20])
+    start = time.monotonic()
+    run(path, tmp_path / "whole", format).communicate()
+    whole = snapshot(tmp_path / "whole")
+    span = time.monotonic() - start
+    moments = random.Random(f"{format} {kills}")
+    done = attempt = 0
+    while done < kills:
+        attempt += 1
+        assert attempt < 20 * kills, "the run ends before it can be killed"
+        out = tmp_path / f"out-{attempt}"
+        while not (out / "_manifest.json").exists():
+            process = run(path, out, format)
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(moments.random() * min(span, 0.5))
+            done += process.poll() is None
+            process.kill()
+            process.communicate()
+        # The manifest may be there and the folder not yet tidy; going on ends that too.
+        run(path, out, format).communicate()
+        assert snapshot(out) == whole
+
+
+def run(path: Path, out: Path, format: str, limit: int = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, str(path), str(out), format, str(limit)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])},
+    )
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_disk_that_takes_no_more_leaves_a_folder_to_go_on_with(
+    tmp_path: Path, format: str
+) -> None:
+    path = write_input(tmp_path, "jsonl", [text and text * 20 for text in TEXTS * 5])
+    run(path, tmp_path / "whole", format).communicate()
+    whole = snapshot(tmp_path / "whole")
+    # The kernel refuses to let a file grow past the limit: a real failed write.
+    files = [p for p in (tmp_path / "whole").iterdir() if p.name.startswith("train")]
+    limit = max(file.stat().st_size for file in files) - 100
+    process = run(path, tmp_path / "out", format, limit)
+    message = process.communicate()[1]
+    assert process.returncode == 1
+    assert "DataError: cannot write" in message
+    assert "File too large" in message
+    process = run(path, tmp_path / "out", format)
+    assert process.communicate()[1] == ""
+    assert snapshot(tmp_path / "out") == whole
+
+
+def test_ctrl_c_leaves_a_folder_to_go_on_with(tmp_path: Path) -> None:
+    path = write_input(tmp_path, "jsonl", [text and text * 20 for text in TEXTS * 20])
+    process = run(path, tmp_path / "out", "parquet")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == -signal.SIGINT
+    assert message.rstrip().endswith("KeyboardInterrupt")
+    run(path, tmp_path / "out", "parquet").communicate()
+    run(path, tmp_path / "whole", "parquet").communicate()
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+
+
+def test_a_second_run_on_a_folder_is_refused(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    path = write_input(tmp_path, "jsonl", TEXTS)
+    errors: list[str] = []
+
+    def second(progress: bw.Progress) -> None:
+        process = run(path, tmp_path / "out", "parquet")
+        errors.append(process.communicate()[1])
+
+    encode(path, tmp_path / "out", tokenizer, part_bytes=1 << 20, progress=second)
+    assert errors
+    assert all("LockedError" in error and str(tmp_path / "out") in error for error in errors)
+    assert bw.verify_corpus(tmp_path / "out").ok
+
+
+OTHER = [*MERGES[:-1], (b"e", b"r")]
+CHANGES: dict[str, tuple[dict[str, Any], str]] = {
+    "eos": ({"eos": None}, r"policy\.eos: was \[262\], now \[\]"),
+    "bos": ({"bos": 7}, r"policy\.bos: was \[\], now \[7\]"),
+    "format": ({"format": "npy"}, 'format: was "bin", now "npy"'),
+    "dtype": ({"dtype": "uint32"}, 'dtype: was "uint16", now "uint32"'),
+    "text_field": ({"text_field": "id"}, 'text_field: was "text", now "id"'),
+    "id_field": ({"id_field": None}, 'id_field: was "id", now null'),
+    "documents": ({"documents": "line"}, 'documents: was "file", now "line"'),
+    "part_bytes": ({"part_bytes": PART + 1}, "part_bytes: was 800, now 801"),
+    "name": ({"name": "val"}, 'name: was "train", now "val"'),
+    "resume": ({"resume": False}, "already holds a run"),
+}
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_option_is_refused_and_named(
+    tmp_path: Path, tokenizer: bw.Tokenizer, change: str, finished: bool
+) -> None:
+    path, before = begun(tmp_path, tokenizer, finished)
+    options, message = CHANGES[change]
+    with pytest.raises(bw.ResumeError, match=message):
+        encode(path, tmp_path / "out", tokenizer, **{"format": "bin", **options})
+    assert snapshot(tmp_path / "out") == before
+
+
+def begun(folder: Path, tokenizer: bw.Tokenizer, finished: bool) -> tuple[Path, dict[str, str]]:
+    path = write_input(folder, "jsonl", TEXTS)
+    if finished:
+        encode(path, folder / "out", tokenizer, format="bin")
+    else:
+        with pytest.raises(Crash):
+            encode(path, folder / "out", tokenizer, format="bin", progress=stop_in_part(2))
+    return path, snapshot(folder / "out")
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_another_tokenizer_is_refused_and_named(
+    tmp_path: Path, tokenizer: bw.Tokenizer, finished: bool
+) -> None:
+    path, before = begun(tmp_path, tokenizer, finished)
+    other = small_tokenizer(OTHER)
+    message = f'tokenizer: was "{tokenizer.fingerprint}", now "{other.fingerprint}"'
+    with pytest.raises(bw.ResumeError, match=message):
+        encode(path, tmp_path / "out", other, format="bin")
+    assert snapshot(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize("change", ["byte", "longer", "renamed", "added", "removed"])
+def test_other_inputs_are_refused_and_named(
+    tmp_path: Path, tokenizer: bw.Tokenizer, change: str, finished: bool
+) -> None:
+    path, before = begun(tmp_path, tokenizer, finished)
+    inputs: Any = path
+    content = path.read_bytes()
+    if change == "byte":
+        path.write_bytes(content.replace(b"antenna", b"antenne", 1))
+        message = r"inputs\[0\]\.sha256: was \"\w{64}\", now \"\w{64}\""
+    elif change == "longer":
+        path.write_bytes(content + b"\n")
+        message = rf"inputs\[0\]\.size: was {len(content)}, now {len(content) + 1}"
+    elif change == "renamed":
+        inputs = path.rename(tmp_path / "other.jsonl")
+        message = r'inputs\[0\]\.name: was "input\.jsonl", now "other\.jsonl"'
+    elif change == "added":
+        (tmp_path / "more.txt").write_text("more")
+        inputs = [path, tmp_path / "more.txt"]
+        message = r'inputs\[1\]\.name: was absent, now "more\.txt"'
+    else:
+        inputs = []
+        message = r'inputs\[0\]\.name: was "input\.jsonl", now absent'
+    with pytest.raises(bw.ResumeError, match=message):
+        encode(inputs, tmp_path / "out", tokenizer, format="bin")
+    assert snapshot(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("format", ["parquet", "bin"])
+def test_a_lost_part_is_refused_and_named(
+    tmp_path: Path, tokenizer: bw.Tokenizer, format: Any
+) -> None:
+    path = write_input(tmp_path, "jsonl", TEXTS)
+    with pytest.raises(Crash):
+        encode(path, tmp_path / "out", tokenizer, format=format, progress=stop_in_part(2))
+    if format == "parquet":
+        (tmp_path / "out" / "train-00001.parquet").unlink()
+    else:
+        os.truncate(tmp_path / "out" / ".bytewright" / "train.bin", 10)
+    with pytest.raises(bw.ResumeError, match=r"train-00001\.parquet|train\.bin"):
+        encode(path, tmp_path / "out", tokenizer, format=format)
+
+
+def test_a_damaged_record_is_refused_and_named(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    path, _ = begun(tmp_path, tokenizer, finished=False)
+    record = tmp_path / "out" / ".bytewright" / "part-00001.json"
+    record.write_bytes(record.read_bytes().replace(b'"tokens": ', b'"tokens": 1'))
+    with pytest.raises(bw.ResumeError, match=r"part-00001\.json: a damaged record"):
+        encode(path, tmp_path / "out", tokenizer, format="bin")
+
+
+def test_the_limit_of_this_process_is_untouched() -> None:
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
