@@ -1,0 +1,73 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from bytewright.cli import outcome
+
+# Command, and the module that holds it as a function of the same name.
+COMMANDS = {
+    "demo": "demonstrate",
+    "count": "count",
+    "show": "show",
+    "encode": "encode",
+    "decode": "encode",
+    "convert": "convert",
+    "inspect": "inspect",
+    "encode-corpus": "corpus",
+    "verify": "corpus",
+    "doctor": "doctor",
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse the arguments and run their command; errors are left to the caller."""
+    result = build()(args=list(arguments), prog_name="bytewright", standalone_mode=False)
+    return result if isinstance(result, int) else outcome.OK
+
+
+def build() -> typer.Typer:
+    """The application with its commands in the order of the table."""
+    app = typer.Typer(
+        help="Byte-exact tokenization: any byte-level BPE, encoded exactly, from any corpus.",
+        invoke_without_command=True,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, module in COMMANDS.items():
+        home = importlib.import_module(f"bytewright.cli.{module}")
+        app.command(name)(_unhandled(getattr(home, name.replace("-", "_"))))
+    return app
+
+
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from bytewright import _core
+
+        print(f"bytewright {_core.__version__}")
+        raise typer.Exit
+
+
+def _unhandled(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    """Carry a broken pipe and Ctrl-C past typer, which has its own idea of how they end."""
+
+    @functools.wraps(command)
+    def wrapped(*args: object, **kwargs: object) -> int | None:
+        try:
+            return command(*args, **kwargs)
+        except (BrokenPipeError, KeyboardInterrupt, EOFError) as error:
+            raise outcome.EndedError from error
+
+    return wrapped

@@ -1,0 +1,112 @@
+"""What the commands share: options, the vocabulary, notes, and reading what the user names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+import typer
+
+if TYPE_CHECKING:
+    from bytewright.tokenizer import Tokenizer
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="PATH",
+        help="Vocabulary file or folder of any known format. Default: the embedded one.",
+    ),
+]
+Pattern = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|REGEX", help="How tiktoken ranks cut text, where not published."),
+]
+Special = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--special",
+        metavar="TOKEN",
+        help="Special token to recognise in the text, or 'all'. May be repeated. Default: none.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress bar.")]
+
+BLOCK = 1 << 20
+
+
+def note(message: str, *, quiet: bool) -> None:
+    """Tell the user something that is not the result."""
+    if not quiet:
+        print(f"bytewright: {message}", file=sys.stderr)
+
+
+def write_json(value: object) -> None:
+    """One JSON value on one line of standard output."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def load(model: Path | None, pattern: str | None, *, quiet: bool) -> Tokenizer:
+    """The vocabulary that the user named, or the embedded one."""
+    from bytewright.errors import ArgumentError
+
+    if model is not None:
+        from bytewright.tokenizer import Tokenizer
+
+        return Tokenizer.load(model, pattern=pattern)
+    if pattern is not None:
+        raise ArgumentError("--pattern needs -m: the embedded vocabulary has its own pattern")
+    from bytewright import demo
+
+    note(f"the embedded vocabulary of {demo.VOCAB_SIZE} tokens; another with -m FILE", quiet=quiet)
+    return demo.tokenizer()
+
+
+def allowed(special: list[str] | None) -> list[str] | str:
+    """The special tokens to recognise, as the library takes them."""
+    return "all" if special and "all" in special else special or []
+
+
+@contextmanager
+def opened(name: str) -> Iterator[BinaryIO]:
+    """The named file, or standard input for `-`."""
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    with open(name, "rb") as file:
+        yield file
+
+
+def argument_bytes(text: str) -> bytes:
+    """The exact bytes that the shell passed, valid UTF-8 or not."""
+    return os.fsencode(text)
+
+
+def colour_wanted() -> bool:
+    """Whether standard output may be coloured (https://no-color.org, FORCE_COLOR)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def shown_name(tokenizer_path: Path | None) -> str:
+    """What to call a vocabulary on the screen."""
+    return "demo" if tokenizer_path is None else tokenizer_path.name
+
+
+def plural(number: int, noun: str) -> str:
+    """The number with its noun.
+
+    >>> plural(1, "token"), plural(1234, "token")
+    ('1 token', '1,234 tokens')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
