@@ -148,6 +148,12 @@ def test_python_rooms_use_only_rooms_below() -> None:
     assert list(violations(uses, floors("python"))) == []
 
 
+@pytest.mark.parametrize("language", ["rust", "python"])
+def test_every_floor_has_its_room(language: str) -> None:
+    rooms = python_rooms() if language == "python" else {room_of(f, RUST) for f in rust_files()}
+    assert sorted(set(floors(language)) - rooms) == []
+
+
 @pytest.mark.parametrize(
     ("uses", "message"),
     [

@@ -6,6 +6,19 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "StreamEncoder",
+    "Tokenizer",
+    "__version__",
+    "cpu_features",
+    "debug_build",
+    "jsonl_texts",
+    "merges_from_ranks",
+    "parse_ranks",
+    "pattern_names",
+    "pattern_steps",
+]
+
 __version__: str
 debug_build: bool
 
