@@ -49,7 +49,7 @@ fn main() {
     println!("load {:.1} ms", (processor_time() - started) / 1e6);
     let text = fs::read(text).expect("a text");
     let mut go_on = || Ok(());
-    for (at, slice) in text.chunks(size).take(5).enumerate() {
+    for (at, slice) in text.chunks(size).take(7).enumerate() {
         let rate = |started: f64| slice.len() as f64 * 1e3 / (processor_time() - started);
         let started = processor_time();
         let pieces = tokenizer.pieces(slice, &mut go_on).expect("pieces");

@@ -89,16 +89,17 @@ class Library:
         elif name.startswith("gigatoken"):
             from gigatoken import Tokenizer
 
-            tok = Tokenizer.from_tiktoken(str(ranks), pattern=pattern, special_tokens=special)
+            tok = Tokenizer.from_tiktoken(str(ranks))  # knows the rules by the file's name
             self.one = tok.encode
-            self.batch = tok.encode_batch
+            self.batch = lambda docs: tok.encode_batch(docs, parallel=False)
             self.prepare = list
             self.flat = lambda out: np.asarray(out.layout.content.data)
             self.decode, self.small = tok.decode, tok.encode
         elif name.startswith("fastokens"):
             from fastokens._native import Tokenizer
 
-            tok = Tokenizer.from_tiktoken(str(ranks), pattern=pattern, special_tokens=special)
+            # By name it takes its fast path; by tiktoken's own spelling of the pattern it does not.
+            tok = Tokenizer.from_tiktoken(str(ranks), encoding=vocab)
             ids = lambda pair: np.frombuffer(pair[0], np.uint32)
             self.one = lambda text: tok.encode_batch_flat([text])
             self.batch = tok.encode_batch_flat

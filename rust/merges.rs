@@ -1,10 +1,11 @@
 //! The merge table: which pairs of tokens join, in what order, into what.
 //!
 //! A pair and its rank share one 64-bit entry of an open-addressing table, so a lookup touches one
-//! cache line. Most pairs that are asked about do not merge: a table of bits small enough for the
-//! second-level cache answers for nine in ten of them.
+//! cache line. A table of bits in front of it, to answer for pairs that do not merge, was tried and
+//! gained nothing: its own miss comes before that of the pairs that do.
 
 use crate::error::{Error, Result};
+use crate::simd::huge;
 use crate::token::{MAX_IDS, MAX_MERGES, TokenId};
 
 /// A merge: the pair and the token that it becomes.
@@ -20,9 +21,6 @@ pub const NEVER: u32 = u32::MAX;
 
 const RANK_BITS: u32 = 22;
 const ID_BITS: u32 = 21;
-const FILTER_BITS_A_PAIR: usize = 8;
-/// 256 KiB.
-const MOST_FILTER_BITS: usize = 1 << 21;
 const VACANT: u64 = u64::MAX;
 
 /// Anything that says which pairs merge: a table, or a rule.
@@ -38,10 +36,9 @@ pub(crate) trait Pairs {
 pub struct Merges {
     table: Vec<u64>,
     shift: u32,
-    /// One bit for each hash: whether a pair with it may be in the table.
-    filter: Vec<u64>,
-    filter_shift: u32,
     products: Vec<TokenId>,
+    /// `product - rank`, while it is the same for all: then no product need be read.
+    step: Option<u32>,
 }
 
 impl Merges {
@@ -69,25 +66,22 @@ impl Merges {
     /// An empty table for `count` merges.
     pub(crate) fn with_capacity(count: usize) -> Merges {
         let slots = (2 * count).next_power_of_two().max(2);
-        let filter_bits =
-            (FILTER_BITS_A_PAIR * count).next_power_of_two().clamp(64, MOST_FILTER_BITS);
         Merges {
-            table: vec![VACANT; slots],
+            table: vacant(slots),
             shift: 64 - slots.trailing_zeros(),
-            filter: vec![0; filter_bits / 64],
-            filter_shift: 64 - filter_bits.trailing_zeros(),
             products: Vec::with_capacity(count),
+            step: None,
         }
     }
 
     /// Adds the next merge; a pair that is there already keeps its rank.
     pub(crate) fn push(&mut self, merge: Merge) {
         let rank = self.products.len() as u64;
+        let step = merge.product.wrapping_sub(rank as u32);
+        self.step = if rank == 0 { Some(step) } else { self.step.filter(|&same| same == step) };
         self.products.push(merge.product);
         let key = pair_key(merge.left, merge.right);
         let hash = pair_hash(key);
-        let bit = (hash >> self.filter_shift) as usize;
-        self.filter[bit / 64] |= 1 << (bit % 64);
         let mut slot = self.home(hash);
         while self.table[slot] != VACANT {
             if self.table[slot] >> RANK_BITS == key {
@@ -119,10 +113,6 @@ impl Pairs for Merges {
     fn rank(&self, left: TokenId, right: TokenId) -> u32 {
         let key = pair_key(left, right);
         let hash = pair_hash(key);
-        let bit = (hash >> self.filter_shift) as usize;
-        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
-            return NEVER;
-        }
         let mut slot = self.home(hash);
         loop {
             let entry = self.table[slot];
@@ -138,8 +128,17 @@ impl Pairs for Merges {
 
     #[inline]
     fn product(&self, rank: u32) -> TokenId {
-        self.products[rank as usize]
+        match self.step {
+            Some(step) => rank.wrapping_add(step),
+            None => self.products[rank as usize],
+        }
     }
+}
+
+fn vacant(slots: usize) -> Vec<u64> {
+    let mut table = huge::with_capacity(slots);
+    table.resize(slots, VACANT);
+    table
 }
 
 #[inline]

@@ -13,40 +13,65 @@ use super::units::Unit;
 /// Longest sequence merged by scanning.
 pub(crate) const SHORT: usize = 32;
 
+/// Bits of a key that hold the slot.
+const SLOT_BITS: u32 = SHORT.trailing_zeros();
+/// Keys compared at a time.
+const LANES: usize = 8;
+/// The key of a pair that does not merge. Keys are signed, which vector units compare best.
+const NO_PAIR: i32 = i32::MAX;
+
 /// Merges `ids[..len]` in place by scanning and returns the new length; `len` is at most [`SHORT`].
+///
+/// The key of a pair is its rank and, below it, its slot, so that the least key is the leftmost
+/// pair of lowest rank. Symbols stay where they are and are linked; nothing is shifted.
 #[inline]
-pub(crate) fn merge_short(
-    merges: &impl Pairs,
-    ids: &mut [TokenId; SHORT],
-    mut len: usize,
-) -> usize {
-    let mut ranks = [NEVER; SHORT];
-    for at in 1..len {
-        ranks[at - 1] = merges.rank(ids[at - 1], ids[at]);
+pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: usize) -> usize {
+    let key = |left: TokenId, right: TokenId, slot: usize| match merges.rank(left, right) {
+        NEVER => NO_PAIR,
+        rank => (rank << SLOT_BITS | slot as u32).cast_signed(),
+    };
+    let mut keys = [NO_PAIR; SHORT];
+    let mut next = [0u8; SHORT];
+    let mut previous = [0u8; SHORT];
+    for slot in 1..len {
+        keys[slot - 1] = key(ids[slot - 1], ids[slot], slot - 1);
+        next[slot - 1] = slot as u8;
+        previous[slot] = (slot - 1) as u8;
     }
-    while len > 1 {
-        let (mut best, mut rank) = (0, ranks[0]);
-        for (at, &other) in ranks[..len - 1].iter().enumerate().skip(1) {
-            if other < rank {
-                (best, rank) = (at, other);
-            }
-        }
-        if rank == NEVER {
+    if len > 0 {
+        next[len - 1] = len as u8;
+    }
+    let mut left = len;
+    loop {
+        let (blocks, _) = keys.as_chunks::<LANES>();
+        let least = |block: &[i32; LANES]| block.iter().copied().fold(NO_PAIR, i32::min);
+        let best = blocks[..len.div_ceil(LANES)].iter().map(least).fold(NO_PAIR, i32::min);
+        if best == NO_PAIR {
             break;
         }
-        ids[best] = merges.product(rank);
-        ids.copy_within(best + 2..len, best + 1);
-        ranks.copy_within(best + 1..len, best);
-        len -= 1;
-        ranks[len - 1] = NEVER;
-        if best + 1 < len {
-            ranks[best] = merges.rank(ids[best], ids[best + 1]);
+        let slot = best as usize & (SHORT - 1);
+        ids[slot] = merges.product(best.cast_unsigned() >> SLOT_BITS);
+        left -= 1;
+        let dead = usize::from(next[slot]);
+        let after = usize::from(next[dead]);
+        next[slot] = after as u8;
+        keys[dead] = NO_PAIR;
+        keys[slot] = NO_PAIR;
+        if after < len {
+            previous[after] = slot as u8;
+            keys[slot] = key(ids[slot], ids[after], slot);
         }
-        if best > 0 {
-            ranks[best - 1] = merges.rank(ids[best - 1], ids[best]);
+        if slot > 0 {
+            let before = usize::from(previous[slot]);
+            keys[before] = key(ids[before], ids[slot], before);
         }
     }
-    len
+    let mut from = 0;
+    for to in 0..left {
+        ids[to] = ids[from];
+        from = usize::from(next[from]);
+    }
+    left
 }
 
 const FAN: usize = 16;

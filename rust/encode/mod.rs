@@ -124,19 +124,26 @@ impl Model {
         // Every hit copies three ids and then advances by how many there are.
         const ROOM: usize = 3;
         let mut at = out.len();
-        out.resize(at + ROOM * GROUP, 0);
-        for (span, &(key, hash)) in spans.iter().zip(&keys) {
-            if span.end - span.start <= NARROW
-                && let Some(hit) = scratch.narrow.get(key, hash)
-                && hit.count <= ROOM
-            {
-                out[at..at + ROOM].copy_from_slice(hit.ids);
-                at += hit.count;
-            } else {
-                out.truncate(at);
-                self.encode_slowly(text, *span, scratch, out);
-                at = out.len();
-                out.resize(at + ROOM * GROUP, 0);
+        out.resize(at + ROOM * spans.len(), 0);
+        for (done, (span, &(key, hash))) in spans.iter().zip(&keys).enumerate() {
+            let hit = match span.end - span.start {
+                len if len <= NARROW => scratch.narrow.get(key, hash),
+                _ => None,
+            };
+            match hit {
+                Some(hit) if hit.count <= ROOM => {
+                    out[at..at + ROOM].copy_from_slice(hit.ids);
+                    at += hit.count;
+                }
+                other => {
+                    out.truncate(at);
+                    match other {
+                        Some(hit) => out.extend_from_slice(scratch.narrow.spilled(&hit)),
+                        None => self.encode_slowly(text, *span, scratch, out),
+                    }
+                    at = out.len();
+                    out.resize(at + ROOM * (spans.len() - done - 1), 0);
+                }
             }
         }
         out.truncate(at);
@@ -172,29 +179,26 @@ impl Model {
 
     /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.
     fn encode_parts(&self, text: &[u8], span: Span, scratch: &mut Scratch, out: &mut Vec<TokenId>) {
-        let cut = |from: usize| {
-            let rest = Span { start: from, end: span.end };
-            self.cuts.as_ref().map_or(span.end, |cuts| cuts.first_part(text, rest))
+        let Some(cuts) = &self.cuts else {
+            return self.merge(&text[span.start..span.end], scratch, out);
         };
-        let mut from = span.start;
-        let mut to = cut(from);
-        if to == span.end {
-            return self.merge(&text[from..to], scratch, out);
-        }
-        while from < span.end {
-            let part = &text[from..to];
-            if part.len() <= NARROW {
-                let key = NarrowKey::new(text, from, part.len());
-                if !scratch.narrow.append(key, out) {
-                    let before = out.len();
-                    self.merge(part, scratch, out);
-                    scratch.narrow.insert(key, &out[before..]);
-                }
-            } else {
-                self.merge(part, scratch, out);
+        let mut rest = span;
+        while rest.start < rest.end {
+            let mut parts = [Span::default(); GROUP];
+            let mut found = 0;
+            while found < GROUP && rest.start < rest.end {
+                let end = cuts.first_part(text, rest);
+                parts[found] = Span { start: rest.start, end };
+                rest.start = end;
+                found += 1;
             }
-            from = to;
-            to = cut(from);
+            match parts[..found] {
+                [whole] if whole == span => {
+                    self.merge(&text[whole.start..whole.end], scratch, out);
+                }
+                // A part cannot be cut again, so this goes no deeper.
+                _ => self.encode_group(text, &parts[..found], scratch, out),
+            }
         }
     }
 

@@ -1,15 +1,15 @@
 //! Functions on flat data.
 
-use pyo3::prelude::*;
 use numpy::PyArray1;
+use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::interrupt::run;
 use super::tokenizer::words;
 use crate::Error;
 use crate::encode::{self, UnitKind};
-use crate::jsonl::{self, Missing};
 use crate::formats;
+use crate::jsonl::{self, Missing};
 
 #[pyfunction]
 pub(super) fn merges_from_ranks<'py>(
