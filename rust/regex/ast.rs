@@ -94,6 +94,12 @@ impl Sets {
         })
     }
 
+    /// The number of sets; their indices are below it.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.sets.len()
+    }
+
     pub fn get(&self, id: SetId) -> &ClassUnicode {
         &self.sets[id]
     }

@@ -22,8 +22,8 @@ const UNKNOWN: u32 = u32::MAX >> 1;
 /// In a table entry: a match ends before the character.
 const MATCH: u32 = 1 << 31;
 
-/// Bytes of table and states after which the cache is emptied.
-const MAX_BYTES: usize = 4 << 20;
+/// Bytes of table and states after which the cache is emptied; few in tests, so that they see it.
+const MAX_BYTES: usize = if cfg!(test) { 1 << 16 } else { 4 << 20 };
 
 /// The result of reading one match from a fixed start.
 #[derive(Debug, Clone, Copy)]

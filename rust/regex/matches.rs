@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::Regex;
 use super::dfa::{Cache, DEAD, Scan};
 use super::oracle::Oracle;
+use super::program::Program;
 
 /// Characters that may be read in vain before the first match.
 const FIRST_CREDIT: usize = 256;
@@ -20,6 +21,60 @@ pub struct Matches<'r, 't> {
     regex: &'r Regex,
     /// Present until the iterator is dropped.
     cache: Option<Cache>,
+    place: Place<'r, 't>,
+}
+
+impl<'r, 't> Matches<'r, 't> {
+    pub(super) fn new(regex: &'r Regex, text: &'t [u8]) -> Matches<'r, 't> {
+        let place = Place::new(&regex.program, text);
+        Matches { regex, cache: Some(regex.take_cache()), place }
+    }
+
+    /// Begins again with another text, keeping what was learnt about the pattern.
+    pub fn restart(&mut self, text: &'t [u8]) {
+        self.place = Place::new(&self.regex.program, text);
+    }
+
+    /// Goes on from this position.
+    pub(super) fn move_to(&mut self, at: usize) {
+        self.place.at = at;
+    }
+
+    /// Characters read so far, forwards and backwards.
+    #[cfg(test)]
+    pub(super) fn work(&self) -> u64 {
+        self.place.work + self.place.oracle.as_ref().map_or(0, |oracle| oracle.work)
+    }
+
+    /// Whether the backward pass was made.
+    #[cfg(test)]
+    pub(super) fn needed_oracle(&self) -> bool {
+        self.place.oracle.is_some()
+    }
+}
+
+impl Iterator for Matches<'_, '_> {
+    type Item = Range<usize>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Range<usize>> {
+        let cache = self.cache.as_mut().expect("the cache is only given back on drop");
+        self.place.advance(cache)
+    }
+}
+
+impl Drop for Matches<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.take() {
+            self.regex.return_cache(cache);
+        }
+    }
+}
+
+/// How far the matches of a text were read.
+#[derive(Debug)]
+struct Place<'r, 't> {
+    program: &'r Program,
     text: &'t [u8],
     at: usize,
     previous_end: Option<usize>,
@@ -29,95 +84,18 @@ pub struct Matches<'r, 't> {
     work: u64,
 }
 
-impl<'r, 't> Matches<'r, 't> {
-    pub(super) fn new(regex: &'r Regex, text: &'t [u8]) -> Matches<'r, 't> {
-        Matches {
-            regex,
-            cache: Some(regex.take_cache()),
-            text,
-            at: 0,
-            previous_end: None,
-            credit: FIRST_CREDIT,
-            oracle: None,
-            work: 0,
-        }
+impl<'r, 't> Place<'r, 't> {
+    fn new(program: &'r Program, text: &'t [u8]) -> Place<'r, 't> {
+        let credit = FIRST_CREDIT;
+        Place { program, text, at: 0, previous_end: None, credit, oracle: None, work: 0 }
     }
 
-    /// Begins again with another text, keeping what was learnt about the pattern.
-    pub fn restart(&mut self, text: &'t [u8]) {
-        self.text = text;
-        self.at = 0;
-        self.previous_end = None;
-        self.credit = FIRST_CREDIT;
-        self.oracle = None;
-    }
-
-    /// Goes on from this position.
-    pub(super) fn move_to(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    /// Characters read so far, forwards and backwards.
-    #[cfg(test)]
-    pub(crate) fn work(&self) -> u64 {
-        self.work + self.oracle.as_ref().map_or(0, |oracle| oracle.work)
-    }
-
-    /// Whether the backward pass was made.
-    #[cfg(test)]
-    pub(crate) fn needed_oracle(&self) -> bool {
-        self.oracle.is_some()
-    }
-
-    /// The first position at or after `at` where a match may begin.
     #[inline]
-    fn skip(&mut self, cache: &mut Cache) {
-        let program = &self.regex.program;
-        if program.looks_behind() {
-            return;
-        }
-        let state = cache.start(program, 0);
-        let from = self.at;
-        while self.at < self.text.len() {
-            let (kind, width) = program.alphabet.at(self.text, self.at);
-            if !cache.dies_at(state, kind) {
-                break;
-            }
-            self.at += width;
-        }
-        self.work += (self.at - from) as u64;
-    }
-
-    /// The preferred match that begins here.
-    #[inline]
-    fn scan(&mut self, cache: &mut Cache) -> Option<usize> {
-        let (program, at) = (&self.regex.program, self.at);
-        if let Some(oracle) = &mut self.oracle {
-            let scan = scan_with(oracle, cache, self.regex, self.text, at);
-            self.work += (scan.stop - at) as u64 + 1;
-            return scan.end;
-        }
-        let Scan { end, stop } = cache.scan(program, self.text, at);
-        self.work += (stop - at) as u64 + 1;
-        let consumed = end.map_or(0, |end| end - at);
-        let wasted = (stop - at) - consumed;
-        let credit = self.credit + CREDIT * consumed.max(1);
-        self.credit = credit.saturating_sub(wasted);
-        if credit < wasted {
-            let from = end.unwrap_or(at);
-            self.oracle = Some(Box::new(Oracle::new(program, self.text, from)));
-        }
-        end
-    }
-
-    /// The position after the character at `at`; beyond the text, after its end.
-    fn after_char(&self, at: usize) -> usize {
-        at + self.regex.program.alphabet.at(self.text, at).1.max(1)
-    }
-
     fn advance(&mut self, cache: &mut Cache) -> Option<Range<usize>> {
         while self.at <= self.text.len() {
-            self.skip(cache);
+            if !self.program.looks_behind() {
+                self.skip(cache);
+            }
             let start = self.at;
             let Some(end) = self.scan(cache) else {
                 self.at = self.after_char(start);
@@ -132,17 +110,58 @@ impl<'r, 't> Matches<'r, 't> {
         }
         None
     }
+
+    /// Moves to the first position where a match may begin, when the next character alone tells.
+    #[inline]
+    fn skip(&mut self, cache: &mut Cache) {
+        let state = cache.start(self.program, 0);
+        let from = self.at;
+        while self.at < self.text.len() {
+            let (kind, width) = self.program.alphabet.at(self.text, self.at);
+            if !cache.dies_at(state, kind) {
+                break;
+            }
+            self.at += width;
+        }
+        self.work += (self.at - from) as u64;
+    }
+
+    /// The end of the preferred match that begins here.
+    #[inline]
+    fn scan(&mut self, cache: &mut Cache) -> Option<usize> {
+        let at = self.at;
+        if let Some(oracle) = &mut self.oracle {
+            let Scan { end, stop } = scan_with(oracle, cache, self.program, self.text, at);
+            self.work += (stop - at) as u64 + 1;
+            return end;
+        }
+        let Scan { end, stop } = cache.scan(self.program, self.text, at);
+        self.work += (stop - at) as u64 + 1;
+        let consumed = end.map_or(0, |end| end - at);
+        let wasted = (stop - at) - consumed;
+        let credit = self.credit + CREDIT * consumed.max(1);
+        self.credit = credit.saturating_sub(wasted);
+        if credit < wasted {
+            let from = end.unwrap_or(at);
+            self.oracle = Some(Box::new(Oracle::new(self.program, self.text, from)));
+        }
+        end
+    }
+
+    /// The position after the character at `at`; beyond the text, after its end.
+    fn after_char(&self, at: usize) -> usize {
+        at + self.program.alphabet.at(self.text, at).1.max(1)
+    }
 }
 
 /// Like [`Cache::scan`], but stops as soon as no thread can reach a match.
 fn scan_with(
     oracle: &mut Oracle,
     cache: &mut Cache,
-    regex: &Regex,
+    program: &Program,
     text: &[u8],
     at: usize,
 ) -> Scan {
-    let program = &regex.program;
     let mut state = cache.start(program, program.facts_at(text, at));
     let mut end = None;
     let mut stop = at;
@@ -152,31 +171,11 @@ fn scan_with(
         if matched {
             end = Some(stop);
         }
-        state = next;
-        stop += width;
         if width == 0 {
             break;
         }
+        state = next;
+        stop += width;
     }
     Scan { end, stop }
-}
-
-impl Iterator for Matches<'_, '_> {
-    type Item = Range<usize>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Range<usize>> {
-        let mut cache = self.cache.take().expect("the cache is only given back on drop");
-        let found = self.advance(&mut cache);
-        self.cache = Some(cache);
-        found
-    }
-}
-
-impl Drop for Matches<'_, '_> {
-    fn drop(&mut self) {
-        if let Some(cache) = self.cache.take() {
-            self.regex.return_cache(cache);
-        }
-    }
 }

@@ -12,6 +12,7 @@
 //! bytes of text in memory.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::program::{Inst, NodeId, Program};
@@ -119,7 +120,7 @@ struct Reverse {
     sets: Vec<NodeSet>,
     ids: HashMap<NodeSet, u32>,
     /// The set before a character, by the set after it, its kind and the facts before it.
-    steps: HashMap<(u32, u32, u16), u32>,
+    steps: HashMap<u64, u32, BuildHasherDefault<Mixer>>,
     /// For each node, the range of `sources` with the nodes that lead to it without a character.
     ranges: Vec<u32>,
     sources: Vec<NodeId>,
@@ -145,7 +146,7 @@ impl Reverse {
         Reverse {
             sets: Vec::new(),
             ids: HashMap::new(),
-            steps: HashMap::new(),
+            steps: HashMap::default(),
             ranges,
             sources,
             stack: Vec::new(),
@@ -206,7 +207,7 @@ impl Reverse {
         kind: usize,
     ) -> u32 {
         let facts = program.facts_at(text, position);
-        let key = (after, kind as u32, facts);
+        let key = u64::from(after) << 32 | (kind as u64) << 16 | u64::from(facts);
         if let Some(set) = self.steps.get(&key) {
             return *set;
         }
@@ -251,5 +252,27 @@ impl Reverse {
         let set = self.intern(Arc::from(words.as_slice()));
         self.words = words;
         set
+    }
+}
+
+/// Hashes a step's key by one multiplication: there is one lookup for each character, and the
+/// number of keys is bounded, so collisions cannot pile up.
+#[derive(Debug, Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let mixed = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ mixed >> 32;
     }
 }

@@ -1,5 +1,7 @@
-//! The engine against `fancy-regex`, which backtracks, and its work against the length of the text.
+//! The engine against `regex-automata`, against `fancy-regex`, which backtracks, against a slow
+//! backtracking matcher, and its work against the length of the text.
 
+mod backtrack;
 mod growth;
 mod published;
 mod random;
@@ -73,7 +75,7 @@ fn a_byte_outside_utf8_is_a_replacement_character() {
 
 #[test]
 fn a_small_cache_changes_nothing() {
-    // Each text position needs a new state: 2^12 of them pass the cache's bound.
+    // Which of the last 14 letters were `a` makes 2^14 states, far more than the cache holds.
     let pattern = format!("(?:a|b)*a{}c|a|b|c", "(?:a|b)".repeat(13));
     let regex = Regex::new(&pattern).expect("a plain pattern");
     let fancy = fancy(&pattern);
