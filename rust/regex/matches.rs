@@ -46,6 +46,13 @@ impl<'r, 't> Matches<'r, 't> {
         self.place.work + self.place.oracle.as_ref().map_or(0, |oracle| oracle.work)
     }
 
+    /// Makes the backward pass before it is needed.
+    #[cfg(test)]
+    pub(super) fn force_oracle(&mut self) {
+        let Place { program, text, at, .. } = self.place;
+        self.place.oracle = Some(Box::new(Oracle::new(program, text, at)));
+    }
+
     /// Whether the backward pass was made.
     #[cfg(test)]
     pub(super) fn needed_oracle(&self) -> bool {

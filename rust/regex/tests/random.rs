@@ -151,6 +151,13 @@ impl Compared {
     }
 }
 
+/// The engine's matches when it reads no character in vain.
+fn with_oracle(regex: &Regex, text: &str) -> Vec<(usize, usize)> {
+    let mut matches = regex.matches(text.as_bytes());
+    matches.force_oracle();
+    matches.map(|span| (span.start, span.end)).collect()
+}
+
 /// Compares patterns without look-around with `regex-automata`.
 fn compare_plain(seed: u64, patterns: usize, texts: usize) -> Compared {
     let grammar = Grammar { looks: false, possessive: false };
@@ -165,6 +172,7 @@ fn compare_plain(seed: u64, patterns: usize, texts: usize) -> Compared {
             let expected: Vec<_> =
                 expected.find_iter(&text).map(|found| (found.start(), found.end())).collect();
             assert_eq!(ours(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
+            assert_eq!(with_oracle(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
             compared.pairs += 1;
         }
     }
@@ -188,6 +196,7 @@ fn compare(seed: u64, patterns: usize, texts: usize, grammar: Grammar) -> Compar
             let found = ours(&regex, &text);
             let Some(expected) = backtracker.matches(&text) else { continue };
             assert_eq!(found, expected, "pattern {pattern:?} on {text:?}");
+            assert_eq!(with_oracle(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
             compared.pairs += 1;
             let other = reference(&fancy, &text);
             compared.contested += usize::from(other.is_some_and(|other| other != found));
