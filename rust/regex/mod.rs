@@ -1,7 +1,7 @@
 //! Regular expressions for user patterns, in time linear in the text.
 //!
-//! A pattern is parsed (`parse`), freed of possessive forms ([`atomic`]), turned into an automaton
-//! with ordered choices (`program`) over kinds of characters ([`alphabet`]) and run as a lazily
+//! A pattern is parsed (`parse`), freed of possessive forms (`atomic`), turned into an automaton
+//! with ordered choices (`program`) over kinds of characters (`alphabet`) and run as a lazily
 //! built deterministic one (`dfa`). Matches are those of a backtracking matcher (Perl's "first
 //! alternative that works"), found without backtracking.
 //!

@@ -5,7 +5,7 @@
 //! before each step stops exactly where the match ends, so that all matches of a text together cost
 //! one pass over it.
 //!
-//! The oracle runs the automaton backwards over the text once and keeps, every [`BLOCK`] bytes, the
+//! The oracle runs the automaton backwards over the text once and keeps, every 4096 bytes, the
 //! set of nodes from which the rest of the text can complete a match. The sets inside one block are
 //! computed again when the matcher enters it, and matchers only move forward, so the text is read
 //! backwards twice in all. Cost: O(text * nodes) time at worst, one set of nodes for every 4096
