@@ -231,7 +231,9 @@ def test_vectors_of_transformers_js(vocabs: Path, shared: Path) -> None:
 
 def test_vectors_of_gpt_tokenizer(vocabs: Path, shared: Path) -> None:
     checked = 0
-    for row in read_jsonl_zst(shared / "data/third_party_vectors/gpt_tokenizer_testplans.jsonl.zst"):
+    for row in read_jsonl_zst(
+        shared / "data/third_party_vectors/gpt_tokenizer_testplans.jsonl.zst"
+    ):
         name = row["encoding"].replace("p50k_edit", "p50k_base")
         assert tokenizer(vocabs, f"tiktoken-{name}").encode(row["text"]) == row["ids"], row
         checked += 1

@@ -65,7 +65,7 @@ def read(
         if inside is None:
             return gpt2.read(place, pattern=pattern, special_tokens=special_tokens)
         place = inside
-    head = _head(place)
+    head = read_bytes(place, most=_HEAD_BYTES)
     if head.startswith(MAGIC):
         _unused(place, "GGUF", special_tokens=special_tokens)
         return gguf.read(place, pattern=pattern)
@@ -120,14 +120,6 @@ def _inside(folder: Path) -> Path | None:
     if len(found) == 1:
         return found[0]
     raise LoadError(f"{folder}: no vocabulary in this folder, or several; known are {_KNOWN}")
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
-    except OSError as error:
-        raise LoadError(f"{path}: {error.strerror or error}") from error
 
 
 def _guess(head: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,20 +89,25 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def read_bytes(path: Path) -> bytes:
-    """The contents of a file.
+def read_bytes(path: Path, *, most: int | None = None) -> bytes:
+    """The contents of a file, or its first `most` bytes.
 
     Raises:
-        LoadError: it cannot be read, or is larger than `MAX_FILE_BYTES`.
+        LoadError: it cannot be read, is no regular file, or is larger than `MAX_FILE_BYTES`.
     """
     try:
+        status = path.stat()
+        # Opening a pipe would wait for a writer, and a device may have no end.
+        if not stat.S_ISREG(status.st_mode):
+            raise LoadError(f"{path}: not a regular file")
+        if most is None and status.st_size > MAX_FILE_BYTES:
+            raise LoadError(f"{path}: {status.st_size} bytes: at most {MAX_FILE_BYTES} are allowed")
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise LoadError(f"{path}: {error.strerror or error}") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise LoadError(f"{path}: more than {MAX_FILE_BYTES} bytes, the most a vocabulary may have")
-    return data
+            return file.read(status.st_size if most is None else min(most, status.st_size))
+    except (OSError, ValueError) as error:
+        if isinstance(error, LoadError):
+            raise
+        raise LoadError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def parse_json(data: bytes, *, where: str) -> Field:

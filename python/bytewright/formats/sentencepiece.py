@@ -33,6 +33,8 @@ _UNIGRAM: Final = 1
 # Field numbers of sentencepiece_model.proto.
 _PIECES, _TRAINER, _NORMALIZER, _DENORMALIZER = 1, 2, 3, 5
 _TYPE, _AS_SUFFIX, _BYTE_FALLBACK, _UNK_SURFACE = 3, 24, 35, 44
+_TEXT_KEY, _SCORE_KEY, _TYPE_KEY = 0x0A, 0x15, 0x18
+_FLOAT: Final = struct.Struct("<f")
 _CHARSMAP, _DUMMY_PREFIX, _REMOVE_EXTRA, _ESCAPE = 2, 3, 4, 5
 
 
@@ -103,22 +105,39 @@ def _add_piece(model: _Model, message: bytes, where: str) -> None:
     token_id = len(model.texts)
     if token_id >= MAX_IDS:
         raise LoadError(f"{where}: more than {MAX_IDS} pieces")
-    text, score, kind = b"", 0.0, pieces.NORMAL
-    for number, wire, value in protobuf.fields(message, where=f"{where}: piece {token_id}"):
-        match number, wire, value:
-            case 1, protobuf.BYTES, bytes(text):
-                pass
-            case 2, protobuf.FIXED32, bytes(raw):
-                (score,) = struct.unpack("<f", raw)
-            case 3, protobuf.VARINT, int(kind):
-                pass
-            case ((1 | 2 | 3), _, _):
-                raise LoadError(f"{where}: piece {token_id}: field {number} has wire type {wire}")
+    text, score, kind = _usual_piece(message) or _any_piece(message, f"{where}: piece {token_id}")
     if not pieces.NORMAL <= kind <= pieces.BYTE:
         raise LoadError(f"{where}: piece {token_id}: type {kind} is not from 1 to 6")
     model.texts.append(_text(text, f"{where}: piece {token_id}"))
     model.scores.append(score)
     model.types.append(kind)
+
+
+def _usual_piece(message: bytes) -> tuple[bytes, float, int] | None:
+    """The piece, if its fields stand as every writer puts them: text, score, perhaps the type."""
+    size = message[1] if len(message) > 1 else 0x80
+    rest = message[2 + size :]
+    if size >= 0x80 or message[0] != _TEXT_KEY or len(rest) not in (5, 7) or rest[0] != _SCORE_KEY:
+        return None
+    if len(rest) == 7 and (rest[5] != _TYPE_KEY or rest[6] >= 0x80):
+        return None
+    (score,) = _FLOAT.unpack_from(rest, 1)
+    return message[2 : 2 + size], score, rest[6] if len(rest) == 7 else pieces.NORMAL
+
+
+def _any_piece(message: bytes, where: str) -> tuple[bytes, float, int]:
+    text, score, kind = b"", 0.0, pieces.NORMAL
+    for number, wire, value in protobuf.fields(message, where=where):
+        match number, wire, value:
+            case 1, protobuf.BYTES, bytes(text):
+                pass
+            case 2, protobuf.FIXED32, bytes(raw):
+                (score,) = _FLOAT.unpack(raw)
+            case 3, protobuf.VARINT, int(kind):
+                pass
+            case ((1 | 2 | 3), _, _):
+                raise LoadError(f"{where}: field {number} has wire type {wire}")
+    return text, score, kind
 
 
 def _text(raw: bytes, where: str) -> str:
