@@ -469,6 +469,10 @@ fn matchers(added: &[AddedToken], normalizer: &Normalizer, allowed: &Allowed) ->
     let raw = added.iter().filter(active).filter(|token| !token.normalized);
     let mut normalized = Vec::new();
     for token in added.iter().filter(active).filter(|token| token.normalized) {
+        if token.verbatim {
+            normalized.push(token.clone());
+            continue;
+        }
         let content = normalizer.normalize(token.content.as_bytes(), true)?.into_owned();
         let content = String::from_utf8(content).unwrap_or_default();
         normalized.push(AddedToken { content, ..token.clone() });

@@ -38,6 +38,9 @@ pub struct AddedToken {
     pub normalized: bool,
     /// Matched only when the caller allows it.
     pub special: bool,
+    /// The content is what stands in the normalized text: SentencePiece's user-defined pieces.
+    #[serde(default)]
+    pub verbatim: bool,
 }
 
 /// An added token in a text, with the white space that it takes along.

@@ -39,6 +39,7 @@ fn token(id: u32, content: &str) -> AddedToken {
         rstrip: false,
         normalized: false,
         special: false,
+        verbatim: false,
     }
 }
 

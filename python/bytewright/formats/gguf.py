@@ -227,7 +227,7 @@ def _sentencepiece(header: _Header) -> Definition:
         raise UnsupportedError(f"{header.path}: {_PREFIX}precompiled_charsmap")
     steps.append(pieces.spaces_step())
     if space:
-        steps.append({"type": "prefix", "content": " ", "unless": "never", "scope": "every"})
+        steps.append({"type": "prepend", "content": " "})
     ends = _ends(header, len(texts), add_bos=True, bos=1, eos=2, strips=space)
     return pieces.lower(table, normalizer=steps, added=added, ends=ends)
 

@@ -80,7 +80,7 @@ def _steps(config: Field, pattern: str | None) -> Steps:
         named.refuse(f"the pattern of {family} is not known here: pattern= is needed")
     default = "qwen2" if family == "Qwen2" else "gpt2"
     if config.get("add_prefix_space").flag(default=False):
-        prefix = {"type": "prefix", "content": " ", "unless": "whitespace", "scope": "every"}
+        prefix = {"type": "prefix", "content": " ", "unless": "content", "scope": "every"}
         steps.normalizer.append(prefix)
     steps.pretokenizer.extend(pattern_steps(pattern or default))
     return steps

@@ -173,7 +173,7 @@ def _tokens(model: BpeModel, steps: Steps) -> tuple[list[bytes | None], bytearra
         spelled, plain = _characters(texts, steps)
     for index, (token_id, token) in enumerate(zip(model.vocab.values(), spelled, strict=True)):
         tokens[token_id] = token
-        kinds[token_id] = DECODE_ONLY if index in plain else MODEL
+        kinds[token_id] = DECODE_ONLY if index in plain or not token else MODEL
     if model.byte_fallback and not steps.byte_level and BYTE_TOKENS[0] in model.vocab:
         for byte, name in enumerate(BYTE_TOKENS):
             tokens[model.vocab[name]] = bytes([byte])

@@ -188,7 +188,7 @@ def _byte_level(step: Field, steps: Steps) -> None:
     if step.get("add_prefix_space").flag():
         if steps.pretokenizer:
             step.get("add_prefix_space").refuse("after another pre-tokenizer")
-        prefix = {"type": "prefix", "content": " ", "unless": "whitespace", "scope": "every"}
+        prefix = {"type": "prefix", "content": " ", "unless": "content", "scope": "every"}
         steps.normalizer.append(prefix)
     if step.get("use_regex").flag(default=True):
         steps.pretokenizer.append(split(GPT2))

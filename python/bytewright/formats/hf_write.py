@@ -29,17 +29,18 @@ def write(definition: Definition) -> bytes:
         UnsupportedError: the format cannot say what the definition does; the part is named.
     """
     rules = definition.rules()
-    if rules.get("strict"):
+    if rules.get("strict") and -1 in _ids(rules["byte_units"]):
         raise _refusal("an alphabet without some bytes, text with which is an error")
     parts = write_steps(rules)
     final = _final_ids(definition, rules)
     texts = _texts(definition, rules, parts, final)
     added = _entries(rules, "added")
-    vocab = _vocab(definition, texts, added)
+    unk = None if rules["unk"] is None else _id(rules["unk"])
+    vocab = _vocab(definition, texts, added, unk)
     model = {
         "type": "BPE",
         "dropout": None,
-        "unk_token": None if rules["unk"] is None else texts[_id(rules["unk"])],
+        "unk_token": None if unk is None else texts[unk],
         "continuing_subword_prefix": None,
         "end_of_word_suffix": _SUFFIX if final else None,
         "fuse_unk": rules["fuse_unk"],
@@ -109,7 +110,7 @@ def _plain(token_id: int, token: bytes, kind: int, parts: Parts, *, bytewise: bo
         text = token.decode()
     except UnicodeDecodeError:
         raise _refusal(f"token {token_id} with bytes {token[:40]!r} as text") from None
-    if bytewise and all(character in STAND_INS for character in text):
+    if bytewise and text and all(character in STAND_INS for character in text):
         raise _refusal(f"token {token_id} {text!r}, which would be read as stand-ins of bytes")
     if parts.metaspace and not kind & DECODE_ONLY:
         if METASYMBOL in text:
@@ -128,7 +129,10 @@ def _repeated(texts: Mapping[int, str]) -> str:
 
 
 def _vocab(
-    definition: Definition, texts: Mapping[int, str], added: Sequence[Mapping[str, object]]
+    definition: Definition,
+    texts: Mapping[int, str],
+    added: Sequence[Mapping[str, object]],
+    unk: int | None,
 ) -> dict[str, int]:
     """Token strings to ids.
 
@@ -137,6 +141,8 @@ def _vocab(
     """
     kinds = definition.kinds
     vocab = {text: i for i, text in texts.items() if kinds[i] & (MODEL | FALLBACK | DECODE_ONLY)}
+    if unk is not None:
+        vocab[texts[unk]] = unk
     # An added token that is also a model token may have another string there than its content.
     contents = {str(token["content"]): _id(token["id"]) for token in added}
     for content, token_id in contents.items():

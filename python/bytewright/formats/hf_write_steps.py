@@ -113,7 +113,7 @@ def _byte_level(normalizer: _Steps, pretokenizer: _Steps) -> Parts:
 
 
 def _check_prefix(step: Mapping[str, object]) -> None:
-    if (step["content"], step["unless"], step["scope"]) != (" ", "whitespace", "every"):
+    if (step["content"], step["unless"], step["scope"]) != (" ", "content", "every"):
         raise _refusal(f"the step {dict(step)}")
 
 
@@ -153,9 +153,6 @@ def _metaspace(normalizer: _Steps, pretokenizer: _Steps) -> Parts:
     prefix = rest.pop() if rest and rest[-1]["type"] == "prefix" else None
     normalizers += [_mirrored(step) for step in rest]
     pretokenizers: list[Json] = []
-    if prefix is not None and (prefix["unless"], prefix["scope"]) == ("never", "every"):
-        normalizers.append({"type": "Prepend", "prepend": METASYMBOL})
-        prefix = None
     if prefix is not None:
         if prefix["unless"] != "content" or prefix["content"] != " ":
             raise _refusal(f"the step {dict(prefix)}")
@@ -229,8 +226,6 @@ def _normalizer(step: Mapping[str, object]) -> Json:
             ends = {"type": "Replace", "pattern": {"Regex": r"\A +| +\z"}, "content": ""}
             runs = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
             return {"type": "Sequence", "normalizers": [ends, runs]}
-        case {"type": "prefix", "unless": "never", "scope": "every", "content": content}:
-            return {"type": "Prepend", "prepend": content}
         case _:
             raise _refusal(f"the normalizer step {dict(step)}")
 

@@ -26,8 +26,7 @@ _FLAGS: Final = re.compile(r"\(\?([a-zA-Z-]*)([:)])")
 _ESCAPE: Final = re.compile(
     r"\\(?:[pP]\{[^}]*\}|x\{[^}]*\}|x[0-9A-Fa-f]{1,2}|u[0-9A-Fa-f]{4}|.)", re.DOTALL
 )
-_ONIGURUMA_ONLY: Final = frozenset("GKRXNOyYgkMC123456789")
-_CORE_ONLY: Final = frozenset("GKRXNOyYgkMC123456789Z")
+_REFUSED_ESCAPES: Final = frozenset("GKRXNOyYgkMCZ123456789")
 # Strings that Oniguruma, ignoring case, also matches as one other character (ß, ﬀ, ﬆ, ŉ and so on).
 _FOLDS_TOGETHER: Final = re.compile(
     r"ss|f[fil]|st|\u02bcn|j\u030c|[htwy][\u0331\u0308\u030a]|a\u02be"
@@ -238,13 +237,13 @@ _FROM: Final = _Rules(
     possessive_interval=_repeat_interval,
     anchors={"^": r"(?:\A|(?<=\n)(?!\z))", "$": r"(?:(?=\n)|\z)"},
     flags={"i": "i", "m": "s", "-": "-"},
-    escapes={r"\h": "[0-9A-Fa-f]", r"\H": "[^0-9A-Fa-f]", r"\Z": r"(?:(?=\n\z)|\z)"},
-    refused_escapes=_ONIGURUMA_ONLY,
+    escapes={r"\h": "[0-9A-Fa-f]", r"\H": "[^0-9A-Fa-f]"},
+    refused_escapes=_REFUSED_ESCAPES,
 )
 _TO: Final = _Rules(
     possessive_interval=_atomic_interval,
     anchors={"^": r"\A", "$": r"\z"},
     flags={"i": "i", "s": "m", "-": "-"},
     escapes={},
-    refused_escapes=_CORE_ONLY,
+    refused_escapes=_REFUSED_ESCAPES,
 )

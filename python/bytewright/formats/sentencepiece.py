@@ -77,7 +77,7 @@ def read(path: Path) -> Definition:
         table,
         normalizer=_steps(model, escaped),
         added=_added(model, escaped),
-        ends=Ends(strips=dummy or extra),
+        ends=Ends(strips=escaped and (dummy or extra)),
     )
 
 
@@ -200,7 +200,7 @@ def _steps(model: _Model, escaped: bool) -> list[Step]:
         # What stood at the end as U+2581 goes too: SentencePiece strips after escaping.
         steps.append({"type": "replace", "regex": r" +\z", "content": ""})
     if dummy:
-        steps.append({"type": "prefix", "content": " ", "unless": "never", "scope": "every"})
+        steps.append({"type": "prepend", "content": " "})
     return steps
 
 
