@@ -507,6 +507,9 @@ def test_every_malformed_file_is_a_typed_error() -> None:
     assert len(results) >= 100
     untyped = [r for r in results if r[1] == "nothing" or r[1].startswith("!")]
     assert untyped == []
+    assert {r[1] for r in results if "version" in r[0] or "big endian" in r[0]} == {
+        "UnsupportedError"
+    }
     assert [r for r in results if r[3] > GROWTH_KB] == []
     assert [r for r in results if len(r[2]) < 10] == []
 

@@ -30,7 +30,7 @@ __all__ = ["SpecialTokens", "pattern_names", "pattern_steps", "read", "write"]
 
 _WRITERS: Final = {".json": hf_write.write, ".tiktoken": tiktoken.write}
 _HEAD_BYTES: Final = 1 << 17
-_RANKS: Final = re.compile(rb"\s*[A-Za-z0-9+/=]+[ \t]+\S")
+_RANKS: Final = re.compile(rb"\s*[A-Za-z0-9+/=]+[ \t]+[-+\d]")
 _IN_FOLDERS: Final = ("tokenizer.json", "tekken.json", "tokenizer.model")
 _PACKED: Final = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "Zstandard", b"PK": "zip"}
 _KNOWN: Final = (

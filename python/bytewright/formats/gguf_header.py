@@ -39,6 +39,8 @@ def read_header(path: Path, *, wanted: Callable[[str], bool]) -> Mapping[str, Va
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return _Reader(data, str(path)).header(wanted)
+    except LoadError:
+        raise
     except (OSError, ValueError) as error:
         raise LoadError(f"{path}: {error}") from error
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bytewright.definition import MAX_IDS, Definition
-from bytewright.errors import ArgumentError, LoadError, UnsupportedError
+from bytewright.errors import ArgumentError, BytewrightError, LoadError, UnsupportedError
 from bytewright.formats.byte_level import STAND_INS
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.hf import read_vocab
@@ -116,19 +116,25 @@ def _added(
         tokens.setdefault(text, AddedToken(token_id, text, text in special, text not in special))
     for text in special & vocab.keys():
         tokens.setdefault(text, AddedToken(vocab[text], text, True, False))
+    _check_ids(folder, tokens, vocab, LoadError)
     first = max([*vocab.values(), *(token.id for token in tokens.values())]) + 1
     for text, token_id in special_ids(special_tokens or (), first=first).items():
         tokens[text] = AddedToken(token_id, text, True, False)
-    _check_ids(folder, tokens, vocab)
+    _check_ids(folder, tokens, vocab, ArgumentError)
     return list(tokens.values())
 
 
-def _check_ids(folder: Path, tokens: Mapping[str, AddedToken], vocab: dict[str, int]) -> None:
+def _check_ids(
+    folder: Path,
+    tokens: Mapping[str, AddedToken],
+    vocab: dict[str, int],
+    failure: type[BytewrightError],
+) -> None:
     owners = {token_id: text for text, token_id in vocab.items()}
     for text, token in tokens.items():
         owner = owners.setdefault(token.id, text)
         if owner != text or vocab.get(text, token.id) != token.id:
-            raise ArgumentError(
+            raise failure(
                 f"{folder}: added token {text!r} has id {token.id}, which is that of {owner!r}"
             )
 
