@@ -5,7 +5,7 @@
 //! gained nothing: its own miss comes before that of the pairs that do.
 
 use crate::error::{Error, Result};
-use crate::simd::huge;
+use crate::simd::{huge, prefetch};
 use crate::token::{MAX_IDS, MAX_MERGES, TokenId};
 
 /// A merge: the pair and the token that it becomes.
@@ -29,6 +29,8 @@ pub(crate) trait Pairs {
     fn rank(&self, left: TokenId, right: TokenId) -> u32;
     /// What the merge of this rank makes.
     fn product(&self, rank: u32) -> TokenId;
+    /// Starts loading what [`Pairs::rank`] will read for a pair.
+    fn prefetch(&self, _left: TokenId, _right: TokenId) {}
 }
 
 /// Pairs to ranks, ranks to products.
@@ -132,6 +134,11 @@ impl Pairs for Merges {
             Some(step) => rank.wrapping_add(step),
             None => self.products[rank as usize],
         }
+    }
+
+    #[inline]
+    fn prefetch(&self, left: TokenId, right: TokenId) {
+        prefetch(&self.table, self.home(pair_hash(pair_key(left, right))));
     }
 }
 

@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
+use crate::simd::{huge, prefetch};
 use crate::token::{Kind, MAX_IDS, TokenId};
 
 const INLINE: usize = 15;
@@ -45,10 +46,10 @@ impl Vocab {
                 "token offsets must rise from 0 to the length of the token bytes".into(),
             ));
         }
-        let mut vocab =
-            Vocab { arena, offsets, kinds, inline: Vec::new(), by_bytes: OnceLock::new() };
-        vocab.inline = (0..size).map(|id| inline_entry(vocab.slice(id))).collect();
-        Ok(vocab)
+        let mut inline = huge::with_capacity(size);
+        let span = |id: usize| offsets[id] as usize..offsets[id + 1] as usize;
+        inline.extend((0..size).map(|id| inline_entry(&arena[span(id)])));
+        Ok(Vocab { arena, offsets, kinds, inline, by_bytes: OnceLock::new() })
     }
 
     /// One more than the largest id.
@@ -79,6 +80,7 @@ impl Vocab {
         let table = self.by_bytes.get_or_init(|| self.index());
         let mask = table.len() - 1;
         let hash = hash(bytes);
+        let inline = inline_entry(bytes);
         let mut slot = hash as usize & mask;
         loop {
             let entry = table[slot];
@@ -86,11 +88,24 @@ impl Vocab {
                 return None;
             }
             let id = entry & ID_MASK;
-            if entry & !ID_MASK == tag(hash) && self.slice(id as usize) == bytes {
+            if entry & !ID_MASK == tag(hash) && self.is(id, bytes, &inline) {
                 return Some(id);
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Starts loading what [`Vocab::token_id`] will read first.
+    pub(crate) fn prefetch(&self, bytes: &[u8]) {
+        if let Some(table) = self.by_bytes.get() {
+            prefetch(table, hash(bytes) as usize & (table.len() - 1));
+        }
+    }
+
+    /// Whether a token is these bytes; a short one is compared in the decoding table.
+    fn is(&self, id: TokenId, bytes: &[u8], inline: &[u8; INLINE + 1]) -> bool {
+        let own = &self.inline[id as usize];
+        own == inline && (own[INLINE] != LONG || self.slice(id as usize) == bytes)
     }
 
     /// Appends the bytes of `ids` to `out`; on error, `out` is as it was.

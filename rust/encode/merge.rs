@@ -24,6 +24,10 @@ const NO_PAIR: i32 = i32::MAX;
 ///
 /// The key of a pair is its rank and, below it, its slot, so that the least key is the leftmost
 /// pair of lowest rank. Symbols stay where they are and are linked; nothing is shifted.
+///
+/// What takes the time is loading entries of the pair table, which seldom are in a near cache. So
+/// they are asked for ahead: those of the first pairs by the caller, and as soon as a pair is known
+/// to merge, those of what it makes with its neighbours.
 #[inline]
 pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: usize) -> usize {
     let key = |left: TokenId, right: TokenId, slot: usize| match merges.rank(left, right) {
@@ -41,6 +45,18 @@ pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: 
     if len > 0 {
         next[len - 1] = len as u8;
     }
+    let ask_ahead = |ids: &[TokenId; SHORT], key: i32, before: usize, after: usize| {
+        if key != NO_PAIR {
+            let made = merges.product(key.cast_unsigned() >> SLOT_BITS);
+            if after < len {
+                merges.prefetch(made, ids[after]);
+            }
+            merges.prefetch(ids[before], made);
+        }
+    };
+    for slot in 1..len {
+        ask_ahead(ids, keys[slot - 1], slot.saturating_sub(2), slot + 1);
+    }
     let mut left = len;
     loop {
         let (blocks, _) = keys.as_chunks::<LANES>();
@@ -57,13 +73,15 @@ pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: 
         next[slot] = after as u8;
         keys[dead] = NO_PAIR;
         keys[slot] = NO_PAIR;
+        let before = usize::from(previous[slot]);
         if after < len {
             previous[after] = slot as u8;
             keys[slot] = key(ids[slot], ids[after], slot);
+            ask_ahead(ids, keys[slot], before, usize::from(next[after]));
         }
         if slot > 0 {
-            let before = usize::from(previous[slot]);
             keys[before] = key(ids[before], ids[slot], before);
+            ask_ahead(ids, keys[before], usize::from(previous[before]), after);
         }
     }
     let mut from = 0;

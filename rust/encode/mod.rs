@@ -7,7 +7,7 @@ mod merge;
 mod ranks;
 mod units;
 
-use crate::merges::Merges;
+use crate::merges::{Merges, Pairs as _};
 use crate::pretokenize::Span;
 use crate::token::{Kind, TokenId};
 use crate::vocab::Vocab;
@@ -206,13 +206,22 @@ impl Model {
     fn merge(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<TokenId>) {
         let Scratch { long, units, .. } = scratch;
         let before = out.len();
-        if let Some(id) = self.whole_piece(piece) {
-            out.push(id);
-        } else if piece.len() <= SHORT {
+        if self.whole_pieces == WholePieces::AreTokens {
+            self.vocab.prefetch(piece);
+        }
+        if piece.len() <= SHORT {
             let mut ids = [0; SHORT];
             let len = self.short_units(piece, units, &mut ids);
+            for pair in ids[..len].windows(2) {
+                self.merges.prefetch(pair[0], pair[1]);
+            }
+            if let Some(id) = self.whole_piece(piece) {
+                return out.push(id);
+            }
             let len = merge_short(&self.merges, &mut ids, len);
             out.extend_from_slice(&ids[..len]);
+        } else if let Some(id) = self.whole_piece(piece) {
+            out.push(id);
         } else {
             long.encode(&self.merges, &self.units, piece, |id, _| out.push(id));
         }

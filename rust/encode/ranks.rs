@@ -48,9 +48,9 @@ pub fn merges_from_ranks(
             Parts::More => unreached.push(id),
         }
     }
-    let by_rule = |id: &TokenId| match Splitter::default().pair(&units, &ranked, *id) {
-        Some((left, right)) => Some(Merge { left, right, product: *id }),
-        None => None,
+    let by_rule = |&product: &TokenId| {
+        let (left, right) = Splitter::default().pair(&units, &ranked, product)?;
+        Some(Merge { left, right, product })
     };
     if unreached.iter().any(|id| by_rule(id).is_some()) {
         return Ok(order.iter().filter_map(by_rule).collect());
