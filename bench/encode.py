@@ -162,7 +162,9 @@ def worker() -> None:
             answer = {"seconds": seconds, "bytes": size, "ids": ""}
         elif op == "call":
             calls = 20_000
-            seconds, _ = timed(lambda s: [library.small(s) for _ in range(calls)], "a small text, 20 byt")
+            seconds, _ = timed(
+                lambda s: [library.small(s) for _ in range(calls)], "a small text, 20 byt"
+            )
             answer = {"seconds": seconds / calls, "bytes": 20, "ids": ""}
         else:
             answer = {"seconds": None, "bytes": 0, "ids": ""}
@@ -266,7 +268,9 @@ def report(vocab: str, corpus_name: str, row: dict[str, Any], out: Path | None) 
         cells = []
         for name, value in middle.items():
             ratio = value / ours if unit != "MB/s" else ours / value
-            cells.append(f"{name} {value:.3g}" + ("" if name == "bytewright" else f" ({ratio:.2f}x)"))
+            cells.append(
+                f"{name} {value:.3g}" + ("" if name == "bytewright" else f" ({ratio:.2f}x)")
+            )
         print(f"  {what:12} {unit:5} " + "  ".join(cells), flush=True)
         if out is not None:
             record = {"vocab": vocab, "corpus": corpus_name, "what": what, "unit": unit, **middle}

@@ -36,7 +36,11 @@ Family = Callable[[random.Random, bw.Tokenizer], str]
 def assigned() -> list[str]:
     old = unicodedata.ucd_3_2_0
     every = map(chr, range(sys.maxunicode + 1))
-    return [c for c in every if (k := old.category(c)) not in ("Cn", "Cs") and unicodedata.category(c) == k]
+    return [
+        c
+        for c in every
+        if (k := old.category(c)) not in ("Cn", "Cs") and unicodedata.category(c) == k
+    ]
 
 
 @cache

@@ -67,9 +67,7 @@ def as_batch(texts: Any) -> Batch:
     return Batch(laid_out, np.concatenate(full))
 
 
-def list_array(
-    values: NDArray[np.int32], offsets: NDArray[np.int64], batch: Batch
-) -> pa.ListArray:
+def list_array(values: NDArray[np.int32], offsets: NDArray[np.int64], batch: Batch) -> pa.ListArray:
     """Ids as `list<int32>`; the buffers are used as they are.
 
     Raises:

@@ -5,6 +5,7 @@ mod cut;
 mod long;
 mod merge;
 mod ranks;
+mod reach;
 mod units;
 
 use crate::merges::{Merges, Pairs as _};
@@ -18,6 +19,7 @@ use long::Long;
 use merge::{SHORT, merge_short};
 pub(crate) use ranks::single_char;
 pub use ranks::{UnitKind, merges_from_ranks};
+use reach::Unreachable;
 pub(crate) use units::byte_table;
 use units::{ABSENT, Unit};
 pub use units::{CharTable, Units};
@@ -36,6 +38,16 @@ pub struct Model {
     pub fused: Option<TokenId>,
     /// Where pieces may be cut, if at all.
     cuts: Option<Cuts>,
+    unreachable: Unreachable,
+}
+
+/// What a stretch of text is to the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A piece as the pre-tokenizer made it.
+    Piece,
+    /// A part of one, between places where no merge can cross.
+    Part,
 }
 
 /// What becomes of a piece that is a token.
@@ -82,7 +94,11 @@ impl Model {
         // characters would bring together.
         let local = fused.is_none() && units.are_local();
         let cuts = local.then(|| Cuts::new(&vocab));
-        Model { vocab, merges, units, whole_pieces, fused, cuts }
+        let unreachable = match units.mark_ends() {
+            true => Unreachable::default(),
+            false => Unreachable::new(&vocab, &merges, &units),
+        };
+        Model { vocab, merges, units, whole_pieces, fused, cuts, unreachable }
     }
 
     /// Whether no token has an ASCII letter right before a space.
@@ -100,7 +116,7 @@ impl Model {
         out: &mut Vec<TokenId>,
     ) {
         for group in spans.chunks(GROUP) {
-            self.encode_group(text, group, scratch, out);
+            self.encode_group(text, group, Role::Piece, scratch, out);
         }
     }
 
@@ -108,6 +124,7 @@ impl Model {
         &self,
         text: &[u8],
         spans: &[Span],
+        role: Role,
         scratch: &mut Scratch,
         out: &mut Vec<TokenId>,
     ) {
@@ -139,7 +156,7 @@ impl Model {
                     out.truncate(at);
                     match other {
                         Some(hit) => out.extend_from_slice(scratch.narrow.spilled(&hit)),
-                        None => self.encode_slowly(text, *span, scratch, out),
+                        None => self.encode_slowly(text, *span, role, scratch, out),
                     }
                     at = out.len();
                     out.resize(at + ROOM * (spans.len() - done - 1), 0);
@@ -154,9 +171,18 @@ impl Model {
         &self,
         text: &[u8],
         span: Span,
+        role: Role,
         scratch: &mut Scratch,
         out: &mut Vec<TokenId>,
     ) {
+        // Such a piece has other ids than the same bytes as a part, so it stays out of the cache.
+        if let Some(id) = self.unreachable.get(&text[span.start..span.end]) {
+            match role {
+                Role::Piece if self.whole_pieces == WholePieces::AreTokens => out.push(id),
+                _ => self.merge(&text[span.start..span.end], scratch, out),
+            }
+            return;
+        }
         let len = span.end - span.start;
         if len > WIDE || (len > NARROW / 2 && rarely_repeats(text[span.start])) {
             return self.encode_parts(text, span, scratch, out);
@@ -197,7 +223,7 @@ impl Model {
                     self.merge(&text[whole.start..whole.end], scratch, out);
                 }
                 // A part cannot be cut again, so this goes no deeper.
-                _ => self.encode_group(text, &parts[..found], scratch, out),
+                _ => self.encode_group(text, &parts[..found], Role::Part, scratch, out),
             }
         }
     }
@@ -205,36 +231,50 @@ impl Model {
     /// Appends the ids of one piece without the cache.
     fn merge(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<TokenId>) {
         let Scratch { long, units, .. } = scratch;
-        let before = out.len();
-        if self.whole_pieces == WholePieces::AreTokens {
-            self.vocab.prefetch(piece);
-        }
-        if piece.len() <= SHORT {
-            let mut ids = [0; SHORT];
-            let len = self.short_units(piece, units, &mut ids);
-            for pair in ids[..len].windows(2) {
-                self.merges.prefetch(pair[0], pair[1]);
-            }
-            if let Some(id) = self.whole_piece(piece) {
+        self.vocab.prefetch(piece);
+        if piece.len() > SHORT {
+            if let Some(id) = self.known(piece) {
                 return out.push(id);
             }
-            let len = merge_short(&self.merges, &mut ids, len);
-            out.extend_from_slice(&ids[..len]);
-        } else if let Some(id) = self.whole_piece(piece) {
-            out.push(id);
-        } else {
+            let before = out.len();
             long.encode(&self.merges, &self.units, piece, |id, _| out.push(id));
+            return self.fuse(out, before);
         }
-        if let Some(unknown) = self.fused {
-            fuse(unknown, out, before);
+        let mut ids = [0; SHORT];
+        let len = self.short_units(piece, units, &mut ids);
+        for pair in ids[..len].windows(2) {
+            self.merges.prefetch(pair[0], pair[1]);
         }
+        if let Some(id) = self.known(piece) {
+            return out.push(id);
+        }
+        let before = out.len();
+        let len = merge_short(&self.merges, &mut ids, len);
+        out.extend_from_slice(&ids[..len]);
+        self.fuse(out, before);
     }
 
-    fn whole_piece(&self, piece: &[u8]) -> Option<TokenId> {
-        if self.whole_pieces == WholePieces::AreMerged {
+    /// The token that merging these bytes would give, where that can be told without merging.
+    fn known(&self, piece: &[u8]) -> Option<TokenId> {
+        if self.cuts.is_none() || self.unreachable.get(piece).is_some() {
             return None;
         }
-        self.vocab.token_id(piece).filter(|&id| self.vocab.kind(id).has(Kind::MODEL))
+        let id = self.vocab.token_id(piece)?;
+        let kind = self.vocab.kind(id);
+        (kind.has(Kind::MODEL) && !kind.has(Kind::BYTE)).then_some(id)
+    }
+
+    /// Joins runs of the unknown token in `out[from..]`, where the format does so.
+    fn fuse(&self, out: &mut Vec<TokenId>, from: usize) {
+        let Some(unknown) = self.fused else { return };
+        let mut to = from;
+        for at in from..out.len() {
+            if out[at] != unknown || to == from || out[to - 1] != unknown {
+                out[to] = out[at];
+                to += 1;
+            }
+        }
+        out.truncate(to);
     }
 
     fn short_units(
@@ -266,7 +306,9 @@ impl Model {
         scratch: &mut Scratch,
         mut emit: impl FnMut(TokenId, usize),
     ) {
-        if let Some(id) = self.whole_piece(piece) {
+        if self.whole_pieces == WholePieces::AreTokens
+            && let Some(id) = self.unreachable.get(piece)
+        {
             return emit(id, 0);
         }
         let mut last = None;
@@ -283,16 +325,4 @@ impl Model {
 /// The lead bytes are those of Thai to Tibetan, Khmer, kana and Han. Only speed depends on it.
 fn rarely_repeats(lead: u8) -> bool {
     matches!(lead, 0xe3..=0xe9)
-}
-
-/// Joins runs of the unknown token in `out[from..]`.
-fn fuse(unknown: TokenId, out: &mut Vec<TokenId>, from: usize) {
-    let mut to = from;
-    for at in from..out.len() {
-        if out[at] != unknown || to == from || out[to - 1] != unknown {
-            out[to] = out[at];
-            to += 1;
-        }
-    }
-    out.truncate(to);
 }

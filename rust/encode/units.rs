@@ -53,6 +53,11 @@ impl Units {
         }
     }
 
+    /// Whether the last byte of a piece has a symbol of its own, which its token spells out.
+    pub(crate) fn mark_ends(&self) -> bool {
+        matches!(self, Units::Bytes { last: Some(_), .. })
+    }
+
     /// Where a window of `text` that should end at `end` may end: not inside a character.
     pub(crate) fn boundary(&self, text: &[u8], end: usize) -> usize {
         match self {

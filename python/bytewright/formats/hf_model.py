@@ -165,8 +165,6 @@ def _tokens(model: BpeModel, steps: Steps) -> tuple[list[bytes | None], bytearra
     tokens: list[bytes | None] = [None] * size
     kinds = bytearray(size)
     texts = list(model.vocab)
-    if model.suffix:
-        texts = [text.removesuffix(model.suffix) or text for text in texts]
     if steps.byte_level:
         spelled, plain = from_stand_ins(texts)
     else:

@@ -8,7 +8,6 @@ written file behaves as encoding with `allowed_special="all"`.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from bytewright.definition import ADDED, DECODE_ONLY, FALLBACK, MODEL, Definition
 from bytewright.errors import UnsupportedError
@@ -18,8 +17,6 @@ from bytewright.formats.hf_steps import METASYMBOL
 from bytewright.formats.hf_write_steps import Parts, write_steps
 
 __all__ = ["write"]
-
-_SUFFIX: Final = "</w>"
 
 
 def write(definition: Definition) -> bytes:
@@ -32,8 +29,7 @@ def write(definition: Definition) -> bytes:
     if rules.get("strict") and -1 in _ids(rules["byte_units"]):
         raise _refusal("an alphabet without some bytes, text with which is an error")
     parts = write_steps(rules)
-    final = _final_ids(definition, rules)
-    texts = _texts(definition, rules, parts, final)
+    texts = _texts(definition, rules, parts)
     added = _entries(rules, "added")
     unk = None if rules["unk"] is None else _id(rules["unk"])
     vocab = _vocab(definition, texts, added, unk)
@@ -42,7 +38,7 @@ def write(definition: Definition) -> bytes:
         "dropout": None,
         "unk_token": None if unk is None else texts[unk],
         "continuing_subword_prefix": None,
-        "end_of_word_suffix": _SUFFIX if final else None,
+        "end_of_word_suffix": _suffix(definition, rules),
         "fuse_unk": rules["fuse_unk"],
         "byte_fallback": rules["unit"] == "char" and min(_ids(rules["byte_units"])) >= 0,
         "ignore_merges": rules["ignore_merges"],
@@ -68,20 +64,16 @@ def _refusal(what: str) -> UnsupportedError:
     return UnsupportedError(f"tokenizer.json cannot say: {what}")
 
 
-def _final_ids(definition: Definition, rules: Mapping[str, object]) -> set[int]:
-    """Ids of the tokens that end a piece, where these differ from the others."""
+def _suffix(definition: Definition, rules: Mapping[str, object]) -> str | None:
+    """What marks the end of a piece: all but the first byte of a token for a final byte."""
     if rules["final_byte_units"] is None:
-        return set()
-    final = {i for i in _ids(rules["final_byte_units"]) if i >= 0}
-    for _, right, product in definition.merge_rows().tolist():
-        if right in final:
-            final.add(product)
-    return final
+        return None
+    tokens = definition.tokens()
+    final = [tokens[i] or b"" for i in _ids(rules["final_byte_units"]) if i >= 0]
+    return to_stand_ins(final[0][1:]) if final else None
 
 
-def _texts(
-    definition: Definition, rules: Mapping[str, object], parts: Parts, final: set[int]
-) -> dict[int, str]:
+def _texts(definition: Definition, rules: Mapping[str, object], parts: Parts) -> dict[int, str]:
     """The string of every token, all different."""
     fallback = {}
     if rules["unit"] == "char":
@@ -97,7 +89,7 @@ def _texts(
         elif not kind & MODEL and kind & ADDED:
             texts[token_id] = contents[token_id]
         elif rules["unit"] == "byte" and kind & MODEL:
-            texts[token_id] = to_stand_ins(token) + (_SUFFIX if token_id in final else "")
+            texts[token_id] = to_stand_ins(token)
         else:
             texts[token_id] = _plain(token_id, token, kind, parts, bytewise=rules["unit"] == "byte")
     if len(set(texts.values())) < len(texts):
