@@ -59,6 +59,12 @@ const CHARACTERS: &[&str] = &[
     "中", "😀", "\u{301}",
 ];
 
+/// Around each alternative: nothing in the engine's pattern, a capturing group in that of
+/// `regex-automata`. Otherwise it would take a common beginning out of alternatives, even of
+/// varying length (`.{1,2}?b|.{1,2}?` becomes `.{1,2}?(?:b|)`), which changes what matches.
+const OPEN: char = '\u{1}';
+const CLOSE: char = '\u{2}';
+
 /// What a generated pattern may contain.
 #[derive(Clone, Copy)]
 struct Grammar {
@@ -73,7 +79,13 @@ struct Generator {
 
 impl Generator {
     fn alternation(&mut self, depth: usize) -> String {
-        let branches: Vec<_> = (0..=self.random.below(3)).map(|_| self.sequence(depth)).collect();
+        self.marked_alternation(depth).replace([OPEN, CLOSE], "")
+    }
+
+    fn marked_alternation(&mut self, depth: usize) -> String {
+        let count = 1 + self.random.below(3);
+        let branch = |_| format!("{OPEN}{}{CLOSE}", self.sequence(depth));
+        let branches: Vec<_> = (0..count).map(branch).collect();
         branches.join("|")
     }
 
@@ -88,9 +100,9 @@ impl Generator {
         let (atom, single) = match self.random.below(if depth == 0 { 7 } else { 10 }) {
             0..4 => ((*self.random.pick(LETTERS)).to_owned(), true),
             4..7 => ((*self.random.pick(CLASSES)).to_owned(), true),
-            7 => (format!("(?i:{})", self.alternation(depth - 1)), false),
-            8 => (format!("({})", self.alternation(depth - 1)), false),
-            _ => (format!("(?:{})", self.alternation(depth - 1)), false),
+            7 => (format!("(?i:{})", self.marked_alternation(depth - 1)), false),
+            8 => (format!("({})", self.marked_alternation(depth - 1)), false),
+            _ => (format!("(?:{})", self.marked_alternation(depth - 1)), false),
         };
         if self.grammar.possessive && self.random.below(4) == 0 {
             if !single && self.random.below(2) == 0 {
@@ -158,31 +170,24 @@ fn with_oracle(regex: &Regex, text: &str) -> Vec<(usize, usize)> {
     matches.map(|span| (span.start, span.end)).collect()
 }
 
-/// Compares patterns without look-around with `regex-automata`. It takes a common beginning out of
-/// alternatives even when that is lazy (`.{1,2}?b|.{1,2}?` becomes `.{1,2}?(?:b|)`), which changes
-/// what matches; there the backtracking matcher decides.
+/// Compares patterns without look-around with `regex-automata`.
 fn compare_plain(seed: u64, patterns: usize, texts: usize) -> Compared {
     let grammar = Grammar { looks: false, possessive: false };
     let mut generator = Generator { random: Random::new(seed), grammar };
     let mut compared = Compared::default();
     while compared.patterns < patterns {
-        let pattern = generator.alternation(2);
-        let Ok(expected) = regex_automata::meta::Regex::new(&pattern) else { continue };
+        let generated = generator.marked_alternation(2);
+        let pattern = generated.replace([OPEN, CLOSE], "");
+        let captured = generated.replace(OPEN, "(").replace(CLOSE, ")");
+        let Ok(expected) = regex_automata::meta::Regex::new(&captured) else { continue };
         let Some(regex) = compared.compile(&pattern) else { continue };
         for _ in 0..texts {
             let text = generator.text();
             let expected: Vec<_> =
                 expected.find_iter(&text).map(|found| (found.start(), found.end())).collect();
-            let found = ours(&regex, &text);
-            assert_eq!(found, with_oracle(&regex, &text), "pattern {pattern:?} on {text:?}");
+            assert_eq!(ours(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
+            assert_eq!(with_oracle(&regex, &text), expected, "pattern {pattern:?} on {text:?}");
             compared.pairs += 1;
-            if found != expected {
-                let node = parse(&pattern).expect("the engine read the pattern").node;
-                assert!(!repeats_nothing(&node), "pattern {pattern:?} on {text:?}: {found:?}");
-                let decided = Backtracker::new(&pattern).matches(&text);
-                assert_eq!(decided, Some(found), "pattern {pattern:?} on {text:?}");
-                compared.contested += 1;
-            }
         }
     }
     compared
@@ -223,7 +228,6 @@ fn patterns(usual: usize) -> usize {
 fn random_plain_patterns_match_as_in_the_reference() {
     let compared = compare_plain(1, patterns(4000), 30);
     assert!(compared.pairs >= 100_000, "{} pairs", compared.pairs);
-    assert!(compared.contested * 1000 < compared.pairs, "{} contested", compared.contested);
     assert_eq!(compared.refused, 0, "the grammar is inside what the engine supports");
 }
 
