@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Poll, Result};
 use crate::ragged::Ragged;
 use crate::stream::last_word_cut;
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Matchers, Poll, Tokenizer};
+use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer};
 
 /// Bytes of text that a thread takes at a time.
 const ITEM_BYTES: usize = 1 << 18;
@@ -35,7 +35,8 @@ pub fn encode_batch(
     if threads <= 1 || bytes <= ITEM_BYTES {
         tokenizer.with_scratch(|scratch| {
             for text in texts {
-                tokenizer.encode_into(text, &matchers, scratch, &mut joined.values, poll)?;
+                let stretch = Stretch { text, place: Place::Start };
+                tokenizer.encode_into(stretch, &matchers, scratch, &mut joined.values, poll)?;
                 joined.offsets.push(joined.values.len() as i64);
             }
             Ok(())
@@ -99,6 +100,8 @@ pub fn decode_batch(tokenizer: &Tokenizer, ids: &[i32], offsets: &[i64]) -> Resu
 /// Consecutive rows, or a stretch of one row.
 struct Item<'a> {
     texts: Vec<&'a [u8]>,
+    /// Where the first text begins.
+    place: Place,
     /// Whether the last text is the end of its row.
     ends_row: bool,
 }
@@ -107,26 +110,29 @@ fn items<'a>(texts: &[&'a [u8]], cut_rows: bool) -> Vec<Item<'a>> {
     let mut items = Vec::new();
     let mut texts_here = Vec::new();
     let mut bytes = 0;
+    let mut place = Place::Start;
     for &text in texts {
         let mut rest = text;
         while cut_rows
             && rest.len() > 2 * ITEM_BYTES
-            && let Some(cut) = last_word_cut(&rest[..ITEM_BYTES], 0)
+            && let Some(cut) = last_word_cut(&rest[..ITEM_BYTES])
         {
             texts_here.push(&rest[..cut]);
-            items.push(Item { texts: std::mem::take(&mut texts_here), ends_row: false });
+            items.push(Item { texts: std::mem::take(&mut texts_here), place, ends_row: false });
+            place = Place::AfterCut;
             bytes = 0;
             rest = &rest[cut..];
         }
         texts_here.push(rest);
         bytes += rest.len();
         if bytes >= ITEM_BYTES {
-            items.push(Item { texts: std::mem::take(&mut texts_here), ends_row: true });
+            items.push(Item { texts: std::mem::take(&mut texts_here), place, ends_row: true });
+            place = Place::Start;
             bytes = 0;
         }
     }
     if !texts_here.is_empty() {
-        items.push(Item { texts: texts_here, ends_row: true });
+        items.push(Item { texts: texts_here, place, ends_row: true });
     }
     items
 }
@@ -139,8 +145,11 @@ fn encode_item(
 ) -> Result<Ragged<TokenId>> {
     let mut part = Ragged { values: Vec::new(), offsets: Vec::with_capacity(item.texts.len()) };
     tokenizer.with_scratch(|scratch| {
+        let mut place = item.place;
         for text in &item.texts {
-            tokenizer.encode_into(text, matchers, scratch, &mut part.values, poll)?;
+            let stretch = Stretch { text, place };
+            tokenizer.encode_into(stretch, matchers, scratch, &mut part.values, poll)?;
+            place = Place::Start;
             part.offsets.push(part.values.len() as i64);
         }
         Ok(part)

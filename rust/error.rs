@@ -5,6 +5,9 @@ use std::fmt;
 /// Result of every fallible function in the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Asked from time to time whether to go on; an error ends the work.
+pub type Poll<'a> = &'a mut dyn FnMut() -> Result<()>;
+
 /// Why a request could not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::added::{AddedToken, Matcher};
 use crate::encode::{CharTable, Model, Scratch, Units, WholePieces, byte_table};
-use crate::error::{Error, Result};
+use crate::error::{Error, Poll, Result};
 use crate::header::{Decoder, Header, Unit};
 use crate::merges::{Merge, Merges};
 use crate::normalize::{self, Normalizer};
@@ -24,9 +24,6 @@ const CACHE_BYTES: usize = 64 << 20;
 const PIECES: usize = 128;
 /// Bytes of text between two looks at whether to go on.
 const POLL_BYTES: usize = 1 << 18;
-
-/// Asked from time to time whether to go on; an error ends the work.
-pub type Poll<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// Which special tokens are matched in text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -56,6 +53,8 @@ pub struct Tokenizer {
     normalizer: Normalizer,
     /// Puts a space before each text that the pre-tokenizer gets, where the format does so.
     prefixer: Normalizer,
+    /// The normalizer of what follows a cut between words, where there may be one.
+    inner: Option<Normalizer>,
     pretokenizer: Pretokenizer,
     added: Vec<AddedToken>,
     decoder: Decoder,
@@ -102,12 +101,18 @@ impl Tokenizer {
             steps.into_iter().cloned().collect()
         };
         let normalizer = Normalizer::new(&owned(steps))?;
+        let (_, inner): (Vec<_>, Vec<_>) = header.normalizer.iter().partition(|step| step.opens());
+        let inner = match inner.iter().all(|step| step.cuts_at_words()) {
+            true => Some(Normalizer::new(&owned(inner))?),
+            false => None,
+        };
         let always = Arc::new(matchers(&header.added, &normalizer, &Allowed::None)?);
         Ok(Tokenizer {
             model,
             prefixer: Normalizer::new(&owned(prefix))?,
             pretokenizer: Pretokenizer::new(&header.pretokenizer)?,
             normalizer,
+            inner,
             added: header.added,
             decoder: header.decoder,
             foreign,
@@ -125,28 +130,38 @@ impl Tokenizer {
     /// The ids of `text`.
     pub fn encode(&self, text: &[u8], allowed: &Allowed, poll: Poll<'_>) -> Result<Vec<TokenId>> {
         let matchers = self.matchers(allowed)?;
-        let mut ids = Vec::with_capacity(text.len() / 3);
-        self.with_scratch(|scratch| self.encode_into(text, &matchers, scratch, &mut ids, poll))?;
+        self.encode_stretch(Stretch { text, place: Place::Start }, &matchers, poll)
+    }
+
+    /// The ids of a stretch of a text.
+    pub(crate) fn encode_stretch(
+        &self,
+        stretch: Stretch<'_>,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Vec<TokenId>> {
+        let mut ids = Vec::with_capacity(stretch.text.len() / 3);
+        self.with_scratch(|scratch| self.encode_into(stretch, matchers, scratch, &mut ids, poll))?;
         Ok(ids)
     }
 
-    /// Appends the ids of `text`.
+    /// Appends the ids of a stretch of a text.
     pub(crate) fn encode_into(
         &self,
-        text: &[u8],
+        stretch: Stretch<'_>,
         matchers: &Matchers,
         scratch: &mut Scratch,
         ids: &mut Vec<TokenId>,
         poll: Poll<'_>,
     ) -> Result<()> {
-        self.each_segment(text, matchers, Origins::Untracked, &mut |segment| match segment {
+        self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
             Segment::Token { id, .. } => {
                 ids.push(id);
                 Ok(true)
             }
-            Segment::Text { text, .. } => self.each_batch(text, poll, |spans| {
-                self.model.encode(text, spans, scratch, ids);
-                true
+            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
+                self.model.encode(text, spans, scratch, ids, poll)?;
+                Ok(true)
             }),
         })
     }
@@ -173,17 +188,18 @@ impl Tokenizer {
     ) -> Result<usize> {
         let mut ids = Vec::new();
         let mut count = 0;
+        let whole = Stretch { text, place: Place::Start };
         let within = |count: usize| limit.is_none_or(|limit| count <= limit);
-        self.each_segment(text, matchers, Origins::Untracked, &mut |segment| match segment {
+        self.each_segment(whole, matchers, Origins::Untracked, &mut |segment| match segment {
             Segment::Token { .. } => {
                 count += 1;
                 Ok(within(count))
             }
-            Segment::Text { text, .. } => self.each_batch(text, poll, |spans| {
+            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
                 ids.clear();
-                self.model.encode(text, spans, scratch, &mut ids);
+                self.model.encode(text, spans, scratch, &mut ids, poll)?;
                 count += ids.len();
-                within(count)
+                Ok(within(count))
             }),
         })?;
         Ok(count)
@@ -206,7 +222,8 @@ impl Tokenizer {
                 true => Origins::Untracked,
                 false => Origins::Tracked,
             };
-            self.each_segment(text, &matchers, tracked, &mut |segment| match segment {
+            let whole = Stretch { text, place: Place::Start };
+            self.each_segment(whole, &matchers, tracked, &mut |segment| match segment {
                 Segment::Token { id, source } => {
                     ids.push(id);
                     starts.push(source.start as i64);
@@ -214,15 +231,15 @@ impl Tokenizer {
                 }
                 Segment::Text { text: part, start: base, origins } => {
                     let origin = |at: usize| origins.map_or(base + at, |map| map[at]);
-                    self.each_batch(part, poll, |spans| {
+                    self.each_batch(part, poll, |spans, poll| {
                         for span in spans {
                             let piece = &part[span.start..span.end];
-                            self.model.encode_with_starts(piece, scratch, |id, start| {
+                            self.model.encode_with_starts(piece, scratch, poll, |id, start| {
                                 ids.push(id);
                                 starts.push(origin(span.start + start) as i64);
-                            });
+                            })?;
                         }
-                        ids.len() <= room
+                        Ok(ids.len() <= room)
                     })
                 }
             })
@@ -238,9 +255,9 @@ impl Tokenizer {
     /// The pieces that the pre-tokenizer makes of `text`, as it is.
     pub fn pieces(&self, text: &[u8], poll: Poll<'_>) -> Result<Vec<Span>> {
         let mut all = Vec::new();
-        self.each_batch(text, poll, |spans| {
+        self.each_batch(text, poll, |spans, _| {
             all.extend_from_slice(spans);
-            true
+            Ok(true)
         })?;
         Ok(all)
     }
@@ -314,10 +331,22 @@ impl Tokenizer {
     /// Whether text may be cut between a letter and the space before a letter, each side encoded
     /// by itself and the ids joined.
     pub(crate) fn cuts_at_words(&self, matchers: &Matchers) -> bool {
-        matchers.keep_words
-            && self.normalizer.is_identity()
-            && self.prefixer.is_identity()
-            && self.pretokenizer.cuts_at_words()
+        let pieces_end = self.pretokenizer.cuts_at_words();
+        let merges_end = self.pretokenizer.keeps_whole() && self.model.separates_words();
+        matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
+    }
+
+    /// The last place where a text that goes on may be cut, found without looking for words; only
+    /// where text is not normalized and has no added tokens.
+    pub(crate) fn last_settled(&self, text: &[u8], matchers: &Matchers) -> Option<usize> {
+        let plain = self.normalizer.is_identity() && self.prefixer.is_identity();
+        if !plain || !matchers.raw.is_empty() || !matchers.normalized.is_empty() {
+            return None;
+        }
+        match self.pretokenizer.keeps_whole() {
+            true => self.model.last_cut(text),
+            false => self.pretokenizer.settled_end(text),
+        }
     }
 
     /// Cuts `text` into pieces, a buffer at a time, until `visit` returns false. Returns whether
@@ -325,8 +354,8 @@ impl Tokenizer {
     fn each_batch(
         &self,
         text: &[u8],
-        poll: &mut dyn FnMut() -> Result<()>,
-        mut visit: impl FnMut(&[Span]) -> bool,
+        poll: Poll<'_>,
+        mut visit: impl FnMut(&[Span], Poll<'_>) -> Result<bool>,
     ) -> Result<bool> {
         let mut pieces = self.pretokenizer.pieces(text);
         let mut buffer = [Span::default(); PIECES];
@@ -336,7 +365,7 @@ impl Tokenizer {
             if filled == 0 {
                 return Ok(true);
             }
-            if !visit(&buffer[..filled]) {
+            if !visit(&buffer[..filled], poll)? {
                 return Ok(false);
             }
             let reached = buffer[filled - 1].end;
@@ -350,23 +379,24 @@ impl Tokenizer {
     /// Calls `visit` with each stretch of the text until it returns false.
     pub(crate) fn each_segment(
         &self,
-        text: &[u8],
+        stretch: Stretch<'_>,
         matchers: &Matchers,
         origins: Origins,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
     ) -> Result<()> {
+        let text = stretch.text;
         self.check_alphabet(text)?;
         let mut from = 0;
         for found in matchers.raw.matches(text) {
             let go_on =
-                self.normalized_segments(text, from..found.start, matchers, origins, visit)?
+                self.normalized_segments(stretch, from..found.start, matchers, origins, visit)?
                     && visit(Segment::Token { id: found.id, source: found.start..found.end })?;
             if !go_on {
                 return Ok(());
             }
             from = found.end;
         }
-        self.normalized_segments(text, from..text.len(), matchers, origins, visit)?;
+        self.normalized_segments(stretch, from..text.len(), matchers, origins, visit)?;
         Ok(())
     }
 
@@ -384,7 +414,7 @@ impl Tokenizer {
     /// The second round: normalized text, and the added tokens that are matched in it.
     fn normalized_segments(
         &self,
-        text: &[u8],
+        stretch: Stretch<'_>,
         source: Range<usize>,
         matchers: &Matchers,
         origins: Origins,
@@ -393,15 +423,30 @@ impl Tokenizer {
         if source.is_empty() {
             return Ok(true);
         }
-        let part = &text[source.clone()];
+        let part = &stretch.text[source.clone()];
         let at_start = source.start == 0;
+        if at_start
+            && stretch.place == Place::AfterCut
+            && let Some(inner) = &self.inner
+        {
+            let text = &inner.normalize(part, false)?;
+            return self.matched_segments(text, 0, None, Place::AfterCut, matchers, visit);
+        }
         if origins == Origins::Tracked {
             let (normal, mut map) = self.normalizer.normalize_aligned(part, at_start)?;
             map.iter_mut().for_each(|at| *at += source.start);
-            return self.matched_segments(&normal, source.start, Some(&map), matchers, visit);
+            let map = Some(&map[..]);
+            return self.matched_segments(
+                &normal,
+                source.start,
+                map,
+                Place::Start,
+                matchers,
+                visit,
+            );
         }
         let normal = self.normalizer.normalize(part, at_start)?;
-        self.matched_segments(&normal, source.start, None, matchers, visit)
+        self.matched_segments(&normal, source.start, None, Place::Start, matchers, visit)
     }
 
     fn matched_segments(
@@ -409,6 +454,7 @@ impl Tokenizer {
         text: &[u8],
         base: usize,
         map: Option<&[usize]>,
+        place: Place,
         matchers: &Matchers,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
     ) -> Result<bool> {
@@ -417,14 +463,14 @@ impl Tokenizer {
         for found in matchers.normalized.matches(text) {
             let source = origin(found.start)..origin(found.end);
             let before = from..found.start;
-            let go_on = self.prefixed_segment(text, before, base, map, visit)?
+            let go_on = self.prefixed_segment(text, before, base, map, place, visit)?
                 && visit(Segment::Token { id: found.id, source })?;
             if !go_on {
                 return Ok(false);
             }
             from = found.end;
         }
-        self.prefixed_segment(text, from..text.len(), base, map, visit)
+        self.prefixed_segment(text, from..text.len(), base, map, place, visit)
     }
 
     fn prefixed_segment(
@@ -433,6 +479,7 @@ impl Tokenizer {
         range: Range<usize>,
         base: usize,
         map: Option<&[usize]>,
+        place: Place,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
     ) -> Result<bool> {
         if range.is_empty() {
@@ -440,6 +487,9 @@ impl Tokenizer {
         }
         let part = &text[range.clone()];
         let start = base + range.start;
+        if place == Place::AfterCut && range.start == 0 {
+            return visit(Segment::Text { text: part, start, origins: None });
+        }
         let Some(map) = map else {
             let text = &self.prefixer.normalize(part, start == 0)?;
             return visit(Segment::Text { text, start, origins: None });
@@ -448,6 +498,22 @@ impl Tokenizer {
         let origins: Vec<usize> = inner.iter().map(|&at| map[range.start + at]).collect();
         visit(Segment::Text { text, start, origins: Some(&origins) })
     }
+}
+
+/// A text, or what follows a cut in one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stretch<'a> {
+    pub text: &'a [u8],
+    pub place: Place,
+}
+
+/// Where a stretch begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the start of the text.
+    Start,
+    /// After a cut, where nothing is put before it.
+    AfterCut,
 }
 
 /// Whether to keep track of where normalized bytes come from.

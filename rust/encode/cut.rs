@@ -95,6 +95,13 @@ impl Cuts {
         !self.bytes.has(before, after)
     }
 
+    /// The last place in `text` where two bytes stand that no token has in this order, outside
+    /// characters.
+    pub(crate) fn last(&self, text: &[u8]) -> Option<usize> {
+        let apart = |w: &[u8]| !is_continuation(w[1]) && self.separates(w[0], w[1]);
+        text.windows(2).rposition(apart).map(|at| at + 1)
+    }
+
     #[inline]
     fn bit(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize

@@ -11,11 +11,15 @@
 
 use super::merge::Tree;
 use super::units::{Unit, Units};
+use crate::error::{Poll, Result};
 use crate::merges::Merges;
 use crate::token::TokenId;
 
 /// Bytes of a first window; its scratch fits the first-level cache.
 pub(crate) const WINDOW: usize = 512;
+
+/// Windows between two looks at whether to go on.
+const ROUNDS: usize = 64;
 
 /// Scratch for long pieces.
 #[derive(Debug, Default)]
@@ -35,17 +39,24 @@ struct Joint {
 
 impl Long {
     /// Calls `emit` with each token of `piece`, in order, and the offset where it begins.
+    ///
+    /// # Errors
+    /// Those of `poll`.
     pub(crate) fn encode(
         &mut self,
         merges: &Merges,
         units: &Units,
         piece: &[u8],
+        poll: Poll<'_>,
         mut emit: impl FnMut(TokenId, usize),
-    ) {
+    ) -> Result<()> {
         let (mut before, mut joint) = (Joint::default(), Joint::default());
         let mut window = WINDOW;
         self.pending.clear();
-        loop {
+        for round in 1usize.. {
+            if round.is_multiple_of(ROUNDS) {
+                poll()?;
+            }
             let end = units.boundary(piece, piece.len().min(joint.at.saturating_add(window)));
             self.units.clear();
             units.append(&piece[joint.at..end], end == piece.len(), &mut self.units);
@@ -72,11 +83,12 @@ impl Long {
             before = joint;
             if end == piece.len() {
                 self.pending.drain(..).for_each(|u| emit(u.id, before.at + u.start as usize));
-                return;
+                break;
             }
             let last = self.units[settled - 1];
             joint = Joint { at: joint.at + last.start as usize, id: Some(last.id) };
         }
+        Ok(())
     }
 
     /// The last token that ends well before the end of the window, other than the first.

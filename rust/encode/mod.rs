@@ -8,6 +8,7 @@ mod ranks;
 mod reach;
 mod units;
 
+use crate::error::{Poll, Result};
 use crate::merges::{Merges, Pairs as _};
 use crate::pretokenize::Span;
 use crate::token::{Kind, TokenId};
@@ -26,6 +27,8 @@ pub use units::{CharTable, Units};
 
 /// Pieces whose cache lines are asked for at once.
 const GROUP: usize = 32;
+/// Bytes of a long piece between two looks at whether to go on.
+const POLL_BYTES: usize = 1 << 18;
 
 /// What decides the ids of a piece.
 #[derive(Debug)]
@@ -107,151 +110,157 @@ impl Model {
         self.cuts.as_ref().is_some_and(|cuts| letters().all(|c| cuts.separates(c, b' ')))
     }
 
+    /// The last place in a piece that no merge can cross, if the piece may be cut at all.
+    pub fn last_cut(&self, piece: &[u8]) -> Option<usize> {
+        self.cuts.as_ref()?.last(piece)
+    }
+
     /// Appends the ids of the pieces `spans` of `text`.
+    ///
+    /// # Errors
+    /// Those of `poll`, which is asked now and then while a long piece is encoded.
     pub fn encode(
         &self,
         text: &[u8],
         spans: &[Span],
         scratch: &mut Scratch,
         out: &mut Vec<TokenId>,
-    ) {
-        for group in spans.chunks(GROUP) {
-            self.encode_group(text, group, Role::Piece, scratch, out);
-        }
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let mut work = Work { text, scratch, out, poll };
+        spans.chunks(GROUP).try_for_each(|group| self.encode_group(group, Role::Piece, &mut work))
     }
 
-    fn encode_group(
-        &self,
-        text: &[u8],
-        spans: &[Span],
-        role: Role,
-        scratch: &mut Scratch,
-        out: &mut Vec<TokenId>,
-    ) {
+    fn encode_group(&self, spans: &[Span], role: Role, work: &mut Work<'_>) -> Result<()> {
         let mut keys = [(NarrowKey::default(), 0); GROUP];
         for (slot, span) in keys.iter_mut().zip(spans) {
             let len = span.end - span.start;
             if len <= NARROW {
-                let key = NarrowKey::new(text, span.start, len);
+                let key = NarrowKey::new(work.text, span.start, len);
                 let hash = key.hash();
-                scratch.narrow.prefetch(hash);
+                work.scratch.narrow.prefetch(hash);
                 *slot = (key, hash);
             }
         }
         // Every hit copies three ids and then advances by how many there are.
         const ROOM: usize = 3;
-        let mut at = out.len();
-        out.resize(at + ROOM * spans.len(), 0);
+        let mut at = work.out.len();
+        work.out.resize(at + ROOM * spans.len(), 0);
         for (done, (span, &(key, hash))) in spans.iter().zip(&keys).enumerate() {
             let hit = match span.end - span.start {
-                len if len <= NARROW => scratch.narrow.get(key, hash),
+                len if len <= NARROW => work.scratch.narrow.get(key, hash),
                 _ => None,
             };
             match hit {
                 Some(hit) if hit.count <= ROOM => {
-                    out[at..at + ROOM].copy_from_slice(hit.ids);
+                    work.out[at..at + ROOM].copy_from_slice(hit.ids);
                     at += hit.count;
                 }
                 other => {
-                    out.truncate(at);
+                    work.out.truncate(at);
                     match other {
-                        Some(hit) => out.extend_from_slice(scratch.narrow.spilled(&hit)),
-                        None => self.encode_slowly(text, *span, role, scratch, out),
+                        Some(hit) => {
+                            work.out.extend_from_slice(work.scratch.narrow.spilled(&hit));
+                        }
+                        None => self.encode_slowly(*span, role, work)?,
                     }
-                    at = out.len();
-                    out.resize(at + ROOM * (spans.len() - done - 1), 0);
+                    at = work.out.len();
+                    work.out.resize(at + ROOM * (spans.len() - done - 1), 0);
                 }
             }
         }
-        out.truncate(at);
+        work.out.truncate(at);
+        Ok(())
     }
 
     #[inline(never)]
-    fn encode_slowly(
-        &self,
-        text: &[u8],
-        span: Span,
-        role: Role,
-        scratch: &mut Scratch,
-        out: &mut Vec<TokenId>,
-    ) {
+    fn encode_slowly(&self, span: Span, role: Role, work: &mut Work<'_>) -> Result<()> {
         // Such a piece has other ids than the same bytes as a part, so it stays out of the cache.
-        if let Some(id) = self.unreachable.get(&text[span.start..span.end]) {
-            match role {
-                Role::Piece if self.whole_pieces == WholePieces::AreTokens => out.push(id),
-                _ => self.merge(&text[span.start..span.end], scratch, out),
+        if let Some(id) = self.unreachable.get(&work.text[span.start..span.end]) {
+            if role == Role::Piece && self.whole_pieces == WholePieces::AreTokens {
+                work.out.push(id);
+                return Ok(());
             }
-            return;
+            return self.merge(span, work);
         }
         let len = span.end - span.start;
-        if len > WIDE || (len > NARROW / 2 && rarely_repeats(text[span.start])) {
-            return self.encode_parts(text, span, scratch, out);
+        if len > WIDE || (len > NARROW / 2 && rarely_repeats(work.text[span.start])) {
+            return self.encode_parts(span, work);
         }
-        let before = out.len();
+        let before = work.out.len();
         if len <= NARROW {
-            let key = NarrowKey::new(text, span.start, len);
-            if !scratch.narrow.append(key, out) {
-                self.encode_parts(text, span, scratch, out);
-                scratch.narrow.insert(key, &out[before..]);
+            let key = NarrowKey::new(work.text, span.start, len);
+            if !work.scratch.narrow.append(key, work.out) {
+                self.encode_parts(span, work)?;
+                work.scratch.narrow.insert(key, &work.out[before..]);
             }
         } else {
-            let key = WideKey::new(text, span.start, len);
-            if !scratch.wide.append(key, out) {
-                self.encode_parts(text, span, scratch, out);
-                scratch.wide.insert(key, &out[before..]);
+            let key = WideKey::new(work.text, span.start, len);
+            if !work.scratch.wide.append(key, work.out) {
+                self.encode_parts(span, work)?;
+                work.scratch.wide.insert(key, &work.out[before..]);
             }
         }
+        Ok(())
     }
 
     /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.
-    fn encode_parts(&self, text: &[u8], span: Span, scratch: &mut Scratch, out: &mut Vec<TokenId>) {
-        let Some(cuts) = &self.cuts else {
-            return self.merge(&text[span.start..span.end], scratch, out);
-        };
+    fn encode_parts(&self, span: Span, work: &mut Work<'_>) -> Result<()> {
+        let Some(cuts) = &self.cuts else { return self.merge(span, work) };
         let mut rest = span;
+        let mut polled = span.start;
         while rest.start < rest.end {
             let mut parts = [Span::default(); GROUP];
             let mut found = 0;
             while found < GROUP && rest.start < rest.end {
-                let end = cuts.first_part(text, rest);
+                let end = cuts.first_part(work.text, rest);
                 parts[found] = Span { start: rest.start, end };
                 rest.start = end;
                 found += 1;
             }
             match parts[..found] {
-                [whole] if whole == span => {
-                    self.merge(&text[whole.start..whole.end], scratch, out);
-                }
+                [whole] if whole == span => self.merge(span, work)?,
                 // A part cannot be cut again, so this goes no deeper.
-                _ => self.encode_group(text, &parts[..found], Role::Part, scratch, out),
+                _ => self.encode_group(&parts[..found], Role::Part, work)?,
+            }
+            if rest.start - polled >= POLL_BYTES {
+                polled = rest.start;
+                (work.poll)()?;
             }
         }
+        Ok(())
     }
 
     /// Appends the ids of one piece without the cache.
-    fn merge(&self, piece: &[u8], scratch: &mut Scratch, out: &mut Vec<TokenId>) {
+    fn merge(&self, span: Span, work: &mut Work<'_>) -> Result<()> {
+        let Work { text, scratch, out, poll } = work;
         let Scratch { long, units, .. } = scratch;
+        let piece = &text[span.start..span.end];
+        let before = out.len();
         self.vocab.prefetch(piece);
         if piece.len() > SHORT {
-            if let Some(id) = self.known(piece) {
-                return out.push(id);
+            match self.known(piece) {
+                Some(id) => out.push(id),
+                None => {
+                    long.encode(&self.merges, &self.units, piece, poll, |id, _| out.push(id))?;
+                }
             }
-            let before = out.len();
-            long.encode(&self.merges, &self.units, piece, |id, _| out.push(id));
-            return self.fuse(out, before);
+        } else {
+            let mut ids = [0; SHORT];
+            let len = self.short_units(piece, units, &mut ids);
+            for pair in ids[..len].windows(2) {
+                self.merges.prefetch(pair[0], pair[1]);
+            }
+            match self.known(piece) {
+                Some(id) => out.push(id),
+                None => {
+                    let len = merge_short(&self.merges, &mut ids, len);
+                    out.extend_from_slice(&ids[..len]);
+                }
+            }
         }
-        let mut ids = [0; SHORT];
-        let len = self.short_units(piece, units, &mut ids);
-        for pair in ids[..len].windows(2) {
-            self.merges.prefetch(pair[0], pair[1]);
-        }
-        if let Some(id) = self.known(piece) {
-            return out.push(id);
-        }
-        let before = out.len();
-        let len = merge_short(&self.merges, &mut ids, len);
-        out.extend_from_slice(&ids[..len]);
         self.fuse(out, before);
+        Ok(())
     }
 
     /// The token that merging these bytes would give, where that can be told without merging.
@@ -300,29 +309,42 @@ impl Model {
     }
 
     /// Calls `emit` with each token of one piece and the offset in the piece where it begins.
+    ///
+    /// # Errors
+    /// Those of `poll`.
     pub fn encode_with_starts(
         &self,
         piece: &[u8],
         scratch: &mut Scratch,
+        poll: Poll<'_>,
         mut emit: impl FnMut(TokenId, usize),
-    ) {
+    ) -> Result<()> {
         if self.whole_pieces == WholePieces::AreTokens
             && let Some(id) = self.unreachable.get(piece)
         {
-            return emit(id, 0);
+            emit(id, 0);
+            return Ok(());
         }
         let mut last = None;
-        scratch.long.encode(&self.merges, &self.units, piece, |id, start| {
+        scratch.long.encode(&self.merges, &self.units, piece, poll, |id, start| {
             if self.fused.is_none() || self.fused != Some(id) || last != Some(id) {
                 emit(id, start);
             }
             last = Some(id);
-        });
+        })
     }
 }
 
+/// A text on its way to ids.
+struct Work<'a> {
+    text: &'a [u8],
+    scratch: &'a mut Scratch,
+    out: &'a mut Vec<TokenId>,
+    poll: Poll<'a>,
+}
+
 /// Whether a piece that begins with this byte is in a script without spaces: a phrase, not a word.
-/// The lead bytes are those of Thai to Tibetan, Khmer, kana and Han. Only speed depends on it.
+/// The lead bytes are those of kana and Han. Only speed depends on it.
 fn rarely_repeats(lead: u8) -> bool {
     matches!(lead, 0xe3..=0xe9)
 }

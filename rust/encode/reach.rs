@@ -55,8 +55,8 @@ fn merges_to(
 ) -> bool {
     if bytes.len() > SHORT {
         let mut ids = Vec::new();
-        long.encode(merges, units, bytes, |id, _| ids.push(id));
-        return ids == [id];
+        let done = long.encode(merges, units, bytes, &mut || Ok(()), |id, _| ids.push(id));
+        return done.is_ok() && ids == [id];
     }
     buffer.clear();
     units.append(bytes, true, buffer);

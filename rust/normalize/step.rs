@@ -34,6 +34,27 @@ pub enum Step {
     CollapseSpaces,
 }
 
+impl Step {
+    /// Whether the step only adds something to the start of a text.
+    pub fn opens(&self) -> bool {
+        matches!(self, Step::Prepend { .. } | Step::Prefix(_))
+    }
+
+    /// Whether normalizing the two sides of a border between an ASCII letter and a space before
+    /// another letter gives what normalizing the whole gives. No character composes with a space
+    /// or reorders across an ASCII letter; steps that look at the ends of a text are not of them.
+    pub fn cuts_at_words(&self) -> bool {
+        match self {
+            Step::Nfc | Step::Nfd | Step::Nfkc | Step::Nfkd => true,
+            Step::Lowercase | Step::StripAccents | Step::Nmt => true,
+            Step::Replace(Replace { pattern: Pattern::String(string), .. }) => {
+                !string.as_bytes().windows(2).any(|w| w[0].is_ascii_alphabetic() && w[1] == b' ')
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What to replace, and with what.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "ReplaceFields")]

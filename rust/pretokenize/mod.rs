@@ -121,6 +121,43 @@ impl Pretokenizer {
     pub fn cuts_at_words(&self) -> bool {
         matches!(self.kind, Kind::Named(_))
     }
+
+    /// Whether every text is one piece.
+    pub fn keeps_whole(&self) -> bool {
+        matches!(self.kind, Kind::Whole)
+    }
+
+    /// The last end of a piece that is the same whatever follows `text`; for the named splitters.
+    ///
+    /// Proof. They decide a piece by what it holds and a few characters after it, but for white
+    /// space, which they scan to its end. So a piece that ends in something else, far enough from
+    /// the end of the text, was decided by characters that are there.
+    pub fn settled_end(&self, text: &[u8]) -> Option<usize> {
+        const MARGIN: usize = 64;
+        if !self.cuts_at_words() {
+            return None;
+        }
+        let limit = text.len().checked_sub(MARGIN)?;
+        let mut pieces = self.pieces(text);
+        let mut spans = [Span::default(); 128];
+        let mut settled = None;
+        loop {
+            let filled = pieces.fill(&mut spans);
+            let ends = spans[..filled].iter().map(|span| span.end).take_while(|&end| end <= limit);
+            settled = ends.filter(|&end| !ends_in_space(text, end)).last().or(settled);
+            if filled == 0 || spans[filled - 1].end > limit {
+                return settled;
+            }
+        }
+    }
+}
+
+/// Whether the character before `end` is white space, or no character.
+fn ends_in_space(text: &[u8], end: usize) -> bool {
+    let start = end.saturating_sub(4);
+    let lead = (start..end).rev().find(|&at| text[at] & 0xc0 != 0x80);
+    let char = lead.and_then(|at| std::str::from_utf8(&text[at..end]).ok());
+    char.is_none_or(|char| char.chars().all(char::is_whitespace))
 }
 
 /// The pieces of one text.

@@ -39,7 +39,6 @@ pub(super) fn merges_from_ranks<'py>(
 
 /// Tokens of tiktoken ranks by ascending id: their bytes, offsets and ids.
 #[pyfunction]
-#[expect(clippy::type_complexity)]
 pub(super) fn parse_ranks<'py>(
     py: Python<'py>,
     data: &[u8],

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 
 use super::errors::to_python;
-use crate::tokenizer::Poll;
+use crate::error::Poll;
 use crate::{Error, Result};
 
 /// Below this many bytes of text, leaving the interpreter costs more than it gives.
