@@ -36,6 +36,7 @@ SHARED = Path(os.environ.get("BYTEWRIGHT_SHARED") or Path(__file__).parents[2] /
 SLICE = 4_000_000
 SLICES = 5
 DOCUMENT = 1_000
+CALLS = 20_000
 LIBRARIES = ("bytewright", "gigatoken", "fastokens", "tiktoken", "tokenizers")
 CORPORA = {
     "english": ["english/books_en.jsonl.zst"],
@@ -100,11 +101,10 @@ class Library:
 
             # By name it takes its fast path; by tiktoken's own spelling of the pattern it does not.
             tok = Tokenizer.from_tiktoken(str(ranks), encoding=vocab)
-            ids = lambda pair: np.frombuffer(pair[0], np.uint32)
             self.one = lambda text: tok.encode_batch_flat([text])
             self.batch = tok.encode_batch_flat
             self.prepare = list
-            self.flat = ids
+            self.flat = lambda pair: np.frombuffer(pair[0], np.uint32)
             self.small = tok.encode
         elif name.startswith("tiktoken"):
             import tiktoken
@@ -142,8 +142,9 @@ def worker() -> None:
     os.sched_setaffinity(0, {setup["core"]})
     started = time.process_time()
     library = Library(setup["name"], setup["vocab"], Path(setup["ranks"]), Path(setup["json"]))
-    print(json.dumps({"seconds": time.process_time() - started}), flush=True)
+    loaded = time.process_time() - started
     text = slices(Path(setup["text"]).read_bytes())
+    print(json.dumps({"seconds": loaded}), flush=True)
     kept: Any = None
     for line in sys.stdin:
         op, at = json.loads(line)
@@ -161,14 +162,16 @@ def worker() -> None:
             size = len(out if isinstance(out, bytes) else out.encode())
             answer = {"seconds": seconds, "bytes": size, "ids": ""}
         elif op == "call":
-            calls = 20_000
-            seconds, _ = timed(
-                lambda s: [library.small(s) for _ in range(calls)], "a small text, 20 byt"
-            )
-            answer = {"seconds": seconds / calls, "bytes": 20, "ids": ""}
+            seconds, _ = timed(lambda text: call_often(library.small, text), "a small text, 20 byt")
+            answer = {"seconds": seconds / CALLS, "bytes": 20, "ids": ""}
         else:
             answer = {"seconds": None, "bytes": 0, "ids": ""}
         print(json.dumps(answer), flush=True)
+
+
+def call_often(call: Callable[[str], Any], text: str) -> None:
+    for _ in range(CALLS):
+        call(text)
 
 
 def timed(work: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
@@ -180,8 +183,13 @@ def timed(work: Callable[[Any], Any], argument: Any) -> tuple[float, Any]:
 class Worker:
     def __init__(self, name: str, python: str, setup: dict[str, Any]) -> None:
         self.name = name
+        # numpy's linear algebra spins threads at import, which would count as work of the library.
         self.process = subprocess.Popen(
-            [python, __file__, "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__, "--worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         )
         self.loaded = self.ask(setup)["seconds"]
 
@@ -201,7 +209,8 @@ def measure(workers: list[Worker], op: str, rounds: Iterable[int]) -> dict[str, 
     """MB/s of each library on each slice, after checking that all ids are tiktoken's."""
     speeds: dict[str, list[float]] = {worker.name: [] for worker in workers}
     for at in rounds:
-        answers = {worker.name: worker.ask([op, at]) for worker in workers}
+        turns = workers[at % len(workers) :] + workers[: at % len(workers)]
+        answers = {worker.name: worker.ask([op, at]) for worker in turns}
         expected = answers.get("tiktoken", answers["bytewright"])["ids"]
         for name, answer in answers.items():
             if answer["ids"] != expected:

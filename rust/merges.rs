@@ -36,7 +36,7 @@ pub(crate) trait Pairs {
 /// Pairs to ranks, ranks to products.
 #[derive(Debug)]
 pub struct Merges {
-    table: Vec<u64>,
+    table: huge::Table<u64>,
     shift: u32,
     products: Vec<TokenId>,
     /// `product - rank`, while it is the same for all: then no product need be read.
@@ -69,7 +69,7 @@ impl Merges {
     pub(crate) fn with_capacity(count: usize) -> Merges {
         let slots = (2 * count).next_power_of_two().max(2);
         Merges {
-            table: vacant(slots),
+            table: huge::Table::filled(slots, VACANT),
             shift: 64 - slots.trailing_zeros(),
             products: Vec::with_capacity(count),
             step: None,
@@ -140,12 +140,6 @@ impl Pairs for Merges {
     fn prefetch(&self, left: TokenId, right: TokenId) {
         prefetch(&self.table, self.home(pair_hash(pair_key(left, right))));
     }
-}
-
-fn vacant(slots: usize) -> Vec<u64> {
-    let mut table = huge::with_capacity(slots);
-    table.resize(slots, VACANT);
-    table
 }
 
 #[inline]

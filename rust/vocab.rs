@@ -21,8 +21,8 @@ pub struct Vocab {
     arena: Vec<u8>,
     offsets: Vec<u32>,
     kinds: Vec<u8>,
-    inline: Vec<[u8; INLINE + 1]>,
-    by_bytes: OnceLock<Vec<u32>>,
+    inline: huge::Table<[u8; INLINE + 1]>,
+    by_bytes: OnceLock<huge::Table<u32>>,
 }
 
 impl Vocab {
@@ -46,9 +46,10 @@ impl Vocab {
                 "token offsets must rise from 0 to the length of the token bytes".into(),
             ));
         }
-        let mut inline = huge::with_capacity(size);
-        let span = |id: usize| offsets[id] as usize..offsets[id + 1] as usize;
-        inline.extend((0..size).map(|id| inline_entry(&arena[span(id)])));
+        let mut inline = huge::Table::filled(size, [0; INLINE + 1]);
+        for (entry, span) in inline.iter_mut().zip(offsets.windows(2)) {
+            *entry = inline_entry(&arena[span[0] as usize..span[1] as usize]);
+        }
         Ok(Vocab { arena, offsets, kinds, inline, by_bytes: OnceLock::new() })
     }
 
@@ -149,9 +150,9 @@ impl Vocab {
 
     /// Open addressing over ids; model tokens go in first so that they win, and characters before
     /// the byte tokens that spell the same.
-    fn index(&self) -> Vec<u32> {
+    fn index(&self) -> huge::Table<u32> {
         let slots = (2 * self.len()).next_power_of_two().max(2);
-        let mut table = vec![VACANT; slots];
+        let mut table = huge::Table::filled(slots, VACANT);
         let plain = |id: &u32| self.kind(*id).has(Kind::MODEL) && !self.kind(*id).has(Kind::BYTE);
         let ids = 0..self.len() as u32;
         let others = ids.clone().filter(|id| self.kind(*id) != Kind::HOLE && !plain(id));

@@ -4,9 +4,11 @@
 //! and never follows a pointer. Two tables: pieces of up to 15 bytes with up to 3 ids in half a
 //! cache line, pieces of up to 31 bytes with up to 7 ids in one. More ids than that live in an
 //! arena. The cache is bounded in bytes; when a table is full a new piece replaces the one at its
-//! home slot, which keeps every probe chain intact.
+//! home slot, which keeps every probe chain intact. Large pages under the slots, and slots filled
+//! ahead with the short tokens of the vocabulary, were tried: what they gain later they cost in the
+//! first megabytes.
 
-use crate::simd::{huge, prefetch};
+use crate::simd::prefetch;
 use crate::token::TokenId;
 use crate::vocab::fold;
 
@@ -115,16 +117,17 @@ pub(crate) struct Table<K, const IDS: usize> {
 }
 
 impl<K: Key, const IDS: usize> Table<K, IDS> {
-    /// A table that never takes more than about `bytes`.
-    pub(crate) fn new(bytes: usize) -> Table<K, IDS> {
-        let fit = bytes * 3 / 4 / size_of::<Slot<K, IDS>>();
-        let max_slots = (fit.max(2) / 2 + 1).next_power_of_two();
+    /// A table whose slots never take more than `bytes`, nor what does not fit them more than
+    /// `arena_bytes`.
+    pub(crate) fn new(bytes: usize, arena_bytes: usize) -> Table<K, IDS> {
+        let fit = (bytes / size_of::<Slot<K, IDS>>()).max(2);
+        let max_slots = 1 << fit.ilog2();
         Table {
             slots: vacant(FIRST_SLOTS.min(max_slots)),
             used: 0,
             max_slots,
             arena: Vec::new(),
-            max_arena: bytes / 4 / size_of::<TokenId>(),
+            max_arena: arena_bytes / size_of::<TokenId>(),
         }
     }
 
@@ -150,24 +153,19 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         }
     }
 
-    /// Appends the ids of a piece, if it is here.
-    pub(crate) fn append(&self, key: K, out: &mut Vec<TokenId>) -> bool {
-        let Some(hit) = self.get(key, key.hash()) else { return false };
+    /// The ids of a hit.
+    pub(crate) fn ids<'a>(&'a self, hit: &Cached<'a, IDS>) -> &'a [TokenId] {
         match hit.count {
-            count if count <= IDS => out.extend_from_slice(&hit.ids[..count]),
-            _ => out.extend_from_slice(self.spilled(&hit)),
+            count if count <= IDS => &hit.ids[..count],
+            count => {
+                let start = hit.ids[0] as usize;
+                &self.arena[start..start + count]
+            }
         }
-        true
-    }
-
-    /// The ids of a hit with more of them than a slot holds.
-    pub(crate) fn spilled(&self, hit: &Cached<'_, IDS>) -> &[TokenId] {
-        let start = hit.ids[0] as usize;
-        &self.arena[start..start + hit.count]
     }
 
     /// Remembers a piece that is not here. One without ids is not worth it.
-    pub(crate) fn insert(&mut self, key: K, ids: &[TokenId]) {
+    pub(crate) fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
         if ids.is_empty() {
             return;
         }
@@ -183,7 +181,7 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         if self.is_full() && self.slots.len() < self.max_slots {
             self.grow();
         }
-        let mut at = self.home(key.hash());
+        let mut at = self.home(hash);
         if !self.is_full() {
             while self.slots[at].count != 0 {
                 at = (at + 1) & (self.slots.len() - 1);
@@ -206,7 +204,7 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
     fn grow(&mut self) {
         let larger = vacant(2 * self.slots.len());
         let old = std::mem::replace(&mut self.slots, larger);
-        for slot in old.into_iter().filter(|slot| slot.count != 0) {
+        for &slot in old.iter().filter(|slot| slot.count != 0) {
             let mut at = self.home(slot.key.hash());
             while self.slots[at].count != 0 {
                 at = (at + 1) & (self.slots.len() - 1);
@@ -222,9 +220,7 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
 }
 
 fn vacant<K: Key, const IDS: usize>(len: usize) -> Vec<Slot<K, IDS>> {
-    let mut slots = huge::with_capacity(len);
-    slots.resize(len, Slot { key: K::default(), ids: [0; IDS], count: 0 });
-    slots
+    vec![Slot { key: K::default(), ids: [0; IDS], count: 0 }; len]
 }
 
 /// A hit.

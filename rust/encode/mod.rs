@@ -76,8 +76,8 @@ impl Scratch {
     /// A scratch whose caches take at most about `bytes`.
     pub fn new(bytes: usize) -> Scratch {
         Scratch {
-            narrow: Table::new(bytes / 2),
-            wide: Table::new(bytes / 2),
+            narrow: Table::new(bytes / 2, bytes / 8),
+            wide: Table::new(bytes / 4, bytes / 8),
             long: Long::default(),
             units: Vec::new(),
         }
@@ -159,9 +159,7 @@ impl Model {
                 other => {
                     work.out.truncate(at);
                     match other {
-                        Some(hit) => {
-                            work.out.extend_from_slice(work.scratch.narrow.spilled(&hit));
-                        }
+                        Some(hit) => work.out.extend_from_slice(work.scratch.narrow.ids(&hit)),
                         None => self.encode_slowly(*span, role, work)?,
                     }
                     at = work.out.len();
@@ -173,35 +171,41 @@ impl Model {
         Ok(())
     }
 
+    /// Appends the ids of a piece that the first table of the cache has not got.
     #[inline(never)]
     fn encode_slowly(&self, span: Span, role: Role, work: &mut Work<'_>) -> Result<()> {
+        let piece = &work.text[span.start..span.end];
         // Such a piece has other ids than the same bytes as a part, so it stays out of the cache.
-        if let Some(id) = self.unreachable.get(&work.text[span.start..span.end]) {
+        if let Some(id) = self.unreachable.get(piece) {
             if role == Role::Piece && self.whole_pieces == WholePieces::AreTokens {
                 work.out.push(id);
                 return Ok(());
             }
             return self.merge(span, work);
         }
-        let len = span.end - span.start;
-        if len > WIDE || (len > NARROW / 2 && rarely_repeats(work.text[span.start])) {
-            return self.encode_parts(span, work);
-        }
         let before = work.out.len();
-        if len <= NARROW {
-            let key = NarrowKey::new(work.text, span.start, len);
-            if !work.scratch.narrow.append(key, work.out) {
-                self.encode_parts(span, work)?;
-                work.scratch.narrow.insert(key, &work.out[before..]);
+        if piece.len() > WIDE || (piece.len() > NARROW / 2 && rarely_repeats(piece[0])) {
+            self.encode_parts(span, work)
+        } else if piece.len() > NARROW {
+            let key = WideKey::new(work.text, span.start, piece.len());
+            let hash = key.hash();
+            if let Some(hit) = work.scratch.wide.get(key, hash) {
+                work.out.extend_from_slice(work.scratch.wide.ids(&hit));
+                return Ok(());
             }
+            self.encode_parts(span, work)?;
+            work.scratch.wide.insert(key, hash, &work.out[before..]);
+            Ok(())
         } else {
-            let key = WideKey::new(work.text, span.start, len);
-            if !work.scratch.wide.append(key, work.out) {
-                self.encode_parts(span, work)?;
-                work.scratch.wide.insert(key, &work.out[before..]);
+            let key = NarrowKey::new(work.text, span.start, piece.len());
+            // A short piece in ASCII seldom has a place to cut, and not to look is faster.
+            match piece.is_ascii() {
+                true => self.merge(span, work)?,
+                false => self.encode_parts(span, work)?,
             }
+            work.scratch.narrow.insert(key, key.hash(), &work.out[before..]);
+            Ok(())
         }
-        Ok(())
     }
 
     /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.

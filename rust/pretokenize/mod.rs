@@ -90,6 +90,8 @@ impl Pretokenizer {
     /// # Errors
     /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
     pub fn new(steps: &[Step]) -> Result<Self> {
+        // The tables are built here rather than while the first text waits.
+        let _ = classes();
         let kind = match (steps, named::recognise(steps)) {
             ([], _) => Kind::Whole,
             (_, Some(splitter)) => Kind::Named(splitter),
