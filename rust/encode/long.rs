@@ -1,4 +1,4 @@
-//! Long pieces, window by window: linear time and memory for one window, exact.
+//! Long pieces, window by window: linear time, scratch for one window and the tokens, exact.
 //!
 //! Why it is exact. Greedy merging looks only at adjacent symbols, so as long as no merge crosses a
 //! border, what happens on one side of it is what would happen on that side alone. Two facts follow.
@@ -7,7 +7,11 @@
 //! pair of neighbours is the encoding of its text: the first merge to cross a border would also
 //! have crossed it in the two neighbours alone. So encodings of two overlapping windows may be
 //! joined at any token that both contain: every pair of neighbours of the result stands in one of
-//! the two. When the windows disagree on that token, the first was too short: windows are doubled.
+//! the two. When the windows disagree on that token, the earlier was too short: the windows grow, and
+//! the tokens as far back as the new length are made again. How far a byte acts to its left depends
+//! on the merges alone and has no bound, so no token leaves before the last window agrees.
+
+use std::ops::Range;
 
 use super::merge::Tree;
 use super::units::{Unit, Units};
@@ -26,15 +30,20 @@ const ROUNDS: usize = 64;
 pub(crate) struct Long {
     tree: Tree,
     units: Vec<Unit>,
-    /// Tokens of the window before, not yet confirmed by the next.
-    pending: Vec<Unit>,
+    /// What the windows so far have settled; offsets count from the joint of their window.
+    tokens: Vec<Unit>,
+    /// Where these windows begin.
+    joints: Vec<Joint>,
 }
 
 /// A token that ends what one window settles and must come first in the next.
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Joint {
     at: usize,
-    id: Option<TokenId>,
+    /// The token and where the one after it begins.
+    token: Option<(TokenId, u32)>,
+    /// Number of tokens up to and with this one.
+    known: usize,
 }
 
 impl Long {
@@ -48,11 +57,12 @@ impl Long {
         units: &Units,
         piece: &[u8],
         poll: Poll<'_>,
-        mut emit: impl FnMut(TokenId, usize),
+        emit: impl FnMut(TokenId, usize),
     ) -> Result<()> {
-        let (mut before, mut joint) = (Joint::default(), Joint::default());
+        let mut joint = Joint::default();
         let mut window = WINDOW;
-        self.pending.clear();
+        self.tokens.clear();
+        self.joints.clear();
         for round in 1usize.. {
             if round.is_multiple_of(ROUNDS) {
                 poll()?;
@@ -61,34 +71,59 @@ impl Long {
             self.units.clear();
             units.append(&piece[joint.at..end], end == piece.len(), &mut self.units);
             self.tree.merge(merges, &mut self.units);
-            if joint.id.is_some() && joint.id != self.units.first().map(|u| u.id) {
-                self.pending.clear();
-                joint = before;
+            if joint.token.is_some() && joint.token != self.token(0) {
                 window = window.saturating_mul(2);
+                joint = self.step_back(joint.at.saturating_sub(window));
                 continue;
             }
-            let settled = match end == piece.len() {
-                true => self.units.len(),
-                false => match self.last_settled(end - joint.at) {
-                    Some(last) => last + 1,
-                    None => {
-                        window = window.saturating_mul(2);
-                        continue;
-                    }
-                },
-            };
-            self.pending.drain(..).for_each(|u| emit(u.id, before.at + u.start as usize));
-            let fresh = usize::from(joint.id.is_some()).min(settled);
-            self.pending.extend_from_slice(&self.units[fresh..settled]);
-            before = joint;
+            let fresh = usize::from(joint.token.is_some());
             if end == piece.len() {
-                self.pending.drain(..).for_each(|u| emit(u.id, before.at + u.start as usize));
+                self.settle(joint, fresh..self.units.len());
                 break;
             }
-            let last = self.units[settled - 1];
-            joint = Joint { at: joint.at + last.start as usize, id: Some(last.id) };
+            let Some(last) = self.last_settled(end - joint.at) else {
+                window = window.saturating_mul(2);
+                continue;
+            };
+            self.settle(joint, fresh..last + 1);
+            joint = Joint {
+                at: joint.at + self.units[last].start as usize,
+                token: self.token(last),
+                known: self.tokens.len(),
+            };
         }
+        self.emit_all(emit);
         Ok(())
+    }
+
+    /// The token at `index` of the window and its distance to the next, unless it is the last.
+    fn token(&self, index: usize) -> Option<(TokenId, u32)> {
+        let (this, next) = (self.units.get(index)?, self.units.get(index + 1)?);
+        Some((this.id, next.start - this.start))
+    }
+
+    fn settle(&mut self, joint: Joint, tokens: Range<usize>) {
+        self.tokens.extend_from_slice(&self.units[tokens]);
+        self.joints.push(joint);
+    }
+
+    /// Takes back the windows that reach past `at`, but for the one that holds it, and returns the
+    /// joint where that one begins.
+    fn step_back(&mut self, at: usize) -> Joint {
+        let kept = self.joints.partition_point(|joint| joint.at <= at).saturating_sub(1);
+        let joint = self.joints[kept];
+        self.joints.truncate(kept);
+        self.tokens.truncate(joint.known);
+        joint
+    }
+
+    fn emit_all(&self, mut emit: impl FnMut(TokenId, usize)) {
+        for (index, joint) in self.joints.iter().enumerate() {
+            let end = self.joints.get(index + 1).map_or(self.tokens.len(), |next| next.known);
+            for unit in &self.tokens[joint.known..end] {
+                emit(unit.id, joint.at + unit.start as usize);
+            }
+        }
     }
 
     /// The last token that ends well before the end of the window, other than the first.
