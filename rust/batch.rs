@@ -202,6 +202,14 @@ fn in_parallel<I: Sync, T: Send>(
     });
     interrupted?;
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // The error of one item interrupts the others, and is what is told.
+    let failed = |(_, result): &(usize, Result<T>)| {
+        result.as_ref().is_err_and(|error| *error != Error::Interrupted)
+    };
+    if let Some(at) = done.iter().position(failed) {
+        done.swap(0, at);
+        done.truncate(1);
+    }
     done.sort_unstable_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
 }

@@ -332,7 +332,7 @@ impl Tokenizer {
     /// by itself and the ids joined.
     pub(crate) fn cuts_at_words(&self, matchers: &Matchers) -> bool {
         let pieces_end = self.pretokenizer.cuts_at_words();
-        let merges_end = self.pretokenizer.keeps_whole() && self.model.separates_words();
+        let merges_end = self.merges_only() && self.model.separates_words();
         matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
     }
 
@@ -343,10 +343,15 @@ impl Tokenizer {
         if !plain || !matchers.raw.is_empty() || !matchers.normalized.is_empty() {
             return None;
         }
-        match self.pretokenizer.keeps_whole() {
+        match self.merges_only() {
             true => self.model.last_cut(text),
             false => self.pretokenizer.settled_end(text),
         }
+    }
+
+    /// Whether merges alone decide the ids of a text, which is one piece and not looked up whole.
+    fn merges_only(&self) -> bool {
+        self.pretokenizer.keeps_whole() && self.model.whole_pieces == WholePieces::AreMerged
     }
 
     /// Cuts `text` into pieces, a buffer at a time, until `visit` returns false. Returns whether
@@ -546,10 +551,11 @@ fn matchers(added: &[AddedToken], normalizer: &Normalizer, allowed: &Allowed) ->
     let splits_words = |token: &AddedToken| {
         let content = token.content.as_bytes();
         let inside = content.windows(2).any(|w| w[0].is_ascii_alphabetic() && w[1] == b' ');
-        inside || (token.single_word && content.starts_with(b" "))
+        let after = token.rstrip && content.last().is_some_and(u8::is_ascii_alphabetic);
+        inside || after || (token.single_word && content.starts_with(b" "))
     };
     Ok(Matchers {
-        keep_words: !added.iter().filter(active).any(splits_words),
+        keep_words: !raw.clone().chain(&normalized).any(splits_words),
         raw: Matcher::new(raw)?,
         normalized: Matcher::new(normalized.iter())?,
     })

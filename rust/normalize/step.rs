@@ -47,8 +47,10 @@ impl Step {
         match self {
             Step::Nfc | Step::Nfd | Step::Nfkc | Step::Nfkd => true,
             Step::Lowercase | Step::StripAccents | Step::Nmt => true,
+            // What leaves letters and spaces alone leaves the border alone, whatever comes after.
             Step::Replace(Replace { pattern: Pattern::String(string), .. }) => {
-                !string.as_bytes().windows(2).any(|w| w[0].is_ascii_alphabetic() && w[1] == b' ')
+                let at_border = |c: char| c.is_ascii_alphabetic() || c == ' ';
+                !string.is_empty() && !string.contains(at_border)
             }
             _ => false,
         }
