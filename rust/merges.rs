@@ -151,3 +151,68 @@ fn pair_key(left: TokenId, right: TokenId) -> u64 {
 fn pair_hash(key: u64) -> u64 {
     key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merge(left: TokenId, right: TokenId, product: TokenId) -> Merge {
+        Merge { left, right, product }
+    }
+
+    #[test]
+    fn of_equal_pairs_the_first_counts() {
+        let list = [merge(0, 1, 2), merge(1, 0, 3), merge(0, 1, 4), merge(0, 0, 5)];
+        let table = Merges::new(&list, 6).expect("ids of the vocabulary");
+        let ranks = [(0, 1), (1, 0), (0, 0), (1, 1)].map(|(a, b)| table.rank(a, b));
+        assert_eq!(ranks, [0, 1, 3, NEVER]);
+        assert_eq!([0, 1, 3].map(|rank| table.product(rank)), [2, 3, 5]);
+        assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn products_are_told_whether_or_not_they_follow_the_ranks() {
+        for step in [0, 1, 7] {
+            let product = |rank: u32| 10 + rank + if rank > 500 { step } else { 0 };
+            let list: Vec<Merge> =
+                (0..1_000).map(|rank| merge(rank, rank / 3, product(rank))).collect();
+            let table = Merges::new(&list, 2_000).expect("ids of the vocabulary");
+            for (rank, merge) in list.iter().enumerate() {
+                assert_eq!(table.rank(merge.left, merge.right), rank as u32);
+                assert_eq!(table.product(rank as u32), merge.product);
+            }
+        }
+    }
+
+    #[test]
+    fn products_may_have_smaller_ids_than_their_ranks() {
+        let list: Vec<Merge> = (0..20).map(|id| merge(id, id, id.saturating_sub(5))).collect();
+        let last: Vec<Merge> = list[6..].to_vec();
+        for list in [list, last] {
+            let table = Merges::new(&list, 20).expect("ids of the vocabulary");
+            for (rank, merge) in list.iter().enumerate() {
+                assert_eq!(table.product(rank as u32), merge.product);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_outside_the_vocabulary_are_errors() {
+        for list in [[merge(3, 0, 0)], [merge(0, 3, 0)], [merge(0, 0, 3)]] {
+            assert!(Merges::new(&list, 3).is_err());
+            assert!(Merges::new(&list, 4).is_ok());
+        }
+        assert!(Merges::new(&[], MAX_IDS + 1).is_err());
+        let empty = Merges::new(&[], 0).expect("nothing is a table too");
+        assert_eq!(empty.rank(0, 0), NEVER);
+    }
+
+    #[test]
+    fn the_largest_ids_have_ranks() {
+        let most = MAX_IDS as TokenId - 1;
+        let list = [merge(most, most, most), merge(most, 0, 0), merge(0, most, 1)];
+        let table = Merges::new(&list, MAX_IDS).expect("ids of the vocabulary");
+        let ranks = [(most, most), (most, 0), (0, most), (0, 0)].map(|(a, b)| table.rank(a, b));
+        assert_eq!(ranks, [0, 1, 2, NEVER]);
+    }
+}

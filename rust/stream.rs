@@ -71,3 +71,26 @@ pub(crate) fn last_word_cut(text: &[u8]) -> Option<usize> {
         |w: &[u8]| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic();
     text.windows(3).rposition(is_cut).map(|at| at + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::last_word_cut;
+
+    #[test]
+    fn the_last_border_of_two_words_is_found() {
+        let cases: [(&[u8], Option<usize>); 9] = [
+            (b"", None),
+            (b"a ", None),
+            (b" a", None),
+            (b"a b", Some(1)),
+            (b"one two three", Some(7)),
+            (b"one two  three. four", Some(3)),
+            (b"1 a", None),
+            (b"a 1", None),
+            ("é aé b".as_bytes(), None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(last_word_cut(text), expected, "{text:?}");
+        }
+    }
+}

@@ -47,9 +47,12 @@ impl Vocab {
             ));
         }
         let mut inline = huge::Table::filled(size, [0; INLINE + 1]);
-        for (entry, span) in inline.iter_mut().zip(offsets.windows(2)) {
-            *entry = inline_entry(&arena[span[0] as usize..span[1] as usize]);
-        }
+        // A hole has no bytes, whatever the arena says, and an empty entry sends decoding to look.
+        let spans = offsets.windows(2).zip(&kinds).map(|(span, &kind)| match Kind(kind) {
+            Kind::HOLE => 0..0,
+            _ => span[0] as usize..span[1] as usize,
+        });
+        inline.iter_mut().zip(spans).for_each(|(entry, span)| *entry = inline_entry(&arena[span]));
         Ok(Vocab { arena, offsets, kinds, inline, by_bytes: OnceLock::new() })
     }
 
@@ -207,4 +210,102 @@ fn tag(hash: u64) -> u32 {
 pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product >> 64) as u64 ^ product as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tokens with kinds; the bytes of a hole are there but belong to no token.
+    fn vocab(tokens: &[(&[u8], u8)]) -> Vocab {
+        let mut offsets = vec![0];
+        tokens.iter().for_each(|(bytes, _)| {
+            offsets.push(offsets[offsets.len() - 1] + bytes.len() as u32);
+        });
+        let (arena, kinds): (Vec<&[u8]>, Vec<u8>) = tokens.iter().copied().unzip();
+        Vocab::new(arena.concat(), offsets, kinds).expect("offsets of the tokens")
+    }
+
+    const LONG_TOKEN: &[u8] = b"a token of more than fifteen bytes";
+
+    fn sample() -> Vocab {
+        vocab(&[
+            (b"ab", Kind::ADDED),
+            (b"ab", Kind::MODEL),
+            (b"ab", Kind::MODEL),
+            (b"", 0),
+            (b"a hole", 0),
+            (b"a hole of more than fifteen bytes", 0),
+            (b"", Kind::MODEL),
+            (LONG_TOKEN, Kind::MODEL),
+            (b"fifteen bytes..", Kind::MODEL),
+            (b"sixteen bytes...", Kind::MODEL),
+            (b"x", Kind::MODEL | Kind::BYTE),
+            (b"x", Kind::MODEL),
+            (b"y", Kind::MODEL | Kind::BYTE),
+        ])
+    }
+
+    #[test]
+    fn bytes_are_the_model_s_token_of_lowest_id() {
+        let vocab = sample();
+        let ids =
+            [&b"ab"[..], b"", LONG_TOKEN, b"fifteen bytes..", b"sixteen bytes...", b"x", b"y"]
+                .map(|bytes| vocab.token_id(bytes));
+        assert_eq!(ids, [1, 6, 7, 8, 9, 11, 12].map(Some));
+        for bytes in [&b"a hole"[..], b"b", b"abc", &LONG_TOKEN[1..], b"fifteen bytes"] {
+            assert_eq!(vocab.token_id(bytes), None);
+        }
+    }
+
+    #[test]
+    fn every_token_of_a_full_table_is_found() {
+        let tokens: Vec<Vec<u8>> =
+            (0..4_096u32).map(|id| id.to_le_bytes().repeat(1 + id as usize % 6)).collect();
+        let listed: Vec<(&[u8], u8)> =
+            tokens.iter().map(|token| (token.as_slice(), Kind::MODEL)).collect();
+        let vocab = vocab(&listed);
+        for (id, token) in tokens.iter().enumerate() {
+            assert_eq!(vocab.token_id(token), Some(id as TokenId));
+            assert_eq!(vocab.token_bytes(id as TokenId), Ok(token.as_slice()));
+        }
+    }
+
+    #[test]
+    fn an_unknown_id_leaves_the_output_as_it_was() {
+        let vocab = sample();
+        for wrong in [3, 4, 5, 13, -1, i32::MIN, i32::MAX] {
+            for before in [0, 1, 300] {
+                let ids: Vec<i32> = std::iter::repeat_n(7, before).chain([wrong, 1]).collect();
+                let mut out = b"kept".to_vec();
+                let error = Error::UnknownToken { id: i64::from(wrong), size: 13 };
+                assert_eq!(vocab.decode(&ids, &mut out), Err(error), "after {before}");
+                assert_eq!(out, b"kept");
+            }
+        }
+    }
+
+    #[test]
+    fn decoding_joins_the_bytes_of_any_number_of_ids() {
+        let vocab = sample();
+        let ids: Vec<i32> = [1, 7, 6, 8, 9, 10, 0].into_iter().cycle().take(2_000).collect();
+        let expected: Vec<u8> = ids
+            .iter()
+            .flat_map(|&id| vocab.token_bytes(id as TokenId).expect("no hole among them"))
+            .copied()
+            .collect();
+        for len in [0, 1, 255, 256, 257, 2_000] {
+            let mut out = Vec::new();
+            assert_eq!(vocab.decode(&ids[..len], &mut out), Ok(()));
+            assert_eq!(out, expected[..out.len()]);
+            assert_eq!(out.len() == expected.len(), len == ids.len());
+        }
+    }
+
+    #[test]
+    fn offsets_that_do_not_fit_are_an_error() {
+        for offsets in [vec![0], vec![0, 1, 1], vec![1, 2], vec![0, 3], vec![0, 1], vec![]] {
+            assert!(Vocab::new(b"ab".to_vec(), offsets, vec![Kind::MODEL]).is_err());
+        }
+    }
 }
