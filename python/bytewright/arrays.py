@@ -5,19 +5,27 @@ sliced, chunked. Lists of Python objects go to the core as they are. What the co
 and offsets, is Arrow's own list layout.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, UnknownTokenError
 
-__all__ = ["Batch", "as_batch", "as_lists", "binary_array", "list_array", "take_counts"]
+__all__ = ["Batch", "as_batch", "as_ids", "as_lists", "binary_array", "list_array", "take_counts"]
 
 _MAX_INT32 = (1 << 31) - 1
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+    pa.types.is_fixed_size_list,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class Batch:
     Attributes:
         chunks: lists of objects, or tuples `(layout, buffer, offsets or buffers, mask)`.
         valid: one bool a row, or None when no row is null.
-        dictionary: for dictionary arrays, the index of each row into the encoded values.
+        dictionary: for dictionary arrays, the index of each row into what the chunks hold.
     """
 
     chunks: list[Any]
@@ -41,21 +49,23 @@ def as_batch(texts: Any) -> Batch:
     Raises:
         ArgumentError: not a sequence of text, nor an Arrow array of it.
     """
-    if isinstance(texts, (str, bytes)):
+    if isinstance(texts, (str, bytes, bytearray, memoryview)):
         raise ArgumentError("texts is one text: pass a sequence of them, or use encode")
     array = _arrow(texts)
     if array is None:
+        if not isinstance(texts, Iterable):
+            raise TypeError(f"texts must be a sequence or an array, not {type(texts).__name__}")
         items = texts if isinstance(texts, list) else list(texts)
         nulls = any(item is None for item in items)
         valid = np.array([item is not None for item in items], dtype=bool) if nulls else None
         return Batch([items], valid)
-    if isinstance(array, pa.ChunkedArray) and pa.types.is_dictionary(array.type):
-        array = array.unify_dictionaries().combine_chunks()
-        array = array if isinstance(array, pa.Array) else pa.array([], array.type)
-    if isinstance(array, pa.Array) and pa.types.is_dictionary(array.type):
-        values = as_batch(array.dictionary)
-        return Batch(values.chunks, values.valid, array.indices)
     chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
+    if pa.types.is_dictionary(array.type):
+        return _dictionary_batch([_storage(chunk) for chunk in chunks])
+    return _plain_batch([_storage(chunk) for chunk in chunks])
+
+
+def _plain_batch(chunks: list[pa.Array]) -> Batch:
     masks = [_mask(chunk) for chunk in chunks]
     laid_out = [_layout(chunk, mask) for chunk, mask in zip(chunks, masks, strict=True)]
     if all(mask is None for mask in masks):
@@ -67,15 +77,32 @@ def as_batch(texts: Any) -> Batch:
     return Batch(laid_out, np.concatenate(full))
 
 
+def _dictionary_batch(chunks: list[pa.Array]) -> Batch:
+    """Each value of a dictionary once, unless there are more values than rows."""
+    if sum(len(chunk.dictionary) for chunk in chunks) > sum(map(len, chunks)):
+        return _plain_batch([chunk.dictionary_decode() for chunk in chunks])
+    # Not `unify_dictionaries`: it refuses a null among the values.
+    indices, base = [], 0
+    for chunk in chunks:
+        indices.append(pc.add(chunk.indices.cast(pa.int64()), base))
+        base += len(chunk.dictionary)
+    values = _plain_batch([_storage(chunk.dictionary) for chunk in chunks])
+    rows = pa.concat_arrays(indices) if indices else pa.array([], pa.int64())
+    return Batch(values.chunks, values.valid, rows)
+
+
 def list_array(values: NDArray[np.int32], offsets: NDArray[np.int64], batch: Batch) -> pa.ListArray:
     """Ids as `list<int32>`; the buffers are used as they are.
 
     Raises:
         ArgumentError: more ids than int32 offsets can count.
     """
-    if len(values) > _MAX_INT32:
+    total = len(values)
+    if batch.dictionary is not None:
+        total = max(total, int(take_counts(np.diff(offsets), batch).sum()))
+    if total > _MAX_INT32:
         raise ArgumentError(
-            f"{len(values)} ids in one batch: at most {_MAX_INT32} fit a list array; "
+            f"{total} ids in one batch: at most {_MAX_INT32} fit a list array; "
             "encode the texts in several batches"
         )
     rows = len(offsets) - 1
@@ -91,11 +118,39 @@ def list_array(values: NDArray[np.int32], offsets: NDArray[np.int64], batch: Bat
 def take_counts(counts: NDArray[np.int64], batch: Batch) -> NDArray[np.int64]:
     """Counts of dictionary values as counts of rows; 0 for null."""
     assert batch.dictionary is not None
-    rows = batch.dictionary.fill_null(0) if len(counts) else batch.dictionary
-    picked = counts[rows.to_numpy(zero_copy_only=False)] if len(counts) else np.zeros(len(rows))
+    if len(counts) == 0:
+        return np.zeros(len(batch.dictionary), dtype=np.int64)
+    picked: NDArray[np.int64] = counts[batch.dictionary.fill_null(0).to_numpy()]
     valid = _mask(batch.dictionary)
-    picked = picked if valid is None else np.where(valid, picked, 0)
-    return picked.astype(np.int64)
+    return picked if valid is None else np.where(valid, picked, 0)
+
+
+def as_ids(ids: Any) -> Any:
+    """Ids of one text as the core takes them: an int32 array, or Python objects as they are.
+
+    Raises:
+        ArgumentError: an array of another shape, or with a null.
+        TypeError: an array of something else than integers.
+        UnknownTokenError: an id that no vocabulary has.
+    """
+    if isinstance(ids, (list, tuple)):
+        return ids
+    if isinstance(ids, (str, bytes)):
+        raise TypeError(f"ids must be integers, not {type(ids).__name__}")
+    if isinstance(ids, (pa.ListScalar, pa.LargeListScalar)) and ids.is_valid:
+        ids = ids.values
+    if isinstance(ids, (pa.Array, pa.ChunkedArray)):
+        if ids.null_count:
+            raise ArgumentError("a null token id: ids are integers")
+        ids = ids.to_numpy() if isinstance(ids, pa.ChunkedArray) else _numpy(ids)
+    if not hasattr(ids, "__array__"):
+        return ids
+    array = np.asarray(ids)
+    if array.ndim != 1:
+        raise ArgumentError(f"ids of shape {array.shape}: one dimension is allowed")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"ids must be integers, not {array.dtype}")
+    return _as_int32(array)
 
 
 def as_lists(
@@ -105,29 +160,38 @@ def as_lists(
 
     Raises:
         ArgumentError: not lists of integers.
+        UnknownTokenError: an id that no vocabulary has.
     """
     array = _arrow(lists)
     if array is None:
-        try:
-            array = pa.array(list(lists), type=pa.large_list(pa.int32()))
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise ArgumentError(f"lists of token ids expected: {error}") from None
+        array = _list_array(lists)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
-    kinds = (pa.types.is_list, pa.types.is_large_list)
-    if not any(kind(array.type) for kind in kinds) or not pa.types.is_integer(
-        array.type.value_type
-    ):
-        raise ArgumentError(f"an array of type {array.type}: lists of integers are allowed")
-    valid = _mask(array)
-    if valid is not None:
-        # The slots behind a null row hold anything: leave them out.
-        array = array.fill_null([])
-    offsets = array.offsets.to_numpy().astype(np.int64)
-    if array.values.null_count:
+    kind = array.type
+    if pa.types.is_null(kind):
+        array, kind = array.cast(pa.list_(pa.int32())), pa.list_(pa.int32())
+    if not any(is_kind(kind) for is_kind in _LISTS):
+        raise ArgumentError(f"an array of type {kind}: lists of integers are allowed")
+    # Flattened, so that neither a slice nor what stands behind a null row gets any further.
+    values = array.flatten()
+    if len(values) and not pa.types.is_integer(kind.value_type):
+        raise ArgumentError(f"an array of type {kind}: lists of integers are allowed")
+    if values.null_count:
         raise ArgumentError("a null token id: ids are integers")
-    values = array.values.to_numpy(zero_copy_only=False)
-    return _as_int32(values), offsets, valid
+    offsets = np.zeros(len(array) + 1, dtype=np.int64)
+    np.cumsum(pc.list_value_length(array).fill_null(0).to_numpy(), out=offsets[1:])
+    return _as_int32(_numpy(values)), offsets, _mask(array)
+
+
+def _list_array(lists: Any) -> pa.Array:
+    if isinstance(lists, (str, bytes)) or not isinstance(lists, Iterable):
+        raise TypeError(f"lists of token ids are needed, not {type(lists).__name__}")
+    try:
+        return pa.array(list(lists), type=pa.large_list(pa.int64()))
+    except OverflowError as error:
+        raise UnknownTokenError(f"a token id is outside every vocabulary: {error}") from None
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise ArgumentError(f"lists of token ids are needed: {error}") from None
 
 
 def binary_array(
@@ -149,6 +213,15 @@ def _arrow(values: Any) -> pa.Array | pa.ChunkedArray | None:
     if hasattr(values, "__arrow_c_stream__"):
         return pa.chunked_array(values)
     return None
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    """The array in a layout that the core reads."""
+    if isinstance(array, pa.ExtensionArray):
+        return _storage(array.storage)
+    if pa.types.is_fixed_size_binary(array.type):
+        return array.cast(pa.large_binary())
+    return array
 
 
 def _mask(array: pa.Array) -> NDArray[np.bool_] | None:
@@ -191,10 +264,14 @@ def _bitmap(valid: NDArray[np.bool_] | None) -> pa.Buffer | None:
     return None if valid is None else pa.py_buffer(np.packbits(valid, bitorder="little"))
 
 
-def _as_int32(values: NDArray[Any] | Sequence[int]) -> NDArray[np.int32]:
-    wide = np.asarray(values)
-    if wide.dtype == np.int32:
-        return np.ascontiguousarray(wide)
-    if wide.size and (wide.min() < -(1 << 31) or wide.max() > _MAX_INT32):
-        raise ArgumentError(f"token id {wide.max()} does not fit 32 bits")
-    return np.ascontiguousarray(wide.astype(np.int32))
+def _numpy(array: pa.Array) -> NDArray[Any]:
+    values: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _as_int32(wide: NDArray[Any]) -> NDArray[np.int32]:
+    if wide.dtype != np.int32 and wide.size:
+        for worst in (wide.min(), wide.max()):
+            if not -_MAX_INT32 <= worst <= _MAX_INT32:
+                raise UnknownTokenError(f"token id {worst} is outside every vocabulary")
+    return np.ascontiguousarray(wide, dtype=np.int32)

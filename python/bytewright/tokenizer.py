@@ -11,6 +11,8 @@ white space nor line break. No normalizer changes such a byte.
 
 import codecs
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core, arrays, formats
 from bytewright.definition import MODEL, SPECIAL, Definition, build, make_header
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, LoadError
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
@@ -46,6 +48,9 @@ class Tokenizer:
     b'low t'
     """
 
+    _definition: Definition
+    _core: _core.Tokenizer
+
     def __init__(self, definition: Definition) -> None:
         """Build from a definition; most callers want `load`.
 
@@ -53,8 +58,8 @@ class Tokenizer:
             LoadError: the definition contradicts itself, or has a pattern that cannot run.
         """
         d = definition
-        self._definition = definition
-        self._core = _core.Tokenizer(d.header, d.arena, d.offsets, d.kinds, d.merges)
+        core = _core.Tokenizer(d.header, d.arena, d.offsets, d.kinds, d.merges)
+        vars(self).update(_definition=definition, _core=core)
 
     @classmethod
     def load(
@@ -79,7 +84,11 @@ class Tokenizer:
             UnsupportedError: a part of it cannot be represented exactly; the part is named.
             PatternError: a regular expression that cannot run in linear time.
         """
-        return cls(formats.read(path, pattern=pattern, special_tokens=special_tokens))
+        definition = formats.read(path, pattern=pattern, special_tokens=special_tokens)
+        try:
+            return cls(definition)
+        except LoadError as error:
+            raise type(error)(f"{os.fspath(path)}: {error}") from None
 
     @classmethod
     def from_merges(
@@ -105,6 +114,7 @@ class Tokenizer:
         Raises:
             ArgumentError: a merge of unknown parts, an alphabet of something else than distinct
                 single bytes, a special token that is empty or given twice.
+            PatternError: a regex that cannot run in linear time.
 
         >>> tok = Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab", special_tokens=["<end>"])
         >>> tok.encode("abba"), tok.special_tokens["<end>"]
@@ -118,8 +128,9 @@ class Tokenizer:
         rows = _merge_rows(merges, ids)
         tokens = list(ids)
         kinds = [MODEL] * len(tokens)
+        special_tokens = _special_texts(special_tokens)
         added = _special_tokens(special_tokens, len(tokens))
-        tokens += [str(token["content"]).encode() for token in added]
+        tokens += [text.encode() for text in special_tokens]
         kinds += [2 | SPECIAL] * len(added)
         header = make_header(
             unit="byte",
@@ -264,7 +275,7 @@ class Tokenizer:
         >>> tok.is_canonical([256]), tok.is_canonical([108, 111])
         (True, False)
         """
-        return self._core.is_canonical(ids)
+        return self._core.is_canonical(arrays.as_ids(ids))
 
     # Decoding
 
@@ -277,7 +288,7 @@ class Tokenizer:
             UnknownTokenError: an id outside the vocabulary.
             UnicodeDecodeError: bytes that are not UTF-8, with `errors="strict"`.
         """
-        return self._core.decode_bytes(ids).decode("utf-8", errors)
+        return self.decode_bytes(ids).decode("utf-8", errors)
 
     def decode_bytes(self, ids: Sequence[int] | NDArray[np.int32]) -> bytes:
         """The bytes of ids.
@@ -288,7 +299,7 @@ class Tokenizer:
         Raises:
             UnknownTokenError: an id outside the vocabulary.
         """
-        return self._core.decode_bytes(ids)
+        return self._core.decode_bytes(arrays.as_ids(ids))
 
     def decode_batch(self, lists: Any) -> pa.BinaryArray:
         """The bytes of many id lists: an Arrow list array or a sequence of sequences.
@@ -337,9 +348,13 @@ class Tokenizer:
         assert pattern is None or isinstance(pattern, str)
         return pattern
 
-    @cached_property
+    @property
     def merges(self) -> list[tuple[bytes, bytes]]:
-        """The merges in rank order, as pairs of byte strings."""
+        """The merges in rank order, as pairs of byte strings; a new list each time."""
+        return list(self._merges)
+
+    @cached_property
+    def _merges(self) -> list[tuple[bytes, bytes]]:
         tokens = self._definition.tokens()
         pairs = self._definition.merge_rows()[:, :2].tolist()
         return [(tokens[left] or b"", tokens[right] or b"") for left, right in pairs]
@@ -364,6 +379,18 @@ class Tokenizer:
     def _rules(self) -> dict[str, Any]:
         rules: dict[str, Any] = json.loads(self._definition.header)
         return rules
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a tokenizer is immutable: {name!r} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a tokenizer is immutable: {name!r} cannot be deleted")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
     def __reduce__(self) -> tuple[type[Self], tuple[Definition]]:
         return type(self), (self._definition,)
@@ -423,21 +450,23 @@ class StreamDecoder:
 
     def push_bytes(self, ids: int | Sequence[int] | NDArray[np.int32]) -> bytes:
         """The bytes of `ids`, for callers who assemble characters themselves."""
-        some = [ids] if isinstance(ids, int) else ids
-        if len(some) == 0:
-            return b""
-        if not self._strips or not self._began:
-            self._began = True
+        some = arrays.as_ids([ids] if isinstance(ids, (int, np.integer)) else ids)
+        if not self._strips:
             return self._core.decode_bytes(some)
-        # Only the first space of the whole text is dropped, so hide these ids behind one.
-        return b"".join(self._core.token_bytes(int(token)) for token in some)
+        data = b"".join(self._core.token_bytes(token) for token in some)
+        if data and not self._began:
+            # Only the first space of the whole text is dropped.
+            self._began = True
+            return data.removeprefix(b" ")
+        return data
 
     def finish(self) -> str:
         """What remains of an unfinished character, by the `errors` rule; then starts anew."""
         self._began = False
-        rest = self._utf8.decode(b"", final=True)
-        self._utf8.reset()
-        return rest
+        try:
+            return self._utf8.decode(b"", final=True)
+        finally:
+            self._utf8.reset()
 
 
 def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[str]:
@@ -447,19 +476,25 @@ def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[s
         raise ArgumentError(
             f"allowed_special={allowed_special!r}: a collection of special tokens, or 'all'"
         )
-    return list(allowed_special) or "none"
+    if allowed_special == ():
+        return "none"
+    if isinstance(allowed_special, bytes) or not isinstance(allowed_special, Iterable):
+        raise TypeError(
+            f"allowed_special={allowed_special!r}: a collection of special tokens, or 'all'"
+        )
+    return list(allowed_special)
 
 
 def _natural(value: int | None, name: str) -> int | None:
     if value is not None and value < 0:
         raise ArgumentError(f"{name}={value}: at least 0 is allowed")
-    return value
+    return None if value is None else min(value, sys.maxsize)
 
 
 def _threads(threads: int | None) -> int | None:
     if threads is not None and threads < 1:
         raise ArgumentError(f"threads={threads}: at least 1 is allowed")
-    return threads
+    return None if threads is None else min(threads, sys.maxsize)
 
 
 def _alphabet(alphabet: Iterable[bytes] | bytes | None) -> list[bytes]:
@@ -478,8 +513,13 @@ def _merge_rows(
 ) -> list[tuple[int, int, int]]:
     """Rows of ids; products that are new join `ids`."""
     rows = []
-    for rank, (left, right) in enumerate(merges):
-        for part in (left, right):
+    for rank, pair in enumerate(merges):
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise ArgumentError(f"merge {rank} is {pair!r}: a pair of bytes is needed")
+        left, right = pair
+        for part in pair:
+            if not isinstance(part, bytes):
+                raise ArgumentError(f"merge {rank} ({left!r}, {right!r}): {part!r} is not bytes")
             if part not in ids:
                 raise ArgumentError(
                     f"merge {rank} ({left!r}, {right!r}): {part!r} is neither in the alphabet "
@@ -490,9 +530,19 @@ def _merge_rows(
     return rows
 
 
-def _special_tokens(texts: Sequence[str], first: int) -> list[dict[str, object]]:
-    if isinstance(texts, str) or len(set(texts)) != len(texts) or not all(texts):
+def _special_texts(texts: Iterable[str]) -> list[str]:
+    found = [texts] if isinstance(texts, (str, bytes)) else list(texts)
+    if found == [texts] or len(set(found)) != len(found) or not all(found):
         raise ArgumentError(f"special_tokens={texts!r}: distinct texts that are not empty")
+    for text in found:
+        if not isinstance(text, str):
+            raise ArgumentError(f"special token {text!r}: a str is needed")
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            raise ArgumentError(f"special token {text!r} has a lone surrogate, which has no UTF-8")
+    return found
+
+
+def _special_tokens(texts: Sequence[str], first: int) -> list[dict[str, object]]:
     return [
         {
             "id": first + at,

@@ -22,3 +22,9 @@ fn raised(py: Python<'_>, class: &str, message: String) -> PyResult<PyErr> {
     let class = py.import("bytewright.errors")?.getattr(class)?;
     Ok(PyErr::from_value(class.call1((message,))?))
 }
+
+/// The error for an id of any size, as the caller gave it.
+pub(super) fn unknown_token(id: &Bound<'_, PyAny>, size: usize) -> PyErr {
+    let message = format!("token id {id} is outside the vocabulary of {size} tokens");
+    raised(id.py(), "UnknownTokenError", message).unwrap_or_else(|failure| failure)
+}

@@ -1,43 +1,84 @@
 //! What Python may hand in as text, and as batches of it.
 
+use std::borrow::Cow;
+
 use numpy::PyReadonlyArray1;
-use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
-use super::errors::to_python;
+use super::errors::{to_python, unknown_token};
 use crate::Error;
 use crate::tokenizer::Allowed;
 
-/// The bytes of a `str` or `bytes` argument, borrowed from it.
-pub(super) fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
+/// Characters of a `str` that are turned into UTF-8 at a time, where one time would be long.
+const SLICE_CHARS: usize = 1 << 20;
+/// Objects that are read between two looks at pending signals.
+pub(super) const POLL_ITEMS: usize = 1 << 16;
+
+/// The bytes of a `str` or `bytes` argument, borrowed from it where that is quick.
+pub(super) fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(string) = value.cast::<PyString>() {
-        return string.to_str().map(str::as_bytes).map_err(|error| surrogate(value.py(), error));
+        if is_long(string)? {
+            return long_utf8(string, None).map(Cow::Owned);
+        }
+        let bytes = string.to_str().map(|text| Cow::Borrowed(text.as_bytes()));
+        return bytes.map_err(|error| surrogate(value.py(), error, 0, None));
     }
     match value.cast::<PyBytes>() {
-        Ok(bytes) => Ok(bytes.as_bytes()),
-        Err(_) => Err(not_text(value)),
+        Ok(bytes) => Ok(Cow::Borrowed(bytes.as_bytes())),
+        Err(_) => Err(not_text(value, None)),
     }
 }
 
-fn not_text(value: &Bound<'_, PyAny>) -> PyErr {
+/// Whether a `str` must be converted, and takes long.
+fn is_long(string: &Bound<'_, PyString>) -> PyResult<bool> {
+    if string.len()? <= SLICE_CHARS {
+        return Ok(false);
+    }
+    let class = string.py().get_type::<PyString>();
+    Ok(!class.call_method1("isascii", (string,))?.extract::<bool>()?)
+}
+
+/// UTF-8 of a long `str`, slice by slice, so that Ctrl-C is answered. Unlike the conversion in one
+/// go, this leaves no copy of the text with the object.
+fn long_utf8(string: &Bound<'_, PyString>, row: Option<usize>) -> PyResult<Vec<u8>> {
+    let py = string.py();
+    // The methods of `str` itself: a subclass may have others.
+    let slice_of = py.get_type::<PyString>().getattr("__getitem__")?;
+    let len = string.len()?;
+    let mut utf8 = Vec::with_capacity(len);
+    for start in (0..len).step_by(SLICE_CHARS) {
+        py.check_signals()?;
+        let end = len.min(start + SLICE_CHARS);
+        let slice = slice_of.call1((string, PySlice::new(py, start as isize, end as isize, 1)))?;
+        let slice = slice.cast_into::<PyString>()?;
+        let part = slice.to_str().map_err(|error| surrogate(py, error, start, row))?;
+        utf8.extend_from_slice(part.as_bytes());
+    }
+    Ok(utf8)
+}
+
+fn not_text(value: &Bound<'_, PyAny>, row: Option<usize>) -> PyErr {
     let name = value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-    PyTypeError::new_err(format!("text must be str or bytes, not {name}"))
+    PyTypeError::new_err(match row {
+        Some(row) => format!("row {row}: text must be str, bytes or None, not {name}"),
+        None => format!("text must be str or bytes, not {name}"),
+    })
 }
 
 /// A lone surrogate has no UTF-8: say where it is.
-fn surrogate(py: Python<'_>, error: PyErr) -> PyErr {
+fn surrogate(py: Python<'_>, error: PyErr, base: usize, row: Option<usize>) -> PyErr {
     if !error.is_instance_of::<PyUnicodeEncodeError>(py) {
         return error;
     }
     let at = error.value(py).getattr("start").and_then(|start| start.extract::<usize>());
-    to_python(&Error::Argument(match at {
-        Ok(at) => format!(
-            "character {at} of the text is a lone surrogate, which has no UTF-8: pass bytes instead"
-        ),
-        Err(_) => "the text holds a lone surrogate, which has no UTF-8: pass bytes instead".into(),
-    }))
+    let place = at.map_or_else(|_| "a character".into(), |at| format!("character {}", base + at));
+    let text = row.map_or_else(|| "the text".into(), |row| format!("row {row}"));
+    to_python(&Error::Argument(format!(
+        "{place} of {text} is a lone surrogate, which has no UTF-8: pass bytes instead"
+    )))
 }
 
 /// `"none"`, `"all"` or a list of special tokens.
@@ -51,7 +92,19 @@ pub(super) fn allowed(value: &Bound<'_, PyAny>) -> PyResult<Allowed> {
             )))),
         };
     }
-    let mut names: Vec<String> = value.extract()?;
+    let mut names = Vec::new();
+    for item in value.try_iter()? {
+        let item = item?;
+        let name = item.cast::<PyString>().map_err(|_| {
+            PyTypeError::new_err(format!("allowed_special has {item:?}: special tokens are str"))
+        })?;
+        let name = name.to_str().map_err(|_| {
+            to_python(&Error::Argument(format!(
+                "{item:?} is not a special token of this tokenizer"
+            )))
+        })?;
+        names.push(name.to_owned());
+    }
     names.sort_unstable();
     names.dedup();
     Ok(if names.is_empty() { Allowed::None } else { Allowed::These(names) })
@@ -64,16 +117,21 @@ pub(super) enum Ids<'py> {
 }
 
 impl Ids<'_> {
-    pub(super) fn new<'py>(value: &Bound<'py, PyAny>) -> PyResult<Ids<'py>> {
+    /// Reads ids for a vocabulary of `size` tokens.
+    pub(super) fn new<'py>(value: &Bound<'py, PyAny>, size: usize) -> PyResult<Ids<'py>> {
         if let Ok(array) = value.extract::<PyReadonlyArray1<'py, i32>>() {
             return Ok(Ids::Array(array));
         }
-        let wide: Vec<i64> = value.extract()?;
-        let narrow: std::result::Result<Vec<i32>, i64> =
-            wide.iter().map(|&id| i32::try_from(id).map_err(|_| id)).collect();
-        narrow.map(Ids::Sequence).map_err(|id| {
-            to_python(&Error::Argument(format!("token id {id} does not fit 32 bits")))
-        })
+        let mut ids = Vec::with_capacity(value.len().unwrap_or(0));
+        for (at, item) in value.try_iter()?.enumerate() {
+            if at % POLL_ITEMS == POLL_ITEMS - 1 {
+                value.py().check_signals()?;
+            }
+            let item = item?;
+            let id = signed_id(&item, size)?;
+            ids.push(i32::try_from(id).map_err(|_| unknown_token(&item, size))?);
+        }
+        Ok(Ids::Sequence(ids))
     }
 
     pub(super) fn as_slice(&self) -> PyResult<&[i32]> {
@@ -82,6 +140,16 @@ impl Ids<'_> {
             Ids::Sequence(ids) => Ok(ids),
         }
     }
+}
+
+/// A Python integer as an id; one that no machine integer holds is of no vocabulary.
+pub(super) fn signed_id(item: &Bound<'_, PyAny>, size: usize) -> PyResult<i64> {
+    item.extract::<i64>().map_err(|error| {
+        match error.is_instance_of::<PyOverflowError>(item.py()) {
+            true => unknown_token(item, size),
+            false => error,
+        }
+    })
 }
 
 /// One chunk of a batch, held so that its bytes stay where they are.
@@ -109,6 +177,7 @@ pub(super) enum Offsets<'py> {
 pub(super) enum Object {
     Str(PyBackedStr),
     Bytes(PyBackedBytes),
+    Converted(Vec<u8>),
     Null,
 }
 
@@ -119,7 +188,13 @@ pub(super) fn chunks<'py>(value: &Bound<'py, PyAny>) -> PyResult<Vec<Chunk<'py>>
 
 fn chunk_of<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Chunk<'py>> {
     if let Ok(list) = chunk.cast::<PyList>() {
-        return Ok(Chunk::Objects(list.iter().map(|item| object(&item)).collect::<PyResult<_>>()?));
+        let objects = list.iter().enumerate().map(|(row, item)| {
+            if row % POLL_ITEMS == POLL_ITEMS - 1 {
+                item.py().check_signals()?;
+            }
+            object(&item, row)
+        });
+        return Ok(Chunk::Objects(objects.collect::<PyResult<_>>()?));
     }
     let parts = chunk.cast::<PyTuple>()?;
     let valid = parts.get_item(3)?.extract()?;
@@ -140,17 +215,20 @@ fn chunk_of<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Chunk<'py>> {
     }
 }
 
-fn object(item: &Bound<'_, PyAny>) -> PyResult<Object> {
+fn object(item: &Bound<'_, PyAny>, row: usize) -> PyResult<Object> {
     if item.is_none() {
         return Ok(Object::Null);
     }
     if let Ok(string) = item.cast::<PyString>() {
+        if is_long(string)? {
+            return long_utf8(string, Some(row)).map(Object::Converted);
+        }
         let backed = PyBackedStr::try_from(string.clone());
-        return backed.map(Object::Str).map_err(|error| surrogate(item.py(), error));
+        return backed.map(Object::Str).map_err(|error| surrogate(item.py(), error, 0, Some(row)));
     }
     match item.cast::<PyBytes>() {
         Ok(bytes) => Ok(Object::Bytes(bytes.clone().into())),
-        Err(_) => Err(not_text(item)),
+        Err(_) => Err(not_text(item, Some(row))),
     }
 }
 
@@ -163,6 +241,7 @@ pub(super) fn rows<'a>(chunks: &'a [Chunk<'_>]) -> PyResult<Vec<&'a [u8]>> {
                 rows.extend(objects.iter().map(|object| match object {
                     Object::Str(string) => string.as_bytes(),
                     Object::Bytes(bytes) => bytes,
+                    Object::Converted(bytes) => bytes,
                     Object::Null => &[],
                 }));
                 Ok(())

@@ -7,10 +7,12 @@ mod interrupt;
 mod stream;
 mod tokenizer;
 
+use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    load_numpy(module.py())?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<tokenizer::PyTokenizer>()?;
@@ -21,5 +23,13 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::pattern_names, module)?)?;
     module.add_function(wrap_pyfunction!(functions::jsonl_texts, module)?)?;
     module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
+    Ok(())
+}
+
+/// Loads NumPy and looks up its functions. Left to the first array that a call returns, a Ctrl-C
+/// that is pending then would end the look-up, which is a panic.
+fn load_numpy(py: Python<'_>) -> PyResult<()> {
+    numpy::get_array_module(py)?;
+    PyArray1::<i32>::zeros(py, 0, false).try_readonly().map(drop)?;
     Ok(())
 }

@@ -4,13 +4,18 @@ use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
 
-use super::errors::to_python;
+use super::errors::{to_python, unknown_token};
 use super::input;
 use super::interrupt::run;
 use super::stream::PyStreamEncoder;
 use crate::batch;
 use crate::merges::Merge;
 use crate::tokenizer::{Definition, Tokenizer};
+
+/// Ids that are decoded between two looks at whether to go on.
+const POLL_IDS: usize = 1 << 18;
+/// More threads than this gain nothing, and a system may refuse them.
+const MOST_THREADS: usize = 256;
 
 type Array<'py, T> = Bound<'py, PyArray1<T>>;
 
@@ -59,7 +64,7 @@ impl PyTokenizer {
         text: &Bound<'py, PyAny>,
         allowed: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(text.py(), self.ids(text, allowed)?)
+        list(text.py(), self.ids(text, allowed)?)
     }
 
     fn encode_array<'py>(
@@ -78,7 +83,7 @@ impl PyTokenizer {
     ) -> PyResult<(Array<'py, i32>, Array<'py, i64>)> {
         let (py, allowed, text) = (text.py(), input::allowed(allowed)?, input::text(text)?);
         let (ids, offsets) =
-            run(py, text.len(), |poll| self.core.encode_offsets(text, &allowed, limit, poll))?;
+            run(py, text.len(), |poll| self.core.encode_offsets(&text, &allowed, limit, poll))?;
         Ok((signed(py, ids), PyArray1::from_vec(py, offsets)))
     }
 
@@ -105,7 +110,7 @@ impl PyTokenizer {
         limit: Option<usize>,
     ) -> PyResult<usize> {
         let (py, allowed, text) = (text.py(), input::allowed(allowed)?, input::text(text)?);
-        run(py, text.len(), |poll| self.core.count(text, &allowed, limit, poll))
+        run(py, text.len(), |poll| self.core.count(&text, &allowed, limit, poll))
     }
 
     fn count_batch<'py>(
@@ -127,17 +132,23 @@ impl PyTokenizer {
     /// Start and end of each piece, one after the other.
     fn pieces<'py>(&self, text: &Bound<'py, PyAny>) -> PyResult<Array<'py, i64>> {
         let (py, text) = (text.py(), input::text(text)?);
-        let spans = run(py, text.len(), |poll| self.core.pieces(text, poll))?;
+        let spans = run(py, text.len(), |poll| self.core.pieces(&text, poll))?;
         let flat = spans.iter().flat_map(|span| [span.start as i64, span.end as i64]).collect();
         Ok(PyArray1::from_vec(py, flat))
     }
 
     fn decode_bytes<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-        let (py, ids) = (ids.py(), input::Ids::new(ids)?);
+        let (py, ids) = (ids.py(), input::Ids::new(ids, self.core.vocab().len())?);
         let ids = ids.as_slice()?;
-        let text = run(py, ids.len(), |_| {
+        let text = run(py, ids.len(), |poll| {
+            let (first, rest) = ids.split_at(ids.len().min(POLL_IDS));
             let mut text = Vec::with_capacity(4 * ids.len());
-            self.core.decode(ids, &mut text).map(|()| text)
+            self.core.decode(first, &mut text)?;
+            for part in rest.chunks(POLL_IDS) {
+                poll()?;
+                self.core.vocab().decode(part, &mut text)?;
+            }
+            Ok(text)
         })?;
         Ok(PyBytes::new(py, &text))
     }
@@ -154,18 +165,16 @@ impl PyTokenizer {
     }
 
     fn is_canonical(&self, ids: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let (py, ids) = (ids.py(), input::Ids::new(ids)?);
+        let (py, ids) = (ids.py(), input::Ids::new(ids, self.core.vocab().len())?);
         let ids = ids.as_slice()?;
         run(py, ids.len(), |poll| self.core.is_canonical(ids, poll))
     }
 
-    fn token_bytes<'py>(&self, py: Python<'py>, id: i64) -> PyResult<Bound<'py, PyBytes>> {
-        let unknown = crate::Error::UnknownToken { id, size: self.core.vocab().len() };
-        let bytes = match u32::try_from(id) {
-            Ok(id) => self.core.vocab().token_bytes(id),
-            Err(_) => Err(unknown),
-        };
-        bytes.map(|bytes| PyBytes::new(py, bytes)).map_err(|error| to_python(&error))
+    fn token_bytes<'py>(&self, id: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+        let vocab = self.core.vocab();
+        let small = u32::try_from(input::signed_id(id, vocab.len())?);
+        let bytes = vocab.token_bytes(small.map_err(|_| unknown_token(id, vocab.len()))?);
+        bytes.map(|bytes| PyBytes::new(id.py(), bytes)).map_err(|error| to_python(&error))
     }
 
     fn token_id(&self, token: &[u8]) -> Option<u32> {
@@ -190,8 +199,21 @@ impl PyTokenizer {
 impl PyTokenizer {
     fn ids(&self, text: &Bound<'_, PyAny>, allowed: &Bound<'_, PyAny>) -> PyResult<Vec<u32>> {
         let (py, allowed, text) = (text.py(), input::allowed(allowed)?, input::text(text)?);
-        run(py, text.len(), |poll| self.core.encode(text, &allowed, poll))
+        run(py, text.len(), |poll| self.core.encode(&text, &allowed, poll))
     }
+}
+
+/// Ids as Python integers. A list cannot be left half made, so after Ctrl-C zeros fill it up.
+fn list(py: Python<'_>, ids: Vec<u32>) -> PyResult<Bound<'_, PyList>> {
+    let mut go_on = Ok(());
+    let items = ids.into_iter().enumerate().map(|(at, id)| {
+        if at % input::POLL_ITEMS == input::POLL_ITEMS - 1 && go_on.is_ok() {
+            go_on = py.check_signals();
+        }
+        if go_on.is_ok() { id } else { 0 }
+    });
+    let list = PyList::new(py, items)?;
+    go_on.map(|()| list)
 }
 
 /// Ids as int32, in place: all are below 2^21.
@@ -204,7 +226,9 @@ fn total(rows: &[&[u8]]) -> usize {
 }
 
 fn thread_count(asked: Option<usize>) -> usize {
-    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    let threads =
+        asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    threads.min(MOST_THREADS)
 }
 
 /// Little-endian words; a remainder that is no word is dropped, and then the lengths do not match.
