@@ -19,6 +19,7 @@ from bytewright.errors import ArgumentError, UnknownTokenError
 __all__ = ["Batch", "as_batch", "as_ids", "as_lists", "binary_array", "list_array", "take_counts"]
 
 _MAX_INT32 = (1 << 31) - 1
+_SLICE_ROWS = 1 << 16
 _LISTS = (
     pa.types.is_list,
     pa.types.is_large_list,
@@ -270,8 +271,14 @@ def _numpy(array: pa.Array) -> NDArray[Any]:
 
 
 def _as_int32(wide: NDArray[Any]) -> NDArray[np.int32]:
-    if wide.dtype != np.int32 and wide.size:
-        for worst in (wide.min(), wide.max()):
+    if wide.dtype == np.int32:
+        return np.ascontiguousarray(wide)
+    narrow = np.empty(len(wide), dtype=np.int32)
+    # By slices: they stay in the cache, and Ctrl-C is answered between them.
+    for start in range(0, len(wide), _SLICE_ROWS):
+        part = wide[start : start + _SLICE_ROWS]
+        for worst in (part.min(), part.max()):
             if not -_MAX_INT32 <= worst <= _MAX_INT32:
                 raise UnknownTokenError(f"token id {worst} is outside every vocabulary")
-    return np.ascontiguousarray(wide, dtype=np.int32)
+        narrow[start : start + _SLICE_ROWS] = part
+    return narrow
