@@ -79,7 +79,13 @@ pub fn count_batch(
 }
 
 /// The text of each row of ids.
-pub fn decode_batch(tokenizer: &Tokenizer, ids: &[i32], offsets: &[i64]) -> Result<Ragged<u8>> {
+pub fn decode_batch(
+    tokenizer: &Tokenizer,
+    ids: &[i32],
+    offsets: &[i64],
+    poll: Poll<'_>,
+) -> Result<Ragged<u8>> {
+    const POLL_ROWS: usize = 1 << 10;
     let mut joined = Ragged { values: Vec::with_capacity(4 * ids.len()), offsets: vec![0] };
     for (row, pair) in offsets.windows(2).enumerate() {
         let range = usize::try_from(pair[0]).ok().zip(usize::try_from(pair[1]).ok());
@@ -91,6 +97,9 @@ pub fn decode_batch(tokenizer: &Tokenizer, ids: &[i32], offsets: &[i64]) -> Resu
                 ids.len()
             ))
         })?;
+        if row % POLL_ROWS == 0 || row_ids.len() > POLL_ROWS {
+            poll()?;
+        }
         tokenizer.decode(row_ids, &mut joined.values)?;
         joined.offsets.push(joined.values.len() as i64);
     }

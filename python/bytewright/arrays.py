@@ -81,7 +81,7 @@ def _plain_batch(chunks: list[pa.Array]) -> Batch:
 def _dictionary_batch(chunks: list[pa.Array]) -> Batch:
     """Each value of a dictionary once, unless there are more values than rows."""
     if sum(len(chunk.dictionary) for chunk in chunks) > sum(map(len, chunks)):
-        return _plain_batch([chunk.dictionary_decode() for chunk in chunks])
+        return _plain_batch([_takeable(chunk.dictionary).take(chunk.indices) for chunk in chunks])
     # Not `unify_dictionaries`: it refuses a null among the values.
     indices, base = [], 0
     for chunk in chunks:
@@ -187,12 +187,30 @@ def as_lists(
 def _list_array(lists: Any) -> pa.Array:
     if isinstance(lists, (str, bytes)) or not isinstance(lists, Iterable):
         raise TypeError(f"lists of token ids are needed, not {type(lists).__name__}")
+    rows = list(lists)
     try:
-        return pa.array(list(lists), type=pa.large_list(pa.int64()))
+        # The type is inferred: given, it would take floating-point numbers for integers.
+        made = pa.array(rows)
     except OverflowError as error:
         raise UnknownTokenError(f"a token id is outside every vocabulary: {error}") from None
-    except (pa.ArrowException, TypeError, ValueError) as error:
-        raise ArgumentError(f"lists of token ids are needed: {error}") from None
+    except (pa.ArrowException, TypeError, ValueError):
+        made = None
+    if made is not None and pa.types.is_list(made.type) and _is_integer(made.type.value_type):
+        return made
+    return pa.array([_row(at, row) for at, row in enumerate(rows)], pa.large_list(pa.int32()))
+
+
+def _is_integer(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind))
+
+
+def _row(at: int, row: Any) -> NDArray[np.int32] | None:
+    """A row that pyarrow makes no list of integers of: an array, or an error."""
+    try:
+        ids: NDArray[np.int32] | None = None if row is None else as_ids(np.asarray(row))
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"row {at}: lists of token ids are needed: {error}") from None
+    return ids
 
 
 def binary_array(
@@ -221,6 +239,15 @@ def _storage(array: pa.Array) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         return _storage(array.storage)
     if pa.types.is_fixed_size_binary(array.type):
+        return array.cast(pa.large_binary())
+    return array
+
+
+def _takeable(array: pa.Array) -> pa.Array:
+    """The array in a layout that pyarrow picks rows from: not a view."""
+    if pa.types.is_string_view(array.type):
+        return array.cast(pa.large_string())
+    if pa.types.is_binary_view(array.type):
         return array.cast(pa.large_binary())
     return array
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, overload
+from typing import Any, Final, Literal, Self, TypeAlias, overload
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ from bytewright.errors import ArgumentError, LoadError
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
 Text = str | bytes
+Ids: TypeAlias = Sequence[int] | NDArray[np.integer] | pa.Array
 AllowedSpecial = Literal["all"] | Iterable[str]
 ErrorHandling = Literal["strict", "replace", "ignore", "backslashreplace"]
 
@@ -268,7 +269,7 @@ class Tokenizer:
         """An encoder for one text that arrives in chunks of bytes."""
         return StreamEncoder(self._core.stream_encoder(_allowed(allowed_special)))
 
-    def is_canonical(self, ids: Sequence[int] | NDArray[np.int32]) -> bool:
+    def is_canonical(self, ids: Ids) -> bool:
         """Whether encoding the text of `ids` gives `ids` again.
 
         >>> tok = Tokenizer.from_merges([(b"l", b"o")])
@@ -279,9 +280,7 @@ class Tokenizer:
 
     # Decoding
 
-    def decode(
-        self, ids: Sequence[int] | NDArray[np.int32], errors: ErrorHandling = "replace"
-    ) -> str:
+    def decode(self, ids: Ids, errors: ErrorHandling = "replace") -> str:
         """The text of ids; `errors` says what becomes of bytes that are not UTF-8.
 
         Raises:
@@ -290,7 +289,7 @@ class Tokenizer:
         """
         return self.decode_bytes(ids).decode("utf-8", errors)
 
-    def decode_bytes(self, ids: Sequence[int] | NDArray[np.int32]) -> bytes:
+    def decode_bytes(self, ids: Ids) -> bytes:
         """The bytes of ids.
 
         Where the format's normalizer changes nothing, `decode_bytes(encode(b)) == b` for every
@@ -444,11 +443,11 @@ class StreamDecoder:
         self._began = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors)
 
-    def push(self, ids: int | Sequence[int] | NDArray[np.int32]) -> str:
+    def push(self, ids: int | np.integer | Ids) -> str:
         """The text that `ids` complete; bytes of an unfinished character are kept."""
         return self._utf8.decode(self.push_bytes(ids))
 
-    def push_bytes(self, ids: int | Sequence[int] | NDArray[np.int32]) -> bytes:
+    def push_bytes(self, ids: int | np.integer | Ids) -> bytes:
         """The bytes of `ids`, for callers who assemble characters themselves."""
         some = arrays.as_ids([ids] if isinstance(ids, (int, np.integer)) else ids)
         if not self._strips:

@@ -160,7 +160,8 @@ impl PyTokenizer {
         offsets: PyReadonlyArray1<'py, i64>,
     ) -> PyResult<(Array<'py, u8>, Array<'py, i64>)> {
         let (values, offsets) = (values.as_slice()?, offsets.as_slice()?);
-        let ragged = run(py, values.len(), |_| batch::decode_batch(&self.core, values, offsets))?;
+        let ragged =
+            run(py, values.len(), |poll| batch::decode_batch(&self.core, values, offsets, poll))?;
         Ok((PyArray1::from_vec(py, ragged.values), PyArray1::from_vec(py, ragged.offsets)))
     }
 
