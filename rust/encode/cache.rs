@@ -120,7 +120,9 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
     /// A table whose slots never take more than `bytes`, nor what does not fit them more than
     /// `arena_bytes`.
     pub(crate) fn new(bytes: usize, arena_bytes: usize) -> Table<K, IDS> {
-        let fit = (bytes / size_of::<Slot<K, IDS>>()).max(2);
+        // With fewer slots than this, the last vacant one, where a search ends, could be taken.
+        const LEAST: usize = 16;
+        let fit = (bytes / size_of::<Slot<K, IDS>>()).max(LEAST);
         let max_slots = 1 << fit.ilog2();
         Table {
             slots: vacant(FIRST_SLOTS.min(max_slots)),

@@ -8,6 +8,9 @@ mod ranks;
 mod reach;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Poll, Result};
 use crate::merges::{Merges, Pairs as _};
 use crate::pretokenize::Span;
