@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use crate::error::{Error, Poll, Result};
 use crate::ragged::Ragged;
-use crate::stream::last_word_cut;
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer};
+use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer, last_word_cut};
 
 /// Bytes of text that a thread takes at a time.
 const ITEM_BYTES: usize = 1 << 18;

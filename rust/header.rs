@@ -43,6 +43,9 @@ pub struct Header {
     pub strict: bool,
     #[serde(default)]
     pub ignore_merges: bool,
+    /// The model's tokens that merging cannot reach, where that is known.
+    #[serde(default)]
+    pub unreachable: Option<Vec<u32>>,
     #[serde(default)]
     pub normalizer: Vec<normalize::Step>,
     #[serde(default)]

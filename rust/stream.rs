@@ -2,7 +2,7 @@
 
 use crate::error::{Poll, Result};
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Place, Stretch, Tokenizer};
+use crate::tokenizer::{Allowed, Place, Stretch, Tokenizer, last_word_cut};
 
 /// Bytes that are gathered before the next ids are made.
 const CHUNK: usize = 1 << 20;
@@ -63,13 +63,6 @@ impl StreamEncoder {
         let stretch = Stretch { text: &last.kept, place: last.place };
         tokenizer.encode_stretch(stretch, &matchers, poll)
     }
-}
-
-/// The last place between an ASCII letter and a space before an ASCII letter.
-pub(crate) fn last_word_cut(text: &[u8]) -> Option<usize> {
-    let is_cut =
-        |w: &[u8]| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic();
-    text.windows(3).rposition(is_cut).map(|at| at + 1)
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ use crate::vocab::Vocab;
 const CACHE_BYTES: usize = 64 << 20;
 /// Pieces cut at a time.
 const PIECES: usize = 128;
+/// Bytes of a long text that are normalized at a time.
+const STRETCH: usize = 1 << 22;
 /// Bytes of text between two looks at whether to go on.
 const POLL_BYTES: usize = 1 << 18;
 
@@ -127,6 +129,11 @@ impl Tokenizer {
         &self.model.vocab
     }
 
+    /// The tokens that merging cannot reach, by id.
+    pub fn unreachable(&self) -> Vec<TokenId> {
+        self.model.unreachable()
+    }
+
     /// The ids of `text`.
     pub fn encode(&self, text: &[u8], allowed: &Allowed, poll: Poll<'_>) -> Result<Vec<TokenId>> {
         let matchers = self.matchers(allowed)?;
@@ -147,6 +154,29 @@ impl Tokenizer {
 
     /// Appends the ids of a stretch of a text.
     pub(crate) fn encode_into(
+        &self,
+        stretch: Stretch<'_>,
+        matchers: &Matchers,
+        scratch: &mut Scratch,
+        ids: &mut Vec<TokenId>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        // A long text is normalized, and searched for added tokens, a stretch at a time.
+        let Stretch { mut text, mut place } = stretch;
+        let cuts = text.len() > 2 * STRETCH && self.cuts_at_words(matchers);
+        while cuts
+            && text.len() > 2 * STRETCH
+            && let Some(cut) = last_word_cut(&text[..STRETCH])
+        {
+            let (head, tail) = text.split_at(cut);
+            self.encode_at_once(Stretch { text: head, place }, matchers, scratch, ids, poll)?;
+            poll()?;
+            (text, place) = (tail, Place::AfterCut);
+        }
+        self.encode_at_once(Stretch { text, place }, matchers, scratch, ids, poll)
+    }
+
+    fn encode_at_once(
         &self,
         stretch: Stretch<'_>,
         matchers: &Matchers,
@@ -528,6 +558,13 @@ pub(crate) enum Origins {
     Untracked,
 }
 
+/// The last place between an ASCII letter and a space before an ASCII letter.
+pub(crate) fn last_word_cut(text: &[u8]) -> Option<usize> {
+    let is_cut =
+        |w: &[u8]| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic();
+    text.windows(3).rposition(is_cut).map(|at| at + 1)
+}
+
 fn matchers(added: &[AddedToken], normalizer: &Normalizer, allowed: &Allowed) -> Result<Matchers> {
     let active = |token: &&AddedToken| {
         !token.special
@@ -604,5 +641,6 @@ fn model(header: &Header, vocab: Vocab, merges: Merges) -> Result<Model> {
     // With a byte token for every byte, no character is unknown and none can be joined.
     let spelled = header.unit == Unit::Char && !header.byte_units.contains(&-1);
     let fused = header.unk.filter(|_| header.fuse_unk && !spelled);
-    Ok(Model::new(vocab, merges, units, whole_pieces, fused))
+    Model::new(vocab, merges, units, whole_pieces, fused)
+        .with_unreachable(header.unreachable.as_deref())
 }

@@ -13,6 +13,7 @@ from bytewright.corpus import (
 )
 from bytewright.errors import (
     ArgumentError,
+    ArgumentTypeError,
     BytewrightError,
     DataError,
     LoadError,
@@ -27,6 +28,7 @@ from bytewright.tokenizer import StreamDecoder, StreamEncoder, Tokenizer
 
 __all__ = [
     "ArgumentError",
+    "ArgumentTypeError",
     "BytewrightError",
     "DataError",
     "LoadError",

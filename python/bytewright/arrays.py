@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError, UnknownTokenError
+from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
 
 __all__ = ["Batch", "as_batch", "as_ids", "as_lists", "binary_array", "list_array", "take_counts"]
 
@@ -55,7 +55,9 @@ def as_batch(texts: Any) -> Batch:
     array = _arrow(texts)
     if array is None:
         if not isinstance(texts, Iterable):
-            raise TypeError(f"texts must be a sequence or an array, not {type(texts).__name__}")
+            raise ArgumentTypeError(
+                f"texts must be a sequence or an array, not {type(texts).__name__}"
+            )
         items = texts if isinstance(texts, list) else list(texts)
         nulls = any(item is None for item in items)
         valid = np.array([item is not None for item in items], dtype=bool) if nulls else None
@@ -137,7 +139,7 @@ def as_ids(ids: Any) -> Any:
     if isinstance(ids, (list, tuple)):
         return ids
     if isinstance(ids, (str, bytes)):
-        raise TypeError(f"ids must be integers, not {type(ids).__name__}")
+        raise ArgumentTypeError(f"ids must be integers, not {type(ids).__name__}")
     if isinstance(ids, (pa.ListScalar, pa.LargeListScalar)) and ids.is_valid:
         ids = ids.values
     if isinstance(ids, (pa.Array, pa.ChunkedArray)):
@@ -150,7 +152,7 @@ def as_ids(ids: Any) -> Any:
     if array.ndim != 1:
         raise ArgumentError(f"ids of shape {array.shape}: one dimension is allowed")
     if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"ids must be integers, not {array.dtype}")
+        raise ArgumentTypeError(f"ids must be integers, not {array.dtype}")
     return _as_int32(array)
 
 
@@ -186,7 +188,7 @@ def as_lists(
 
 def _list_array(lists: Any) -> pa.Array:
     if isinstance(lists, (str, bytes)) or not isinstance(lists, Iterable):
-        raise TypeError(f"lists of token ids are needed, not {type(lists).__name__}")
+        raise ArgumentTypeError(f"lists of token ids are needed, not {type(lists).__name__}")
     rows = list(lists)
     try:
         # The type is inferred: given, it would take floating-point numbers for integers.

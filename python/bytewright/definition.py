@@ -15,7 +15,7 @@ vocabulary: about 10 ms for 200,000 tokens.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -54,7 +54,7 @@ MAX_IDS: Final = (1 << 21) - 1
 MAX_TOKEN_BYTES: Final = 1 << 16
 """Longest token; also the longest text of an added token."""
 
-_INFORMATIVE: Final = frozenset({"pattern"})
+_INFORMATIVE: Final = frozenset({"pattern", "unreachable"})
 _MERGE_ROW_BYTES: Final = 12
 _NO_BYTES: Final = (-1,) * 256
 
@@ -97,6 +97,11 @@ class Definition:
             digest.update(len(part).to_bytes(8, "little"))
             digest.update(part)
         return digest.hexdigest()
+
+    def with_unreachable(self, ids: Sequence[int]) -> "Definition":
+        """The same, with the tokens that merging cannot reach noted, which spares finding them."""
+        header = _canonical(self.rules() | {"unreachable": list(ids)})
+        return replace(self, header=header)
 
     def rules(self) -> dict[str, object]:
         """The header, parsed."""

@@ -9,6 +9,7 @@ path, byte offset, token id), the value, and what is allowed.
     │   ├── UnsupportedError readable, but it asks for what cannot be represented exactly
     │   └── PatternError     a regular expression that the linear-time engine cannot run
     ├── ArgumentError        an argument that no call of this kind may have
+    ├── ArgumentTypeError    an argument of a type that the call does not take
     ├── UnknownTokenError    a token id outside the vocabulary
     └── DataError            input data that cannot be read
         ├── ResumeError      the output folder belongs to another run
@@ -18,6 +19,7 @@ path, byte offset, token id), the value, and what is allowed.
 
 __all__ = [
     "ArgumentError",
+    "ArgumentTypeError",
     "BytewrightError",
     "DataError",
     "LoadError",
@@ -48,6 +50,10 @@ class PatternError(LoadError):
 
 class ArgumentError(BytewrightError, ValueError):
     """An argument outside what the call allows."""
+
+
+class ArgumentTypeError(BytewrightError, TypeError):
+    """An argument of a type that the call does not take."""
 
 
 class UnknownTokenError(BytewrightError, KeyError):

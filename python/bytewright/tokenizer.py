@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core, arrays, formats
 from bytewright.definition import MODEL, SPECIAL, Definition, build, make_header
-from bytewright.errors import ArgumentError, LoadError
+from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
@@ -392,12 +392,13 @@ class Tokenizer:
         return self
 
     def __reduce__(self) -> tuple[type[Self], tuple[Definition]]:
-        return type(self), (self._definition,)
+        # The slow part of building is left out of unpickling.
+        return type(self), (self._definition.with_unreachable(self._core.unreachable().tolist()),)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tokenizer):
             return NotImplemented
-        return self._definition == other._definition
+        return self is other or self.fingerprint == other.fingerprint
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)
@@ -478,7 +479,7 @@ def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[s
     if allowed_special == ():
         return "none"
     if isinstance(allowed_special, bytes) or not isinstance(allowed_special, Iterable):
-        raise TypeError(
+        raise ArgumentTypeError(
             f"allowed_special={allowed_special!r}: a collection of special tokens, or 'all'"
         )
     return list(allowed_special)

@@ -100,11 +100,27 @@ impl Model {
         // characters would bring together.
         let local = fused.is_none() && units.are_local();
         let cuts = local.then(|| Cuts::new(&vocab));
-        let unreachable = match units.mark_ends() {
-            true => Unreachable::default(),
-            false => Unreachable::new(&vocab, &merges, &units),
-        };
+        let unreachable = Unreachable::default();
         Model { vocab, merges, units, whole_pieces, fused, cuts, unreachable }
+    }
+
+    /// Finds the tokens that merging cannot reach, without which a model of which some are may
+    /// give wrong ids; or takes them, from who knows them.
+    ///
+    /// # Errors
+    /// [`crate::Error::UnknownToken`] for an id outside the vocabulary.
+    pub fn with_unreachable(mut self, known: Option<&[TokenId]>) -> Result<Model> {
+        self.unreachable = match known {
+            Some(ids) => Unreachable::known(&self.vocab, ids)?,
+            None if self.units.mark_ends() => Unreachable::default(),
+            None => Unreachable::new(&self.vocab, &self.merges, &self.units),
+        };
+        Ok(self)
+    }
+
+    /// The tokens that merging cannot reach, by id.
+    pub fn unreachable(&self) -> Vec<TokenId> {
+        self.unreachable.ids()
     }
 
     /// Whether no token has an ASCII letter right before a space.

@@ -23,6 +23,11 @@ fn raised(py: Python<'_>, class: &str, message: String) -> PyResult<PyErr> {
     Ok(PyErr::from_value(class.call1((message,))?))
 }
 
+/// The error for an argument of a type that the call does not take.
+pub(super) fn wrong_type(py: Python<'_>, message: String) -> PyErr {
+    raised(py, "ArgumentTypeError", message).unwrap_or_else(|failure| failure)
+}
+
 /// The error for an id of any size, as the caller gave it.
 pub(super) fn unknown_token(id: &Bound<'_, PyAny>, size: usize) -> PyErr {
     let message = format!("token id {id} is outside the vocabulary of {size} tokens");

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use numpy::PyReadonlyArray1;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyUnicodeEncodeError};
+use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
 
-use super::errors::{to_python, unknown_token};
+use super::errors::{to_python, unknown_token, wrong_type};
 use crate::Error;
 use crate::tokenizer::Allowed;
 
@@ -62,10 +62,13 @@ fn long_utf8(string: &Bound<'_, PyString>, row: Option<usize>) -> PyResult<Vec<u
 
 fn not_text(value: &Bound<'_, PyAny>, row: Option<usize>) -> PyErr {
     let name = value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-    PyTypeError::new_err(match row {
-        Some(row) => format!("row {row}: text must be str, bytes or None, not {name}"),
-        None => format!("text must be str or bytes, not {name}"),
-    })
+    wrong_type(
+        value.py(),
+        match row {
+            Some(row) => format!("row {row}: text must be str, bytes or None, not {name}"),
+            None => format!("text must be str or bytes, not {name}"),
+        },
+    )
 }
 
 /// A lone surrogate has no UTF-8: say where it is.
@@ -96,7 +99,7 @@ pub(super) fn allowed(value: &Bound<'_, PyAny>) -> PyResult<Allowed> {
     for item in value.try_iter()? {
         let item = item?;
         let name = item.cast::<PyString>().map_err(|_| {
-            PyTypeError::new_err(format!("allowed_special has {item:?}: special tokens are str"))
+            wrong_type(item.py(), format!("allowed_special has {item:?}: special tokens are str"))
         })?;
         let name = name.to_str().map_err(|_| {
             to_python(&Error::Argument(format!(

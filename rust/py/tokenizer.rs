@@ -191,6 +191,11 @@ impl PyTokenizer {
         Ok(PyStreamEncoder::new(slf.unbind(), allowed))
     }
 
+    /// Ids of the tokens that merging cannot reach.
+    fn unreachable<'py>(&self, py: Python<'py>) -> Array<'py, i32> {
+        signed(py, self.core.unreachable())
+    }
+
     #[getter]
     fn vocab_size(&self) -> usize {
         self.core.vocab().len()

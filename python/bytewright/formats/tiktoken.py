@@ -177,6 +177,8 @@ def from_ranks(
     )
     order = table.ids[lengths > 0].astype("<u4").tobytes()
     merges = _core.merges_from_ranks(arena, offsets.astype("<u4").tobytes(), order, "byte")
+    made = np.frombuffer(merges, "<u4")[2::3]
+    header["unreachable"] = np.setdiff1d(table.ids[lengths > 1], made).tolist()
     return from_tables(arena, offsets=offsets, kinds=kinds.tobytes(), merges=merges, header=header)
 
 

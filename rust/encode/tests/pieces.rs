@@ -61,6 +61,8 @@ impl Setup {
         };
         let fused = self.unknown.filter(|_| self.fused);
         Model::new(self.vocab(), self.built.table(), units, self.whole, fused)
+            .with_unreachable(None)
+            .expect("nothing is looked up")
     }
 
     fn vocab(&self) -> Vocab {
