@@ -3,6 +3,7 @@
 //! `cargo run --release --example core -- DEFINITION TEXT [slice bytes]`, where DEFINITION is a
 //! folder with the five parts of a definition as `bench/dump_definition.py` writes them.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::{env, fs};
 
@@ -37,6 +38,23 @@ fn processor_time() -> f64 {
     stat.split(' ').next().and_then(|ns| ns.parse().ok()).expect("a number")
 }
 
+/// What one call costs, without the way in from Python and the list of ids made there.
+fn small_calls(tokenizer: &Tokenizer) {
+    const CALLS: u32 = 200_000;
+    let text: &[u8] = b"a small text, 20 byt";
+    let mut ids = 0;
+    for round in ["cold", "warm"] {
+        let started = processor_time();
+        for _ in 0..CALLS {
+            let encoded = tokenizer.encode(black_box(text), &Allowed::None, &mut || Ok(()));
+            ids += encoded.expect("ids").len();
+        }
+        let each = (processor_time() - started) / f64::from(CALLS);
+        println!("20 bytes, {round}: {each:.0} ns a call");
+    }
+    assert!(ids.is_multiple_of(2 * CALLS as usize), "every call gives as many ids");
+}
+
 fn main() {
     let arguments: Vec<String> = env::args().collect();
     let [_, folder, text, rest @ ..] = &arguments[..] else {
@@ -48,6 +66,7 @@ fn main() {
     let tokenizer = load(Path::new(folder));
     println!("load {:.1} ms", (processor_time() - started) / 1e6);
     let text = fs::read(text).expect("a text");
+    small_calls(&tokenizer);
     let mut go_on = || Ok(());
     for (at, slice) in text.chunks(size).take(7).enumerate() {
         let rate = |started: f64| slice.len() as f64 * 1e3 / (processor_time() - started);

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 import zstandard
+from record import write
 
 SHARED = Path(os.environ.get("BYTEWRIGHT_SHARED") or Path(__file__).parents[2] / "shared")
 SLICE = 4_000_000
@@ -50,15 +51,28 @@ def rules(vocab: str) -> tuple[str, dict[str, int]]:
     return index["pat_str"], index["special_tokens"]
 
 
+def unpack(file: str, folder: Path) -> Path:
+    """A vocabulary of the reference data, unpacked in the folder."""
+    path = folder / file
+    with (SHARED / "data/vocabs" / f"{file}.zst").open("rb") as packed:
+        path.write_bytes(zstandard.ZstdDecompressor().stream_reader(packed).read())
+    return path
+
+
 def corpus(name: str) -> bytes:
-    """The documents of a corpus, shuffled by a fixed rule so that slices are alike."""
+    """The documents of a corpus, one after another."""
+    return b"\n".join(corpus_documents(name))
+
+
+def corpus_documents(name: str) -> list[bytes]:
+    """The documents of a corpus, shuffled by a fixed rule so that all parts are alike."""
     documents = []
     for glob in CORPORA[name]:
         for path in sorted((SHARED / "data/corpora").glob(glob)):
             lines = zstandard.ZstdDecompressor().stream_reader(path.open("rb")).read()
             documents += [json.loads(line)["text"].encode() for line in lines.splitlines()]
     documents.sort(key=lambda text: hashlib.sha256(text).digest())
-    return b"\n".join(documents)
+    return documents
 
 
 def slices(text: bytes) -> list[str]:
@@ -234,9 +248,8 @@ def main() -> None:
     pythons = dict(pair.split("=", 1) for pair in asked.python)
     with tempfile.TemporaryDirectory() as folder:
         for vocab in asked.vocab:
-            ranks, as_json = Path(folder, f"{vocab}.tiktoken"), Path(folder, f"{vocab}.json")
-            packed = (SHARED / f"data/vocabs/{vocab}.tiktoken.zst").open("rb")
-            ranks.write_bytes(zstandard.ZstdDecompressor().stream_reader(packed).read())
+            ranks = unpack(f"{vocab}.tiktoken", Path(folder))
+            as_json = Path(folder, f"{vocab}.json")
             if any(name.startswith("tokenizers") for name in asked.library):
                 import bytewright as bw
 
@@ -283,8 +296,7 @@ def report(vocab: str, corpus_name: str, row: dict[str, Any], out: Path | None) 
         print(f"  {what:12} {unit:5} " + "  ".join(cells), flush=True)
         if out is not None:
             record = {"vocab": vocab, "corpus": corpus_name, "what": what, "unit": unit, **middle}
-            with out.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            write(out, record)
 
 
 if __name__ == "__main__":
