@@ -1,0 +1,315 @@
+//! The tokenizer: added tokens, normalizer, pre-tokenizer and model, in that order.
+//!
+//! Text that no added token matches is normalized, cut into pieces and merged. Everything is
+//! immutable but a pool of scratches (caches, buffers), so one tokenizer serves any number of
+//! threads, and a forked process.
+
+mod build;
+mod segment;
+mod special;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::added::AddedToken;
+use crate::encode::{Model, Scratch, WholePieces};
+use crate::error::{Poll, Result};
+use crate::header::Decoder;
+use crate::normalize::Normalizer;
+use crate::pretokenize::{Pretokenizer, Span};
+use crate::token::TokenId;
+use crate::vocab::Vocab;
+
+pub use build::Definition;
+pub(crate) use segment::{Place, Stretch, last_word_cut};
+pub use special::Allowed;
+pub(crate) use special::Matchers;
+
+use segment::{Origins, Segment};
+
+/// Bytes that the piece cache of one thread may take.
+const CACHE_BYTES: usize = 64 << 20;
+/// Pieces cut at a time.
+const PIECES: usize = 128;
+/// Bytes of a long text that are normalized at a time.
+const STRETCH: usize = 1 << 22;
+/// Bytes of text between two looks at whether to go on.
+const POLL_BYTES: usize = 1 << 18;
+
+/// A tokenizer.
+#[derive(Debug)]
+pub struct Tokenizer {
+    model: Model,
+    normalizer: Normalizer,
+    /// Puts a space before each text that the pre-tokenizer gets, where the format does so.
+    prefixer: Normalizer,
+    /// The normalizer of what follows a cut between words, where there may be one.
+    inner: Option<Normalizer>,
+    pretokenizer: Pretokenizer,
+    added: Vec<AddedToken>,
+    decoder: Decoder,
+    /// Bytes that text must not have, for a strict tokenizer with a partial alphabet.
+    foreign: Option<Box<[bool; 256]>>,
+    always: Arc<Matchers>,
+    chosen: Mutex<HashMap<Allowed, Arc<Matchers>>>,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Tokenizer {
+    /// The vocabulary.
+    pub fn vocab(&self) -> &Vocab {
+        &self.model.vocab
+    }
+
+    /// The tokens that merging cannot reach, by id.
+    pub fn unreachable(&self) -> Vec<TokenId> {
+        self.model.unreachable()
+    }
+
+    /// The ids of `text`.
+    pub fn encode(&self, text: &[u8], allowed: &Allowed, poll: Poll<'_>) -> Result<Vec<TokenId>> {
+        let matchers = self.matchers(allowed)?;
+        self.encode_stretch(Stretch { text, place: Place::Start }, &matchers, poll)
+    }
+
+    /// The ids of a stretch of a text.
+    pub(crate) fn encode_stretch(
+        &self,
+        stretch: Stretch<'_>,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Vec<TokenId>> {
+        let mut ids = Vec::with_capacity(stretch.text.len() / 3);
+        self.with_scratch(|scratch| self.encode_into(stretch, matchers, scratch, &mut ids, poll))?;
+        Ok(ids)
+    }
+
+    /// Appends the ids of a stretch of a text.
+    pub(crate) fn encode_into(
+        &self,
+        stretch: Stretch<'_>,
+        matchers: &Matchers,
+        scratch: &mut Scratch,
+        ids: &mut Vec<TokenId>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        // A long text is normalized, and searched for added tokens, a stretch at a time.
+        let Stretch { mut text, mut place } = stretch;
+        let cuts = text.len() > 2 * STRETCH && self.cuts_at_words(matchers);
+        while cuts
+            && text.len() > 2 * STRETCH
+            && let Some(cut) = last_word_cut(&text[..STRETCH])
+        {
+            let (head, tail) = text.split_at(cut);
+            self.encode_at_once(Stretch { text: head, place }, matchers, scratch, ids, poll)?;
+            poll()?;
+            (text, place) = (tail, Place::AfterCut);
+        }
+        self.encode_at_once(Stretch { text, place }, matchers, scratch, ids, poll)
+    }
+
+    fn encode_at_once(
+        &self,
+        stretch: Stretch<'_>,
+        matchers: &Matchers,
+        scratch: &mut Scratch,
+        ids: &mut Vec<TokenId>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
+            Segment::Token { id, .. } => {
+                ids.push(id);
+                Ok(true)
+            }
+            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
+                self.model.encode(text, spans, scratch, ids, poll)?;
+                Ok(true)
+            }),
+        })
+    }
+
+    /// How many ids `text` has; with a limit, counting may stop at any number above it.
+    pub fn count(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        limit: Option<usize>,
+        poll: Poll<'_>,
+    ) -> Result<usize> {
+        let matchers = self.matchers(allowed)?;
+        self.with_scratch(|scratch| self.count_with(text, &matchers, limit, scratch, poll))
+    }
+
+    pub(crate) fn count_with(
+        &self,
+        text: &[u8],
+        matchers: &Matchers,
+        limit: Option<usize>,
+        scratch: &mut Scratch,
+        poll: Poll<'_>,
+    ) -> Result<usize> {
+        let mut ids = Vec::new();
+        let mut count = 0;
+        let whole = Stretch { text, place: Place::Start };
+        let within = |count: usize| limit.is_none_or(|limit| count <= limit);
+        self.each_segment(whole, matchers, Origins::Untracked, &mut |segment| match segment {
+            Segment::Token { .. } => {
+                count += 1;
+                Ok(within(count))
+            }
+            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
+                ids.clear();
+                self.model.encode(text, spans, scratch, &mut ids, poll)?;
+                count += ids.len();
+                Ok(within(count))
+            }),
+        })?;
+        Ok(count)
+    }
+
+    /// Ids and the byte offset in `text` where each begins, then the end; with a limit, at most
+    /// that many ids, and the end is where the next would begin.
+    pub fn encode_offsets(
+        &self,
+        text: &[u8],
+        allowed: &Allowed,
+        limit: Option<usize>,
+        poll: Poll<'_>,
+    ) -> Result<(Vec<TokenId>, Vec<i64>)> {
+        let matchers = self.matchers(allowed)?;
+        let room = limit.unwrap_or(usize::MAX);
+        let (mut ids, mut starts) = (Vec::new(), Vec::new());
+        self.with_scratch(|scratch| {
+            let tracked = match self.normalizer.is_identity() && self.prefixer.is_identity() {
+                true => Origins::Untracked,
+                false => Origins::Tracked,
+            };
+            let whole = Stretch { text, place: Place::Start };
+            self.each_segment(whole, &matchers, tracked, &mut |segment| match segment {
+                Segment::Token { id, source } => {
+                    ids.push(id);
+                    starts.push(source.start as i64);
+                    Ok(ids.len() <= room)
+                }
+                Segment::Text { text: part, start: base, origins } => {
+                    let origin = |at: usize| origins.map_or(base + at, |map| map[at]);
+                    self.each_batch(part, poll, |spans, poll| {
+                        for span in spans {
+                            let piece = &part[span.start..span.end];
+                            self.model.encode_with_starts(piece, scratch, poll, |id, start| {
+                                ids.push(id);
+                                starts.push(origin(span.start + start) as i64);
+                            })?;
+                        }
+                        Ok(ids.len() <= room)
+                    })
+                }
+            })
+        })?;
+        starts.push(text.len() as i64);
+        if ids.len() > room {
+            ids.truncate(room);
+            starts.truncate(room + 1);
+        }
+        Ok((ids, starts))
+    }
+
+    /// The pieces that the pre-tokenizer makes of `text`, as it is.
+    pub fn pieces(&self, text: &[u8], poll: Poll<'_>) -> Result<Vec<Span>> {
+        let mut all = Vec::new();
+        self.each_batch(text, poll, |spans, _| {
+            all.extend_from_slice(spans);
+            Ok(true)
+        })?;
+        Ok(all)
+    }
+
+    /// Appends the text of `ids`.
+    pub fn decode(&self, ids: &[i32], out: &mut Vec<u8>) -> Result<()> {
+        let before = out.len();
+        self.model.vocab.decode(ids, out)?;
+        if self.decoder.strip_leading_space && out.get(before) == Some(&b' ') {
+            out.remove(before);
+        }
+        Ok(())
+    }
+
+    /// Whether decoding begins by dropping a space.
+    pub fn strips_leading_space(&self) -> bool {
+        self.decoder.strip_leading_space
+    }
+
+    /// Whether `ids` are what their text encodes to.
+    pub fn is_canonical(&self, ids: &[i32], poll: Poll<'_>) -> Result<bool> {
+        let mut text = Vec::new();
+        self.decode(ids, &mut text)?;
+        let again = self.encode(&text, &Allowed::None, poll)?;
+        Ok(again.len() == ids.len()
+            && again.iter().zip(ids).all(|(&a, &b)| i64::from(a) == i64::from(b)))
+    }
+
+    /// Runs `work` with a scratch of the pool.
+    pub(crate) fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        // Never waited for: in a forked process, nobody may be left to open a lock.
+        let kept = self.scratches.try_lock().ok().and_then(|mut pool| pool.pop());
+        let mut scratch = kept.unwrap_or_else(|| Scratch::new(CACHE_BYTES));
+        let result = work(&mut scratch);
+        if let Ok(mut pool) = self.scratches.try_lock() {
+            pool.push(scratch);
+        }
+        result
+    }
+
+    /// Whether text may be cut between a letter and the space before a letter, each side encoded
+    /// by itself and the ids joined.
+    pub(crate) fn cuts_at_words(&self, matchers: &Matchers) -> bool {
+        let pieces_end = self.pretokenizer.cuts_at_words();
+        let merges_end = self.merges_only() && self.model.separates_words();
+        matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
+    }
+
+    /// The last place where a text that goes on may be cut, found without looking for words; only
+    /// where text is not normalized and has no added tokens.
+    pub(crate) fn last_settled(&self, text: &[u8], matchers: &Matchers) -> Option<usize> {
+        let plain = self.normalizer.is_identity() && self.prefixer.is_identity();
+        if !plain || !matchers.raw.is_empty() || !matchers.normalized.is_empty() {
+            return None;
+        }
+        match self.merges_only() {
+            true => self.model.last_cut(text),
+            false => self.pretokenizer.settled_end(text),
+        }
+    }
+
+    /// Whether merges alone decide the ids of a text, which is one piece and not looked up whole.
+    fn merges_only(&self) -> bool {
+        self.pretokenizer.keeps_whole() && self.model.whole_pieces == WholePieces::AreMerged
+    }
+
+    /// Cuts `text` into pieces, a buffer at a time, until `visit` returns false. Returns whether
+    /// to go on.
+    fn each_batch(
+        &self,
+        text: &[u8],
+        poll: Poll<'_>,
+        mut visit: impl FnMut(&[Span], Poll<'_>) -> Result<bool>,
+    ) -> Result<bool> {
+        let mut pieces = self.pretokenizer.pieces(text);
+        let mut buffer = [Span::default(); PIECES];
+        let mut polled = 0;
+        loop {
+            let filled = pieces.fill(&mut buffer);
+            if filled == 0 {
+                return Ok(true);
+            }
+            if !visit(&buffer[..filled], poll)? {
+                return Ok(false);
+            }
+            let reached = buffer[filled - 1].end;
+            if reached - polled >= POLL_BYTES {
+                polled = reached;
+                poll()?;
+            }
+        }
+    }
+}
