@@ -6,6 +6,7 @@
 //! beyond the scratch. [`super::long`] bounds `n`.
 
 use crate::merges::{NEVER, Pairs};
+use crate::simd::{Kernel, Task, dispatch};
 use crate::token::TokenId;
 
 use super::units::Unit;
@@ -106,13 +107,34 @@ pub(crate) struct Tree {
     levels: Vec<Vec<u32>>,
 }
 
+/// Merging by the tree, compiled for the vector instructions that the processor has: finding minima
+/// is most of it.
+struct MergeTree<'a, P> {
+    tree: &'a mut Tree,
+    merges: &'a P,
+    units: &'a mut Vec<Unit>,
+}
+
+impl<P: Pairs> Task for MergeTree<'_, P> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _kernel: K) {
+        self.tree.run(self.merges, self.units);
+    }
+}
+
 impl Tree {
     /// Merges `units` in place. A merged symbol keeps the start of its left part.
-    pub(crate) fn merge(&mut self, merges: &impl Pairs, units: &mut Vec<Unit>) {
-        let len = units.len();
-        if len < 2 {
-            return;
+    pub(crate) fn merge<P: Pairs>(&mut self, merges: &P, units: &mut Vec<Unit>) {
+        if units.len() > 1 {
+            dispatch(MergeTree { tree: self, merges, units });
         }
+    }
+
+    #[inline(always)]
+    fn run(&mut self, merges: &impl Pairs, units: &mut Vec<Unit>) {
+        let len = units.len();
         self.reset(merges, units);
         while let Some((at, rank)) = self.minimum() {
             units[at].id = merges.product(rank);
@@ -135,6 +157,7 @@ impl Tree {
         self.compact(units);
     }
 
+    #[inline(always)]
     fn reset(&mut self, merges: &impl Pairs, units: &[Unit]) {
         let len = units.len() as u32;
         self.next.clear();
@@ -164,6 +187,7 @@ impl Tree {
     }
 
     /// The leftmost slot of lowest rank.
+    #[inline(always)]
     fn minimum(&self) -> Option<(usize, u32)> {
         let top = self.levels.last()?;
         let rank = top.iter().copied().min().filter(|&rank| rank != NEVER)?;
@@ -176,6 +200,7 @@ impl Tree {
     }
 
     /// Sets the rank of a slot. The minimum of a block is scanned for only when it may have risen.
+    #[inline(always)]
     fn set(&mut self, slot: usize, rank: u32) {
         let mut at = slot;
         let mut value = rank;
@@ -206,7 +231,7 @@ impl Tree {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn block_minimum(block: &[u32; FAN]) -> u32 {
     block.iter().copied().fold(NEVER, u32::min)
 }

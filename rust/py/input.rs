@@ -14,6 +14,9 @@ use crate::tokenizer::Allowed;
 
 /// Characters of a `str` that are turned into UTF-8 at a time, where one time would be long.
 const SLICE_CHARS: usize = 1 << 20;
+/// Longer than this, converting takes so long that it is done in slices. Shorter, it is faster in
+/// one go, and the object keeps the result.
+const LONG_CHARS: usize = 32 * SLICE_CHARS;
 /// Objects that are read between two looks at pending signals.
 pub(super) const POLL_ITEMS: usize = 1 << 16;
 
@@ -34,7 +37,7 @@ pub(super) fn text<'a>(value: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
 
 /// Whether a `str` must be converted, and takes long.
 fn is_long(string: &Bound<'_, PyString>) -> PyResult<bool> {
-    if string.len()? <= SLICE_CHARS {
+    if string.len()? <= LONG_CHARS {
         return Ok(false);
     }
     let class = string.py().get_type::<PyString>();
