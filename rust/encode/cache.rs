@@ -1,9 +1,9 @@
 //! The piece cache: text repeats itself, so most pieces are looked up, not merged.
 //!
-//! A key is the piece itself, inline beside its length, so a hit compares one or two machine words
-//! and never follows a pointer. Two tables: pieces of up to 15 bytes with up to 3 ids in half a
-//! cache line, pieces of up to 31 bytes with up to 7 ids in one. More ids than that live in an
-//! arena. The cache is bounded in bytes; when a table is full a new piece replaces the one at its
+//! A key is the piece itself, inline beside its length, so a hit compares a few machine words
+//! and never follows a pointer. Three tables: pieces of up to 15 bytes with up to 3 ids in half a
+//! cache line, pieces of up to 31 bytes with up to 7 ids in one, and pieces of up to 63 bytes with up
+//! to 15 ids in two. More ids than that live in an arena. The cache is bounded in bytes; when a table is full a new piece replaces the one at its
 //! home slot, which keeps every probe chain intact. Large pages under the slots, and slots filled
 //! ahead with the short tokens of the vocabulary, were tried: what they gain later they cost in the
 //! first megabytes.
@@ -16,8 +16,11 @@ use crate::vocab::fold;
 pub(crate) const NARROW: usize = 15;
 /// Longest piece with a place in the second table.
 pub(crate) const WIDE: usize = 31;
+/// Longest piece with a place in the third.
+pub(crate) const BROAD: usize = 63;
 
-const FIRST_SLOTS: usize = 1 << 12;
+/// What the slots of a new table take: little, so that a first call is not slow.
+const FIRST_BYTES: usize = 1 << 17;
 
 /// A key: the bytes of a piece, zero-padded, and its length in the last byte.
 pub(crate) trait Key: Copy + PartialEq + Default {
@@ -29,6 +32,21 @@ pub(crate) struct NarrowKey(u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct WideKey(u128, u128);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct BroadKey([u128; 4]);
+
+impl BroadKey {
+    /// The key of a piece of more than [`WIDE`] bytes and at most [`BROAD`].
+    pub(crate) fn new(piece: &[u8]) -> BroadKey {
+        let mut words = [0; 4];
+        for (word_at, chunk) in words.iter_mut().zip(piece.chunks(16)) {
+            *word_at = if chunk.len() == 16 { word(chunk) } else { padded(chunk) };
+        }
+        words[3] |= (piece.len() as u128) << 120;
+        BroadKey(words)
+    }
+}
 
 impl NarrowKey {
     /// The key of `text[start..start + len]`, `len` at most [`NARROW`].
@@ -53,6 +71,13 @@ impl WideKey {
             None => padded(&text[start + 16..start + len]),
         };
         WideKey(low, high & MASKS[rest] | (len as u128) << 120)
+    }
+}
+
+impl Key for BroadKey {
+    #[inline]
+    fn hash(self) -> u64 {
+        self.0.iter().fold(0, |hash: u64, &word| hash.rotate_left(29) ^ mix(word))
     }
 }
 
@@ -125,7 +150,7 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         let fit = (bytes / size_of::<Slot<K, IDS>>()).max(LEAST);
         let max_slots = 1 << fit.ilog2();
         Table {
-            slots: vacant(FIRST_SLOTS.min(max_slots)),
+            slots: vacant((FIRST_BYTES / size_of::<Slot<K, IDS>>()).min(max_slots)),
             used: 0,
             max_slots,
             arena: Vec::new(),

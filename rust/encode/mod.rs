@@ -17,7 +17,7 @@ use crate::pretokenize::Span;
 use crate::token::{Kind, TokenId};
 use crate::vocab::Vocab;
 
-use cache::{Key as _, NARROW, NarrowKey, Table, WIDE, WideKey};
+use cache::{BROAD, BroadKey, Key, NARROW, NarrowKey, Table, WIDE, WideKey};
 use cut::Cuts;
 use long::Long;
 use merge::{SHORT, merge_short};
@@ -71,6 +71,7 @@ pub enum WholePieces {
 pub struct Scratch {
     narrow: Table<NarrowKey, 3>,
     wide: Table<WideKey, 7>,
+    broad: Table<BroadKey, 15>,
     long: Long,
     units: Vec<Unit>,
 }
@@ -79,8 +80,9 @@ impl Scratch {
     /// A scratch whose caches take at most about `bytes`.
     pub fn new(bytes: usize) -> Scratch {
         Scratch {
-            narrow: Table::new(bytes / 2, bytes / 8),
-            wide: Table::new(bytes / 4, bytes / 8),
+            narrow: Table::new(bytes / 2, bytes / 16),
+            wide: Table::new(bytes / 4, bytes / 32),
+            broad: Table::new(bytes / 8, bytes / 32),
             long: Long::default(),
             units: Vec::new(),
         }
@@ -203,18 +205,15 @@ impl Model {
             return self.merge(span, work);
         }
         let before = work.out.len();
-        if piece.len() > WIDE || (piece.len() > NARROW / 2 && rarely_repeats(piece[0])) {
+        let is_phrase = role == Role::Piece && piece.len() > NARROW / 2 && rarely_repeats(piece[0]);
+        if piece.len() > BROAD || is_phrase {
             self.encode_parts(span, work)
+        } else if piece.len() > WIDE {
+            let key = BroadKey::new(piece);
+            self.remembered(key, |scratch| &mut scratch.broad, span, work)
         } else if piece.len() > NARROW {
             let key = WideKey::new(work.text, span.start, piece.len());
-            let hash = key.hash();
-            if let Some(hit) = work.scratch.wide.get(key, hash) {
-                work.out.extend_from_slice(work.scratch.wide.ids(&hit));
-                return Ok(());
-            }
-            self.encode_parts(span, work)?;
-            work.scratch.wide.insert(key, hash, &work.out[before..]);
-            Ok(())
+            self.remembered(key, |scratch| &mut scratch.wide, span, work)
         } else {
             let key = NarrowKey::new(work.text, span.start, piece.len());
             // A short piece in ASCII seldom has a place to cut, and not to look is faster.
@@ -225,6 +224,26 @@ impl Model {
             work.scratch.narrow.insert(key, key.hash(), &work.out[before..]);
             Ok(())
         }
+    }
+
+    /// Appends the ids of a piece from a table of the cache, after putting them there if need be.
+    fn remembered<K: Key, const IDS: usize>(
+        &self,
+        key: K,
+        table: impl Fn(&mut Scratch) -> &mut Table<K, IDS>,
+        span: Span,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let hash = key.hash();
+        let here = table(work.scratch);
+        if let Some(hit) = here.get(key, hash) {
+            work.out.extend_from_slice(here.ids(&hit));
+            return Ok(());
+        }
+        let before = work.out.len();
+        self.encode_parts(span, work)?;
+        table(work.scratch).insert(key, hash, &work.out[before..]);
+        Ok(())
     }
 
     /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.
