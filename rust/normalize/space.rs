@@ -6,7 +6,7 @@ use memchr::memmem;
 
 use super::edits::Edits;
 use super::step::{Prefix, Scope, Unless};
-use crate::utf8::{first_char, leading_whitespace, trailing_whitespace};
+use crate::utf8::{leading_whitespace, trailing_whitespace};
 
 /// Puts `content` before a text that is not empty.
 pub(super) fn prepend(content: &str, edits: &mut Edits<'_>) {
@@ -21,7 +21,6 @@ pub(super) fn prepend(content: &str, edits: &mut Edits<'_>) {
 pub(super) fn prefix(step: &Prefix, at_start: bool, edits: &mut Edits<'_>) {
     let text = edits.text();
     let present = match step.unless {
-        Unless::Whitespace => first_char(text).is_some_and(|(char, _)| char.is_whitespace()),
         Unless::Content => text.starts_with(step.content.as_bytes()),
         Unless::Never => false,
     };

@@ -84,8 +84,6 @@ pub struct Prefix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unless {
-    /// Any white space.
-    Whitespace,
     /// The prefix itself.
     Content,
     /// Nothing does.

@@ -135,8 +135,6 @@ fn a_prefix_goes_where_its_conditions_hold() {
     assert_eq!(run(&prefix("never", "first"), "a", false), "a");
     assert_eq!(run(&prefix("never", "first"), "a", true), "_a");
     assert_eq!(run(&prefix("content", "first"), "_a", true), "_a");
-    assert_eq!(run(&prefix("whitespace", "every"), "\u{3000}a", true), "\u{3000}a");
-    assert_eq!(run(&prefix("whitespace", "every"), "", true), "");
 }
 
 #[test]

@@ -234,11 +234,6 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// Whether decoding begins by dropping a space.
-    pub fn strips_leading_space(&self) -> bool {
-        self.decoder.strip_leading_space
-    }
-
     /// Whether `ids` are what their text encodes to.
     pub fn is_canonical(&self, ids: &[i32], poll: Poll<'_>) -> Result<bool> {
         let mut text = Vec::new();
