@@ -16,6 +16,7 @@ pub mod simd;
 pub mod stream;
 pub mod token;
 pub mod tokenizer;
+pub mod train;
 pub mod utf8;
 pub mod vocab;
 

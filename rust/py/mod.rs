@@ -6,6 +6,7 @@ mod input;
 mod interrupt;
 mod stream;
 mod tokenizer;
+mod train;
 
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
+    module.add_class::<train::PyTrainer>()?;
     module.add_function(wrap_pyfunction!(functions::parse_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;

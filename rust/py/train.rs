@@ -1,0 +1,128 @@
+//! Training, as Python sees it: a trainer that is stepped for a while at a time.
+//!
+//! Between two calls Python shows progress, writes checkpoints and looks at Ctrl-C.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::errors::to_python;
+use super::interrupt::run;
+use super::tokenizer::words;
+use crate::Error;
+use crate::train::{Pieces, Settings, Step, Trainer};
+
+/// Merges between two looks at the clock.
+const MERGES_A_LOOK: usize = 32;
+
+type Array<'py, T> = Bound<'py, PyArray1<T>>;
+
+#[pyclass(frozen, name = "Trainer", module = "bytewright._core")]
+pub(super) struct PyTrainer {
+    state: Mutex<State>,
+}
+
+struct State {
+    trainer: Trainer,
+    steps: Vec<Step>,
+}
+
+#[pymethods]
+impl PyTrainer {
+    /// Lays out the pieces; `order` is the byte of each of the first 256 ids.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        arena: PyReadonlyArray1<'_, u8>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        counts: PyReadonlyArray1<'_, u64>,
+        order: &[u8],
+        min_count: u64,
+        rules: &str,
+    ) -> PyResult<PyTrainer> {
+        let order = order.try_into().map_err(|_| refused("the order of bytes must have 256"))?;
+        let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
+        let settings = Settings { order, min_count, rules };
+        let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
+        let pieces = Pieces { arena, offsets, counts };
+        let trainer = run(py, usize::MAX, |poll| Trainer::new(pieces, &settings, poll))?;
+        Ok(PyTrainer { state: Mutex::new(State { trainer, steps: Vec::new() }) })
+    }
+
+    /// Makes the given merges, rows of left and right id, whether they are best or not.
+    fn replay(&self, py: Python<'_>, merges: &[u8]) -> PyResult<()> {
+        let flat = words(merges);
+        run(py, usize::MAX, |poll| {
+            let mut state = self.lock();
+            for [left, right] in flat.as_chunks::<2>().0 {
+                let step = state.trainer.merge(*left, *right, poll)?;
+                state.steps.push(step);
+                poll()?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Merges the best pairs until there are `vocab_size` tokens, no pair is left or time is up;
+    /// says whether there is more to do.
+    fn advance(&self, py: Python<'_>, vocab_size: usize, milliseconds: u64) -> PyResult<bool> {
+        let (start, limit) = (Instant::now(), Duration::from_millis(milliseconds));
+        run(py, usize::MAX, |poll| {
+            let mut state = self.lock();
+            while state.trainer.tokens().len() < vocab_size {
+                let Some(best) = state.trainer.best() else { return Ok(false) };
+                let step = state.trainer.merge(best.left, best.right, poll)?;
+                state.steps.push(step);
+                poll()?;
+                if state.steps.len().is_multiple_of(MERGES_A_LOOK) && start.elapsed() >= limit {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The merges from number `start` on: rows of left, right and product id, and the counts.
+    fn steps<'py>(&self, py: Python<'py>, start: usize) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
+        let state = self.lock();
+        let steps = state.steps.get(start..).unwrap_or(&[]);
+        let row = |step: &Step| [step.left, step.right, step.product].map(u32::to_le_bytes);
+        let rows: Vec<u8> = steps.iter().flat_map(row).flatten().collect();
+        let counts = steps.iter().map(|step| step.count).collect();
+        (PyBytes::new(py, &rows), PyArray1::from_vec(py, counts))
+    }
+
+    /// The bytes of a token.
+    fn token_bytes<'py>(&self, py: Python<'py>, id: u32) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.lock().trainer.tokens().bytes(id))
+    }
+
+    /// How often a pair stands in the text now.
+    fn count(&self, left: u32, right: u32) -> u64 {
+        self.lock().trainer.count(left, right)
+    }
+
+    /// Tokens of the text now, each piece as often as it occurs.
+    #[getter]
+    fn length(&self) -> u64 {
+        self.lock().trainer.length()
+    }
+
+    #[getter]
+    fn vocab_size(&self) -> usize {
+        self.lock().trainer.tokens().len()
+    }
+}
+
+impl PyTrainer {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(message: &str) -> PyErr {
+    to_python(&Error::Argument(message.into()))
+}

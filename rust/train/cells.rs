@@ -1,0 +1,289 @@
+//! The text of a training: one cell of 32 bits for each byte of the distinct pieces.
+//!
+//! A token of `n` bytes takes `n` cells. The first and the last hold its id, so that the neighbour
+//! on either side is found by the length of a token; those between hold [`INNER`]. Before each
+//! piece stands a header, a cell with the top bit set, and one more ends the text. So a merge
+//! writes four cells, no links are kept, and a place that held a pair earlier is seen to hold it no
+//! more: the token that now covers it is longer than the one that began there, so its id is another.
+//!
+//! A header holds the count of its piece, or [`HEAVY`]: then the count is looked up. To weigh an
+//! occurrence in a short piece one walks to the header over the tokens between; places in long
+//! pieces come in ascending order, and a cursor goes with them.
+
+use super::around::Around;
+use super::pairs::{Pair, Pairs, Places};
+use super::tokens::Tokens;
+use crate::error::{Error, Poll, Result};
+use crate::simd::prefetch;
+use crate::token::TokenId;
+
+const HEADER: u32 = 1 << 31;
+/// Inside a token; no token has this id.
+const INNER: u32 = HEADER - 1;
+/// In a header: the count does not fit.
+const HEAVY: u32 = HEADER - 1;
+/// Pieces of more bytes than this are long.
+const LONG: usize = 256;
+/// A place is an index of 31 bits, so that no number of cells is too large to count.
+const MAX_CELLS: usize = 1 << 31;
+/// Bytes or places between two looks at whether to go on.
+const POLL_EVERY: usize = 1 << 18;
+/// Places ahead whose cells are asked for.
+const AHEAD: usize = 12;
+
+/// Distinct pieces of text: piece `i` is `arena[offsets[i]..offsets[i + 1]]` and occurs `counts[i]`
+/// times. A piece that stands twice counts twice.
+#[derive(Debug, Clone, Copy)]
+pub struct Pieces<'a> {
+    pub arena: &'a [u8],
+    pub offsets: &'a [u64],
+    pub counts: &'a [u64],
+}
+
+impl<'a> Pieces<'a> {
+    /// The pieces that have bytes and occur.
+    fn iter(self) -> impl Iterator<Item = (&'a [u8], u64)> {
+        let spans = self.offsets.windows(2).map(|w| &self.arena[w[0] as usize..w[1] as usize]);
+        spans.zip(self.counts.iter().copied()).filter(|(piece, n)| !piece.is_empty() && *n > 0)
+    }
+
+    fn check(&self) -> Result<()> {
+        let ascending = self.offsets.windows(2).all(|w| w[0] <= w[1]);
+        let first = self.offsets.first().copied();
+        let last = self.offsets.last().copied();
+        let spans = first == Some(0) && last == Some(self.arena.len() as u64);
+        if !ascending || !spans || self.offsets.len() != self.counts.len() + 1 {
+            return Err(Error::Argument(format!(
+                "{} offsets and {} counts for {} bytes of pieces: offsets must rise from 0 to the \
+                 number of bytes, one more of them than there are counts",
+                self.offsets.len(),
+                self.counts.len(),
+                self.arena.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A merge that is to be made in the cells.
+pub(super) struct Merging<'a> {
+    pub pair: Pair,
+    pub product: TokenId,
+    pub lengths: &'a [u32],
+}
+
+#[derive(Debug)]
+pub(super) struct Cells {
+    cells: Vec<u32>,
+    /// Counts of the pieces whose header says [`HEAVY`], by the place of the header.
+    heavy: Vec<(u32, u64)>,
+    /// Long pieces begin here: the places of their headers and their counts.
+    long: Vec<(u32, u64)>,
+    /// Bytes of all pieces, each as often as it occurs.
+    length: u64,
+}
+
+impl Cells {
+    pub(super) fn new(pieces: Pieces<'_>, tokens: &Tokens, poll: Poll<'_>) -> Result<Cells> {
+        pieces.check()?;
+        let (mut room, mut length) = (1, 0u64);
+        for (piece, count) in pieces.iter() {
+            let bytes = (piece.len() as u64).checked_mul(count);
+            length = bytes.and_then(|bytes| length.checked_add(bytes)).ok_or_else(|| {
+                Error::Argument("the pieces occur more often than 64 bits can count".into())
+            })?;
+            room += if piece.len() > 1 { piece.len() + 1 } else { 0 };
+        }
+        if room > MAX_CELLS {
+            return Err(Error::Argument(format!(
+                "{room} bytes of distinct pieces and their ends: at most {MAX_CELLS} are allowed"
+            )));
+        }
+        let mut made =
+            Cells { cells: Vec::with_capacity(room), heavy: vec![], long: vec![], length };
+        let unit: [u32; 256] =
+            std::array::from_fn(|byte| tokens.id(&[byte as u8]).unwrap_or(INNER));
+        made.fill(pieces, &unit, |len| (2..=LONG).contains(&len), poll)?;
+        let long = made.heavy.len();
+        made.fill(pieces, &unit, |len| len > LONG, poll)?;
+        made.long = made.heavy.split_off(long);
+        made.cells.push(HEADER);
+        Ok(made)
+    }
+
+    /// Writes the pieces of some lengths; a piece of one byte has no pair and is left out.
+    fn fill(
+        &mut self,
+        pieces: Pieces<'_>,
+        unit: &[u32; 256],
+        wanted: impl Fn(usize) -> bool,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let mut written = 0;
+        for (piece, count) in pieces.iter().filter(|(piece, _)| wanted(piece.len())) {
+            if count >= u64::from(HEAVY) || piece.len() > LONG {
+                self.heavy.push((self.cells.len() as u32, count));
+            }
+            self.cells.push(HEADER | count.min(u64::from(HEAVY)) as u32);
+            for part in piece.chunks(POLL_EVERY) {
+                self.cells.extend(part.iter().map(|byte| unit[*byte as usize]));
+                written += part.len();
+                if written >= POLL_EVERY {
+                    written = 0;
+                    poll()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all pieces, each as often as it occurs.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The pairs of bytes, with their counts and their places, which join those of `pairs`.
+    pub(super) fn byte_pairs(
+        &self,
+        pairs: &mut Pairs,
+        poll: Poll<'_>,
+    ) -> Result<Vec<(Pair, u64, Places)>> {
+        let mut counts = vec![0u64; 1 << 16];
+        let mut sizes = vec![0u32; 1 << 16];
+        self.each_byte_pair(poll, |pair, _, count| {
+            counts[pair] += count;
+            sizes[pair] += 1;
+        })?;
+        let mut places: Vec<Places> = Vec::with_capacity(1 << 16);
+        for size in &sizes {
+            places.push(pairs.reserve(*size));
+        }
+        let mut filled = vec![0u32; 1 << 16];
+        self.each_byte_pair(poll, |pair, at, _| {
+            pairs.put(&mut places[pair], filled[pair], at as u32);
+            filled[pair] += 1;
+        })?;
+        let ids = |pair: usize| ((pair >> 8) as TokenId, (pair & 255) as TokenId);
+        let found = places.into_iter().zip(counts).enumerate().filter(|(_, (_, count))| *count > 0);
+        Ok(found.map(|(pair, (places, count))| (ids(pair), count, places)).collect())
+    }
+
+    fn each_byte_pair(
+        &self,
+        poll: Poll<'_>,
+        mut found: impl FnMut(usize, usize, u64),
+    ) -> Result<()> {
+        let mut weights = self.weights();
+        let mut count = 0;
+        for (at, two) in self.cells.windows(2).enumerate() {
+            if at % POLL_EVERY == 0 {
+                poll()?;
+            }
+            if two[0] & HEADER != 0 {
+                count = weights.of_header(&self.cells, at);
+            } else if two[1] & HEADER == 0 {
+                found((two[0] << 8 | two[1]) as usize, at, count);
+            }
+        }
+        Ok(())
+    }
+
+    fn weights(&self) -> Weights<'_> {
+        Weights { heavy: &self.heavy, long: &self.long, cursor: 0 }
+    }
+
+    /// Replaces the pair at the places where it still stands, tells `around` the neighbours of
+    /// each, and returns how many tokens the text has lost.
+    pub(super) fn merge(
+        &mut self,
+        merging: &Merging<'_>,
+        places: &[u32],
+        around: &mut Around,
+        poll: Poll<'_>,
+    ) -> Result<u64> {
+        let Merging { pair: (left, right), product, lengths } = *merging;
+        let (left_len, right_len) = (lengths[left as usize], lengths[right as usize]);
+        let (left_len, right_len) = (left_len as usize, right_len as usize);
+        let mut weights = Weights { heavy: &self.heavy, long: &self.long, cursor: 0 };
+        let cells = &mut self.cells[..];
+        let (mut lost, mut last) = (0, (usize::MAX, 0));
+        for (index, place) in places.iter().enumerate() {
+            if index % POLL_EVERY == POLL_EVERY - 1 {
+                poll()?;
+            }
+            if let Some(next) = places.get(index + AHEAD) {
+                prefetch(cells, *next as usize);
+            }
+            let at = *place as usize;
+            if cells[at] != left || cells[at + left_len] != right {
+                continue;
+            }
+            let (middle, end) = (at + left_len, at + left_len + right_len);
+            let count = weights.at(cells, lengths, at);
+            lost += count;
+            let before = cells[at - 1];
+            if last.0 == at {
+                around.twin(last.1, count);
+            } else if before & HEADER == 0 {
+                around.left(before, at - lengths[before as usize] as usize, count);
+            }
+            let after = cells[end];
+            if after & HEADER == 0 && !(after == left && cells[end + left_len] == right) {
+                around.right(after, at, count);
+            }
+            cells[middle - 1] = INNER;
+            cells[middle] = INNER;
+            cells[at] = product;
+            cells[end - 1] = product;
+            last = (end, at);
+        }
+        Ok(lost)
+    }
+}
+
+/// Counts of pieces by places in them; places in long pieces must ascend.
+struct Weights<'a> {
+    heavy: &'a [(u32, u64)],
+    long: &'a [(u32, u64)],
+    cursor: usize,
+}
+
+impl Weights<'_> {
+    /// The count of the piece that holds a place where a token begins.
+    #[inline]
+    fn at(&mut self, cells: &[u32], lengths: &[u32], at: usize) -> u64 {
+        if self.long.first().is_some_and(|(first, _)| at > *first as usize) {
+            return self.of_long(at);
+        }
+        let mut before = at - 1;
+        while cells[before] & HEADER == 0 {
+            before -= lengths[cells[before] as usize] as usize;
+        }
+        self.of_short(cells, before)
+    }
+
+    fn of_header(&mut self, cells: &[u32], at: usize) -> u64 {
+        match self.long.first() {
+            Some((first, _)) if at >= *first as usize => self.of_long(at),
+            _ => self.of_short(cells, at),
+        }
+    }
+
+    #[inline]
+    fn of_short(&self, cells: &[u32], header: usize) -> u64 {
+        match cells[header] & !HEADER {
+            HEAVY => {
+                let found = self.heavy.binary_search_by_key(&header, |(at, _)| *at as usize);
+                found.map_or(0, |found| self.heavy[found].1)
+            }
+            count => u64::from(count),
+        }
+    }
+
+    fn of_long(&mut self, at: usize) -> u64 {
+        while self.long.get(self.cursor + 1).is_some_and(|(next, _)| *next as usize <= at) {
+            self.cursor += 1;
+        }
+        self.long[self.cursor].1
+    }
+}
