@@ -79,7 +79,7 @@ fn main() {
         let signed: Vec<i32> = ids.iter().map(|&id| id.cast_signed()).collect();
         let started = processor_time();
         let mut back = Vec::new();
-        tokenizer.decode(&signed, &mut back).expect("text");
+        tokenizer.decode(&signed, &mut back, &mut || Ok(())).expect("text");
         let decode = rate(started);
         assert_eq!(back, slice);
         println!(

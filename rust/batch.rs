@@ -99,7 +99,7 @@ pub fn decode_batch(
         if row % POLL_ROWS == 0 || row_ids.len() > POLL_ROWS {
             poll()?;
         }
-        tokenizer.decode(row_ids, &mut joined.values)?;
+        tokenizer.decode(row_ids, &mut joined.values, poll)?;
         joined.offsets.push(joined.values.len() as i64);
     }
     Ok(joined)

@@ -2,7 +2,7 @@
 
 use crate::error::{Poll, Result};
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Place, Stretch, Tokenizer, last_word_cut};
+use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer, last_word_cut};
 
 /// Bytes that are gathered before the next ids are made.
 const CHUNK: usize = 1 << 20;
@@ -18,6 +18,8 @@ pub struct StreamEncoder {
     allowed: Allowed,
     kept: Vec<u8>,
     place: Place,
+    /// Bytes at the start of what is kept that hold no border of two words.
+    searched: usize,
     /// Bytes to gather before the next try; it doubles when there was no place to cut.
     wanted: usize,
 }
@@ -25,7 +27,7 @@ pub struct StreamEncoder {
 impl StreamEncoder {
     /// An encoder of one text.
     pub fn new(allowed: Allowed) -> StreamEncoder {
-        StreamEncoder { allowed, kept: Vec::new(), place: Place::Start, wanted: CHUNK }
+        StreamEncoder { allowed, kept: Vec::new(), place: Place::Start, searched: 0, wanted: CHUNK }
     }
 
     /// Takes the next bytes and returns the ids that are certain.
@@ -35,25 +37,49 @@ impl StreamEncoder {
         data: &[u8],
         poll: Poll<'_>,
     ) -> Result<Vec<TokenId>> {
-        self.kept.extend_from_slice(data);
-        if self.kept.len() < self.wanted {
-            return Ok(Vec::new());
-        }
         let matchers = tokenizer.matchers(&self.allowed)?;
-        let word = match tokenizer.cuts_at_words(&matchers) {
-            true => last_word_cut(&self.kept),
-            false => None,
-        };
-        let Some(cut) = word.or_else(|| tokenizer.last_settled(&self.kept, &matchers)) else {
+        let mut ids = Vec::new();
+        for part in data.chunks(CHUNK) {
+            poll()?;
+            self.kept.extend_from_slice(part);
+            if self.kept.len() >= self.wanted {
+                self.encode_settled(tokenizer, &matchers, &mut ids, poll)?;
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Appends the ids of what is kept, up to the last place where it may be cut.
+    fn encode_settled(
+        &mut self,
+        tokenizer: &Tokenizer,
+        matchers: &Matchers,
+        ids: &mut Vec<TokenId>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        let Some(cut) = self.last_cut(tokenizer, matchers) else {
             self.wanted = 2 * self.kept.len();
-            return Ok(Vec::new());
+            return Ok(());
         };
         let stretch = Stretch { text: &self.kept[..cut], place: self.place };
-        let ids = tokenizer.encode_stretch(stretch, &matchers, poll)?;
+        ids.extend(tokenizer.encode_stretch(stretch, matchers, poll)?);
         self.kept.drain(..cut);
         self.place = Place::AfterCut;
+        self.searched = 0;
         self.wanted = CHUNK.max(2 * self.kept.len());
-        Ok(ids)
+        Ok(())
+    }
+
+    fn last_cut(&mut self, tokenizer: &Tokenizer, matchers: &Matchers) -> Option<usize> {
+        if tokenizer.cuts_at_words(matchers) {
+            // A border may lie between the last characters of then and the first of now.
+            let from = self.searched.saturating_sub(2);
+            if let Some(cut) = last_word_cut(&self.kept[from..]) {
+                return Some(from + cut);
+            }
+            self.searched = self.kept.len();
+        }
+        tokenizer.last_settled(&self.kept, matchers)
     }
 
     /// Returns the ids of what is left, and is ready for another text.

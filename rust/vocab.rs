@@ -22,6 +22,8 @@ pub struct Vocab {
     offsets: Vec<u32>,
     kinds: Vec<u8>,
     inline: huge::Table<[u8; INLINE + 1]>,
+    /// Bytes of the longest token.
+    longest: usize,
     by_bytes: OnceLock<huge::Table<u32>>,
 }
 
@@ -46,6 +48,7 @@ impl Vocab {
                 "token offsets must rise from 0 to the length of the token bytes".into(),
             ));
         }
+        let longest = offsets.windows(2).map(|w| (w[1] - w[0]) as usize).max().unwrap_or(0);
         let mut inline = huge::Table::filled(size, [0; INLINE + 1]);
         // A hole has no bytes, whatever the arena says, and an empty entry sends decoding to look.
         let spans = offsets.windows(2).zip(&kinds).map(|(span, &kind)| match Kind(kind) {
@@ -53,7 +56,7 @@ impl Vocab {
             _ => span[0] as usize..span[1] as usize,
         });
         inline.iter_mut().zip(spans).for_each(|(entry, span)| *entry = inline_entry(&arena[span]));
-        Ok(Vocab { arena, offsets, kinds, inline, by_bytes: OnceLock::new() })
+        Ok(Vocab { arena, offsets, kinds, inline, longest, by_bytes: OnceLock::new() })
     }
 
     /// One more than the largest id.
@@ -81,6 +84,9 @@ impl Vocab {
 
     /// The id of a token: the model's if there is one, else the lowest.
     pub fn token_id(&self, bytes: &[u8]) -> Option<TokenId> {
+        if bytes.len() > self.longest {
+            return None;
+        }
         let table = self.by_bytes.get_or_init(|| self.index());
         let mask = table.len() - 1;
         let hash = hash(bytes);

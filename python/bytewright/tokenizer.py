@@ -256,11 +256,14 @@ class Tokenizer:
         allowed = _allowed(allowed_special)
         room = _natural(limit, "limit") or 0
         ids, offsets = self._core.encode_offsets(text, allowed, room)
-        data = text.encode() if isinstance(text, str) else text
-        for end in offsets[: len(ids) + 1].tolist()[::-1]:
-            part = data[:end]
+        end = int(offsets[-1])
+        # No character has less than a byte, so that many of them hold that many bytes.
+        data = text[: end + 1].encode() if isinstance(text, str) else text
+        for at in range(len(ids), -1, -1):
+            end = int(offsets[at])
             if isinstance(text, str):
-                part = part.decode(errors="ignore").encode()
+                end = _character_border(data, end)
+            part = data[:end]
             if self._core.count(part, allowed, room) <= room:
                 return part.decode() if isinstance(text, str) else part
         return text[:0]
@@ -483,6 +486,13 @@ def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[s
             f"allowed_special={allowed_special!r}: a collection of special tokens, or 'all'"
         )
     return list(allowed_special)
+
+
+def _character_border(utf8: bytes, at: int) -> int:
+    """The last border between characters up to `at`."""
+    while at < len(utf8) and utf8[at] & 0xC0 == 0x80:
+        at -= 1
+    return at
 
 
 def _natural(value: int | None, name: str) -> int | None:

@@ -9,12 +9,16 @@
 //! character pairs, which errs towards not cutting. Tokens that hold only a part of a character
 //! beside the border say less about it: their byte pair is never cut.
 
+use crate::error::{Poll, Result};
 use crate::pretokenize::Span;
 use crate::token::Kind;
 use crate::vocab::Vocab;
 
 /// Bits in the character table for each pair of characters in the vocabulary.
 const BITS_A_PAIR: usize = 16;
+
+/// Bytes that are searched in vain between two looks at whether to go on.
+const POLL_BYTES: usize = 1 << 20;
 
 /// Which borders between characters lie inside some token.
 #[derive(Debug)]
@@ -55,20 +59,29 @@ impl Cuts {
     }
 
     /// The end of the first part of `text[span]`: the next border that may be cut, or the end.
+    ///
+    /// # Errors
+    /// Those of `poll`.
     #[inline]
-    pub(crate) fn first_part(&self, text: &[u8], span: Span) -> usize {
+    pub(crate) fn first_part(&self, text: &[u8], span: Span, poll: Poll<'_>) -> Result<usize> {
         let piece = &text[..span.end];
         let mut at = span.start;
         let mut left = None;
-        while at < span.end {
-            let (char, len) = char_at(piece, at);
-            if at > span.start && !self.joins(piece, at, left, char) {
-                return at;
+        loop {
+            let stop = span.end.min(at.saturating_add(POLL_BYTES));
+            while at < stop {
+                let (char, len) = char_at(piece, at);
+                if at > span.start && !self.joins(piece, at, left, char) {
+                    return Ok(at);
+                }
+                left = char;
+                at += len;
             }
-            left = char;
-            at += len;
+            if at >= span.end {
+                return Ok(span.end);
+            }
+            poll()?;
         }
-        span.end
     }
 
     /// Whether some token may contain the border at `at`.

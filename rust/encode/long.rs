@@ -92,8 +92,7 @@ impl Long {
                 known: self.tokens.len(),
             };
         }
-        self.emit_all(emit);
-        Ok(())
+        self.emit_all(poll, emit)
     }
 
     /// The token at `index` of the window and its distance to the next, unless it is the last.
@@ -117,13 +116,17 @@ impl Long {
         joint
     }
 
-    fn emit_all(&self, mut emit: impl FnMut(TokenId, usize)) {
+    fn emit_all(&self, poll: Poll<'_>, mut emit: impl FnMut(TokenId, usize)) -> Result<()> {
         for (index, joint) in self.joints.iter().enumerate() {
+            if index % ROUNDS == ROUNDS - 1 {
+                poll()?;
+            }
             let end = self.joints.get(index + 1).map_or(self.tokens.len(), |next| next.known);
             for unit in &self.tokens[joint.known..end] {
                 emit(unit.id, joint.at + unit.start as usize);
             }
         }
+        Ok(())
     }
 
     /// The last token that ends well before the end of the window, other than the first.

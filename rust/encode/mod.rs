@@ -255,7 +255,7 @@ impl Model {
             let mut parts = [Span::default(); GROUP];
             let mut found = 0;
             while found < GROUP && rest.start < rest.end {
-                let end = cuts.first_part(work.text, rest);
+                let end = cuts.first_part(work.text, rest, work.poll)?;
                 parts[found] = Span { start: rest.start, end };
                 rest.start = end;
                 found += 1;
@@ -279,7 +279,6 @@ impl Model {
         let Scratch { long, units, .. } = scratch;
         let piece = &text[span.start..span.end];
         let before = out.len();
-        self.vocab.prefetch(piece);
         if piece.len() > SHORT {
             match self.known(piece) {
                 Some(id) => out.push(id),
@@ -288,6 +287,7 @@ impl Model {
                 }
             }
         } else {
+            self.vocab.prefetch(piece);
             let mut ids = [0; SHORT];
             let len = self.short_units(piece, units, &mut ids);
             for pair in ids[..len].windows(2) {

@@ -17,13 +17,22 @@ use crate::vocab::Vocab;
 
 /// The model's tokens that merging does not reach, by their bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Unreachable(HashMap<Vec<u8>, TokenId>);
+pub(crate) struct Unreachable {
+    ids: HashMap<Vec<u8>, TokenId>,
+    /// Bytes of the longest; what is longer need not be hashed.
+    longest: usize,
+}
 
 impl Unreachable {
     /// These tokens, which are known to be unreachable.
     pub(crate) fn known(vocab: &Vocab, ids: &[TokenId]) -> Result<Unreachable> {
         let entry = |&id: &TokenId| Ok((vocab.token_bytes(id)?.to_vec(), id));
-        ids.iter().rev().map(entry).collect::<Result<_>>().map(Unreachable)
+        ids.iter().rev().map(entry).collect::<Result<_>>().map(Unreachable::of)
+    }
+
+    fn of(ids: HashMap<Vec<u8>, TokenId>) -> Unreachable {
+        let longest = ids.keys().map(Vec::len).max().unwrap_or(0);
+        Unreachable { ids, longest }
     }
 
     /// Finds them by merging the bytes of every token: some 200 ns each.
@@ -40,12 +49,12 @@ impl Unreachable {
                 found.entry(bytes.to_vec()).or_insert(id);
             }
         }
-        Unreachable(found)
+        Unreachable::of(found)
     }
 
     /// Their ids, in order.
     pub(crate) fn ids(&self) -> Vec<TokenId> {
-        let mut ids: Vec<TokenId> = self.0.values().copied().collect();
+        let mut ids: Vec<TokenId> = self.ids.values().copied().collect();
         ids.sort_unstable();
         ids
     }
@@ -53,10 +62,10 @@ impl Unreachable {
     /// The token of these bytes, if merging does not reach it.
     #[inline]
     pub(crate) fn get(&self, bytes: &[u8]) -> Option<TokenId> {
-        if self.0.is_empty() {
+        if bytes.len() > self.longest {
             return None;
         }
-        self.0.get(bytes).copied()
+        self.ids.get(bytes).copied()
     }
 }
 

@@ -12,8 +12,6 @@ use crate::batch;
 use crate::merges::Merge;
 use crate::tokenizer::{Definition, Tokenizer};
 
-/// Ids that are decoded between two looks at whether to go on.
-const POLL_IDS: usize = 1 << 18;
 /// More threads than this gain nothing, and a system may refuse them.
 const MOST_THREADS: usize = 256;
 
@@ -141,13 +139,8 @@ impl PyTokenizer {
         let (py, ids) = (ids.py(), input::Ids::new(ids, self.core.vocab().len())?);
         let ids = ids.as_slice()?;
         let text = run(py, ids.len(), |poll| {
-            let (first, rest) = ids.split_at(ids.len().min(POLL_IDS));
             let mut text = Vec::with_capacity(4 * ids.len());
-            self.core.decode(first, &mut text)?;
-            for part in rest.chunks(POLL_IDS) {
-                poll()?;
-                self.core.vocab().decode(part, &mut text)?;
-            }
+            self.core.decode(ids, &mut text, poll)?;
             Ok(text)
         })?;
         Ok(PyBytes::new(py, &text))

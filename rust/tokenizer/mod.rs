@@ -36,6 +36,9 @@ const STRETCH: usize = 1 << 22;
 /// Bytes of text between two looks at whether to go on.
 const POLL_BYTES: usize = 1 << 18;
 
+/// Ids that are decoded between two looks at whether to go on.
+const POLL_IDS: usize = 1 << 16;
+
 /// A tokenizer.
 #[derive(Debug)]
 pub struct Tokenizer {
@@ -225,9 +228,14 @@ impl Tokenizer {
     }
 
     /// Appends the text of `ids`.
-    pub fn decode(&self, ids: &[i32], out: &mut Vec<u8>) -> Result<()> {
+    pub fn decode(&self, ids: &[i32], out: &mut Vec<u8>, poll: Poll<'_>) -> Result<()> {
         let before = out.len();
-        self.model.vocab.decode(ids, out)?;
+        for (at, part) in ids.chunks(POLL_IDS).enumerate() {
+            if at > 0 {
+                poll()?;
+            }
+            self.model.vocab.decode(part, out)?;
+        }
         if self.decoder.strip_leading_space && out.get(before) == Some(&b' ') {
             out.remove(before);
         }
@@ -237,7 +245,7 @@ impl Tokenizer {
     /// Whether `ids` are what their text encodes to.
     pub fn is_canonical(&self, ids: &[i32], poll: Poll<'_>) -> Result<bool> {
         let mut text = Vec::new();
-        self.decode(ids, &mut text)?;
+        self.decode(ids, &mut text, poll)?;
         let again = self.encode(&text, &Allowed::None, poll)?;
         Ok(again.len() == ids.len()
             && again.iter().zip(ids).all(|(&a, &b)| i64::from(a) == i64::from(b)))
