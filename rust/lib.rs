@@ -4,6 +4,7 @@ pub mod added;
 pub mod batch;
 pub mod encode;
 pub mod error;
+pub mod events;
 pub mod formats;
 pub mod header;
 pub mod jsonl;
@@ -18,6 +19,7 @@ pub mod token;
 pub mod tokenizer;
 pub mod train;
 pub mod utf8;
+pub mod variants;
 pub mod vocab;
 
 #[cfg(feature = "python")]

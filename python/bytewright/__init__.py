@@ -25,21 +25,35 @@ from bytewright.errors import (
     VerifyError,
 )
 from bytewright.tokenizer import StreamDecoder, StreamEncoder, Tokenizer
+from bytewright.training import (
+    Dead,
+    MergedVocabulary,
+    Reachability,
+    Surgery,
+    extend,
+    merge_vocabularies,
+    prune_leaves,
+    reachability,
+)
 
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "BytewrightError",
     "DataError",
+    "Dead",
     "LoadError",
     "LockedError",
     "Manifest",
+    "MergedVocabulary",
     "Part",
     "PatternError",
     "Progress",
+    "Reachability",
     "ResumeError",
     "StreamDecoder",
     "StreamEncoder",
+    "Surgery",
     "Tokenizer",
     "UnknownTokenError",
     "UnsupportedError",
@@ -47,6 +61,10 @@ __all__ = [
     "VerifyReport",
     "__version__",
     "encode_corpus",
+    "extend",
+    "merge_vocabularies",
+    "prune_leaves",
+    "reachability",
     "verify_corpus",
 ]
 

@@ -13,6 +13,8 @@ __all__ = [
     "__version__",
     "cpu_features",
     "debug_build",
+    "extend_merges",
+    "graft_tokens",
     "jsonl_texts",
     "merges_from_ranks",
     "parse_ranks",
@@ -92,3 +94,22 @@ def jsonl_texts(
 def pattern_steps(name: str) -> str | None: ...
 def pattern_names() -> list[str]: ...
 def cpu_features() -> list[str]: ...
+def extend_merges(
+    arena: bytes,
+    token_offsets: bytes,
+    kinds: bytes,
+    values: NDArray[np.int32],
+    offsets: NDArray[np.int64],
+    counts: NDArray[np.uint64],
+    wanted: tuple[int, int],
+    ties: str,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]: ...
+def graft_tokens(
+    arena: bytes,
+    token_offsets: bytes,
+    kinds: bytes,
+    byte_units: NDArray[np.uint32],
+    merges: bytes,
+    wanted: bytes,
+    wanted_offsets: bytes,
+) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...

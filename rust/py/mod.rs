@@ -7,6 +7,7 @@ mod interrupt;
 mod stream;
 mod tokenizer;
 mod train;
+mod variants;
 
 use numpy::{PyArray1, PyArrayMethods as _};
 use pyo3::prelude::*;
@@ -25,6 +26,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::pattern_names, module)?)?;
     module.add_function(wrap_pyfunction!(functions::jsonl_texts, module)?)?;
     module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
+    module.add_function(wrap_pyfunction!(variants::extend_merges, module)?)?;
+    module.add_function(wrap_pyfunction!(variants::graft_tokens, module)?)?;
     Ok(())
 }
 

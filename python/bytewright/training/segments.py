@@ -1,0 +1,56 @@
+"""Text as rows of ids with counts: what a trainer that starts from a tokenizer takes.
+
+Rows are the distinct pieces of the tokenizer's own pre-tokenizer, each encoded by the merges alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.errors import ArgumentTypeError, UnsupportedError
+from bytewright.tokenizer import Tokenizer
+from bytewright.training.surgery.edit import bare
+
+__all__ = ["Rows", "encoded_pieces"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Row `i` is `values[offsets[i]:offsets[i + 1]]` and occurs `counts[i]` times."""
+
+    values: NDArray[np.int32]
+    offsets: NDArray[np.int64]  # [n + 1]
+    counts: NDArray[np.uint64]  # [n]
+
+
+def encoded_pieces(tokenizer: Tokenizer, source: Any) -> Rows:
+    """The distinct pieces of texts, encoded.
+
+    Raises:
+        UnsupportedError: the tokenizer normalizes texts.
+        ArgumentTypeError: not texts.
+    """
+    if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
+        raise ArgumentTypeError(f"texts are needed, not {type(source).__name__}")
+    if tokenizer.definition.rules()["normalizer"]:
+        raise UnsupportedError(
+            "this tokenizer normalizes texts: count the pre-tokens of normalized texts instead"
+        )
+    pieces: Counter[bytes] = Counter()
+    for text in source:
+        data = text.encode() if isinstance(text, str) else text
+        ends = tokenizer._core.pieces(data).tolist()
+        pieces.update(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
+    ordered = sorted(pieces)
+    batch = bare(tokenizer.definition).encode_batch(ordered)
+    return Rows(
+        values=batch.values.to_numpy(),
+        offsets=batch.offsets.to_numpy().astype(np.int64),
+        counts=np.fromiter((pieces[piece] for piece in ordered), np.uint64, len(ordered)),
+    )

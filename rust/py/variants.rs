@@ -1,0 +1,116 @@
+//! Training beyond plain BPE, on flat data.
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use super::errors::to_python;
+use super::interrupt::run;
+use super::tokenizer::words;
+use crate::merges::Merge;
+use crate::token::{Kind, TokenId};
+use crate::variants::extend::{Wanted, extend};
+use crate::variants::{Chains, Queue, Symbols, Ties, graft};
+use crate::{Error, Result};
+
+type Array<'py, T> = Bound<'py, PyArray1<T>>;
+
+/// More merges for a vocabulary: rows of three ids, and how often each pair occurred.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "flat tables are what crosses the door")]
+pub(super) fn extend_merges<'py>(
+    py: Python<'py>,
+    arena: &[u8],
+    token_offsets: &[u8],
+    kinds: &[u8],
+    values: PyReadonlyArray1<'py, i32>,
+    offsets: PyReadonlyArray1<'py, i64>,
+    counts: PyReadonlyArray1<'py, u64>,
+    wanted: (usize, u64),
+    ties: &str,
+) -> PyResult<(Array<'py, u32>, Array<'py, u64>)> {
+    let (values, offsets, counts) = (values.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
+    let queue = Queue::new(ties_named(ties).map_err(|error| to_python(&error))?);
+    let wanted = Wanted { tokens: wanted.0, min_count: wanted.1 };
+    let made = run(py, usize::MAX, |poll| {
+        let mut symbols = symbols(arena, &words(token_offsets), kinds)?;
+        let mut chains = chains(values, offsets, counts, symbols.size())?;
+        extend(&mut chains, &mut symbols, queue, wanted, poll)
+    })?;
+    Ok((PyArray1::from_vec(py, flat(&made.merges)), PyArray1::from_vec(py, made.counts)))
+}
+
+/// Merges that make more tokens reachable, and which of them none does.
+#[pyfunction]
+#[expect(clippy::too_many_arguments, reason = "flat tables are what crosses the door")]
+pub(super) fn graft_tokens<'py>(
+    py: Python<'py>,
+    arena: &[u8],
+    token_offsets: &[u8],
+    kinds: &[u8],
+    byte_units: PyReadonlyArray1<'py, u32>,
+    merges: &[u8],
+    wanted: &[u8],
+    wanted_offsets: &[u8],
+) -> PyResult<(Array<'py, u32>, Array<'py, i64>)> {
+    let units = <[TokenId; 256]>::try_from(byte_units.as_slice()?);
+    let made = run(py, usize::MAX, |poll| {
+        let units = units.map_err(|_| Error::Argument("byte units are not 256 ids".into()))?;
+        let mut symbols = symbols(arena, &words(token_offsets), kinds)?;
+        let ends = words(wanted_offsets);
+        let wanted = ends
+            .windows(2)
+            .map(|ends| wanted.get(ends[0] as usize..ends[1] as usize))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Error::Argument("token offsets do not fit".into()))?;
+        graft(&mut symbols, &units, &triples(merges), &wanted, poll)
+    })?;
+    let left_out = made.left_out.into_iter().map(|at| at as i64).collect();
+    Ok((PyArray1::from_vec(py, flat(&made.merges)), PyArray1::from_vec(py, left_out)))
+}
+
+fn ties_named(name: &str) -> Result<Ties> {
+    match name {
+        "ids" => Ok(Ties::SmallestIds),
+        "bytes" => Ok(Ties::SmallestBytes),
+        "stand_ins" => Ok(Ties::SmallestStandIns),
+        "largest_bytes" => Ok(Ties::LargestBytes),
+        other => Err(Error::Argument(format!("ties {other:?}: no such rule"))),
+    }
+}
+
+/// The tokens of a definition; only those of the model are found by their bytes.
+fn symbols(arena: &[u8], offsets: &[u32], kinds: &[u8]) -> Result<Symbols> {
+    let mut symbols = Symbols::default();
+    for (ends, &kind) in offsets.windows(2).zip(kinds) {
+        let bytes = arena.get(ends[0] as usize..ends[1] as usize);
+        let bytes = bytes.ok_or_else(|| Error::Argument("token offsets do not fit".into()))?;
+        symbols.push(bytes, Kind(kind).has(Kind::MODEL));
+    }
+    Ok(symbols)
+}
+
+/// Rows of ids, each with its count.
+fn chains(values: &[i32], offsets: &[i64], counts: &[u64], size: usize) -> Result<Chains> {
+    let misfit = || Error::Argument("row offsets do not fit".into());
+    let ids = values.iter().map(|&id| match u32::try_from(id) {
+        Ok(known) if (known as usize) < size => Ok(known),
+        _ => Err(Error::UnknownToken { id: i64::from(id), size }),
+    });
+    let ids = ids.collect::<Result<Vec<_>>>()?;
+    let ends = offsets.iter().map(|&end| usize::try_from(end)).collect::<Result<Vec<_>, _>>();
+    let ends = ends.map_err(|_| misfit())?;
+    let ascend = ends.first() == Some(&0) && ends.is_sorted() && ends.last() == Some(&ids.len());
+    if !ascend || ends.len() != counts.len() + 1 {
+        return Err(misfit());
+    }
+    Chains::new(&ids, &ends, counts)
+}
+
+fn triples(bytes: &[u8]) -> Vec<Merge> {
+    let merge = |w: &[u32; 3]| Merge { left: w[0], right: w[1], product: w[2] };
+    words(bytes).as_chunks::<3>().0.iter().map(merge).collect()
+}
+
+fn flat(merges: &[Merge]) -> Vec<u32> {
+    merges.iter().flat_map(|merge| [merge.left, merge.right, merge.product]).collect()
+}

@@ -1,0 +1,19 @@
+//! Training that does more than join the most frequent pair.
+//!
+//! `chains` is the text as linked rows, `queue` tells the next pair, `symbols` holds the tokens; the
+//! other files are one rule each. They take rows of ids with counts and give merges, and know
+//! neither texts nor formats.
+
+mod chains;
+pub mod extend;
+mod graft;
+mod queue;
+mod symbols;
+
+#[cfg(test)]
+mod tests;
+
+pub use chains::Chains;
+pub use graft::{Graft, graft};
+pub use queue::{Queue, Ties};
+pub use symbols::Symbols;
