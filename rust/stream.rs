@@ -16,78 +16,87 @@ const CHUNK: usize = 1 << 20;
 #[derive(Debug)]
 pub struct StreamEncoder {
     allowed: Allowed,
-    kept: Vec<u8>,
     place: Place,
-    /// Bytes at the start of what is kept that hold no border of two words.
+    kept: Vec<u8>,
+    /// Bytes at the start of what is kept whose ids are made.
+    done: usize,
+    /// Bytes after those that hold no border of two words.
     searched: usize,
     /// Bytes to gather before the next try; it doubles when there was no place to cut.
     wanted: usize,
+    /// Ids that are made and not yet given out.
+    made: Vec<TokenId>,
 }
 
 impl StreamEncoder {
     /// An encoder of one text.
     pub fn new(allowed: Allowed) -> StreamEncoder {
-        StreamEncoder { allowed, kept: Vec::new(), place: Place::Start, searched: 0, wanted: CHUNK }
+        StreamEncoder {
+            allowed,
+            place: Place::Start,
+            kept: Vec::new(),
+            done: 0,
+            searched: 0,
+            wanted: CHUNK,
+            made: Vec::new(),
+        }
     }
 
-    /// Takes the next bytes and returns the ids that are certain.
+    /// Takes the next bytes and returns the ids that are certain. They are taken even when `poll`
+    /// ends the work: the next call goes on with them.
     pub fn push(
         &mut self,
         tokenizer: &Tokenizer,
         data: &[u8],
         poll: Poll<'_>,
     ) -> Result<Vec<TokenId>> {
+        self.kept.extend_from_slice(data);
         let matchers = tokenizer.matchers(&self.allowed)?;
-        let mut ids = Vec::new();
-        for part in data.chunks(CHUNK) {
+        while self.kept.len() - self.done >= self.wanted {
+            self.advance(tokenizer, &matchers, poll)?;
             poll()?;
-            self.kept.extend_from_slice(part);
-            if self.kept.len() >= self.wanted {
-                self.encode_settled(tokenizer, &matchers, &mut ids, poll)?;
-            }
         }
-        Ok(ids)
+        self.kept.drain(..self.done);
+        self.done = 0;
+        Ok(std::mem::take(&mut self.made))
     }
 
-    /// Appends the ids of what is kept, up to the last place where it may be cut.
-    fn encode_settled(
+    /// Makes the ids up to the last place in the wanted bytes where they may be cut.
+    fn advance(
         &mut self,
         tokenizer: &Tokenizer,
         matchers: &Matchers,
-        ids: &mut Vec<TokenId>,
         poll: Poll<'_>,
     ) -> Result<()> {
-        let Some(cut) = self.last_cut(tokenizer, matchers) else {
-            self.wanted = 2 * self.kept.len();
-            return Ok(());
-        };
-        let stretch = Stretch { text: &self.kept[..cut], place: self.place };
-        ids.extend(tokenizer.encode_stretch(stretch, matchers, poll)?);
-        self.kept.drain(..cut);
-        self.place = Place::AfterCut;
-        self.searched = 0;
-        self.wanted = CHUNK.max(2 * self.kept.len());
-        Ok(())
-    }
-
-    fn last_cut(&mut self, tokenizer: &Tokenizer, matchers: &Matchers) -> Option<usize> {
+        let head = &self.kept[self.done..self.done + self.wanted];
+        let mut word = None;
         if tokenizer.cuts_at_words(matchers) {
             // A border may lie between the last characters of then and the first of now.
             let from = self.searched.saturating_sub(2);
-            if let Some(cut) = last_word_cut(&self.kept[from..]) {
-                return Some(from + cut);
-            }
-            self.searched = self.kept.len();
+            word = last_word_cut(&head[from..]).map(|cut| from + cut);
+            self.searched = head.len();
         }
-        tokenizer.last_settled(&self.kept, matchers)
+        let Some(cut) = word.or_else(|| tokenizer.last_settled(head, matchers)) else {
+            self.wanted *= 2;
+            return Ok(());
+        };
+        let stretch = Stretch { text: &head[..cut], place: self.place };
+        let ids = tokenizer.encode_stretch(stretch, matchers, poll)?;
+        self.made.extend(ids);
+        self.done += cut;
+        self.place = Place::AfterCut;
+        self.searched = 0;
+        self.wanted = CHUNK;
+        Ok(())
     }
 
     /// Returns the ids of what is left, and is ready for another text.
     pub fn finish(&mut self, tokenizer: &Tokenizer, poll: Poll<'_>) -> Result<Vec<TokenId>> {
-        let last = std::mem::replace(self, StreamEncoder::new(self.allowed.clone()));
+        let mut last = std::mem::replace(self, StreamEncoder::new(self.allowed.clone()));
         let matchers = tokenizer.matchers(&last.allowed)?;
-        let stretch = Stretch { text: &last.kept, place: last.place };
-        tokenizer.encode_stretch(stretch, &matchers, poll)
+        let stretch = Stretch { text: &last.kept[last.done..], place: last.place };
+        last.made.extend(tokenizer.encode_stretch(stretch, &matchers, poll)?);
+        Ok(last.made)
     }
 }
 
