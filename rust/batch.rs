@@ -10,9 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Error, Poll, Result};
+use crate::pretokenize::last_word_cut;
 use crate::ragged::Ragged;
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer, last_word_cut};
+use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer};
 
 /// Bytes of text that a thread takes at a time.
 const ITEM_BYTES: usize = 1 << 18;

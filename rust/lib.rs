@@ -2,6 +2,7 @@
 
 pub mod added;
 pub mod batch;
+pub mod count;
 pub mod encode;
 pub mod error;
 pub mod events;
@@ -10,6 +11,7 @@ pub mod header;
 pub mod jsonl;
 pub mod merges;
 pub mod normalize;
+pub mod parallel;
 pub mod pretokenize;
 pub mod ragged;
 pub mod regex;

@@ -1,8 +1,9 @@
 //! Encoding a text that arrives in chunks, in memory for one chunk.
 
 use crate::error::{Poll, Result};
+use crate::pretokenize::last_word_cut;
 use crate::token::TokenId;
-use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer, last_word_cut};
+use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer};
 
 /// Bytes that are gathered before the next ids are made.
 const CHUNK: usize = 1 << 20;

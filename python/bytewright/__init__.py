@@ -26,10 +26,13 @@ from bytewright.errors import (
 )
 from bytewright.tokenizer import StreamDecoder, StreamEncoder, Tokenizer
 from bytewright.training import (
+    CountProgress,
     Dead,
     MergedVocabulary,
+    PretokenCounts,
     Reachability,
     Surgery,
+    count_pretokens,
     extend,
     merge_vocabularies,
     prune_leaves,
@@ -40,6 +43,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "BytewrightError",
+    "CountProgress",
     "DataError",
     "Dead",
     "LoadError",
@@ -48,6 +52,7 @@ __all__ = [
     "MergedVocabulary",
     "Part",
     "PatternError",
+    "PretokenCounts",
     "Progress",
     "Reachability",
     "ResumeError",
@@ -60,6 +65,7 @@ __all__ = [
     "VerifyError",
     "VerifyReport",
     "__version__",
+    "count_pretokens",
     "encode_corpus",
     "extend",
     "merge_vocabularies",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "PieceCounter",
     "StreamEncoder",
     "Tokenizer",
     "Trainer",
@@ -16,15 +17,18 @@ __all__ = [
     "extend_merges",
     "graft_tokens",
     "jsonl_texts",
+    "merge_counts",
     "merges_from_ranks",
     "parse_ranks",
     "pattern_names",
     "pattern_steps",
+    "sum_counts",
 ]
 
 __version__: str
 debug_build: bool
 
+_Counts = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]
 _Allowed = Literal["none", "all"] | Sequence[str]
 
 @final
@@ -84,6 +88,15 @@ class Trainer:
     @property
     def vocab_size(self) -> int: ...
 
+@final
+class PieceCounter:
+    def __new__(cls, steps: str, threads: int | None) -> PieceCounter: ...
+    def push(self, chunks: Sequence[Any]) -> int: ...
+    def push_part(self, part: bytes, last: bool) -> int: ...
+    def finish(self) -> _Counts: ...
+
+def merge_counts(lists: Sequence[_Counts]) -> _Counts: ...
+def sum_counts(chunks: Sequence[Any], counts: NDArray[np.uint64]) -> _Counts: ...
 def parse_ranks(data: bytes) -> tuple[bytes, bytes, bytes]: ...
 def merges_from_ranks(
     arena: bytes, offsets: bytes, order: bytes, unit: Literal["byte", "char"]

@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
 
-__all__ = ["Batch", "as_batch", "as_ids", "as_lists", "binary_array", "list_array", "take_counts"]
+__all__ = [
+    "Batch",
+    "as_batch",
+    "as_ids",
+    "as_lists",
+    "binary_array",
+    "decoded",
+    "list_array",
+    "take_counts",
+]
 
 _MAX_INT32 = (1 << 31) - 1
 _SLICE_ROWS = 1 << 16
@@ -80,10 +89,17 @@ def _plain_batch(chunks: list[pa.Array]) -> Batch:
     return Batch(laid_out, np.concatenate(full))
 
 
+def decoded(array: pa.Array) -> pa.Array:
+    """The rows of a dictionary array, written out; any other array as it is."""
+    if not pa.types.is_dictionary(array.type):
+        return array
+    return _takeable(_storage(array.dictionary)).take(array.indices)
+
+
 def _dictionary_batch(chunks: list[pa.Array]) -> Batch:
     """Each value of a dictionary once, unless there are more values than rows."""
     if sum(len(chunk.dictionary) for chunk in chunks) > sum(map(len, chunks)):
-        return _plain_batch([_takeable(chunk.dictionary).take(chunk.indices) for chunk in chunks])
+        return _plain_batch([decoded(chunk) for chunk in chunks])
     # Not `unify_dictionaries`: it refuses a null among the values.
     indices, base = [], 0
     for chunk in chunks:

@@ -154,6 +154,13 @@ impl Pretokenizer {
     }
 }
 
+/// The last place between an ASCII letter and a space before an ASCII letter.
+pub(crate) fn last_word_cut(text: &[u8]) -> Option<usize> {
+    let is_cut =
+        |w: &[u8]| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic();
+    text.windows(3).rposition(is_cut).map(|at| at + 1)
+}
+
 /// Whether the character before `end` is white space, or no character.
 fn ends_in_space(text: &[u8], end: usize) -> bool {
     let start = end.saturating_sub(4);

@@ -1,5 +1,6 @@
 //! The door to Python: flat data in, flat arrays out. The only room that knows pyo3.
 
+mod count;
 mod errors;
 mod functions;
 mod input;
@@ -20,6 +21,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
     module.add_class::<train::PyTrainer>()?;
+    module.add_class::<count::PyPieceCounter>()?;
+    module.add_function(wrap_pyfunction!(count::merge_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(count::sum_counts, module)?)?;
     module.add_function(wrap_pyfunction!(functions::parse_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;

@@ -224,7 +224,7 @@ fn total(rows: &[&[u8]]) -> usize {
     rows.iter().map(|row| row.len()).sum::<usize>() + rows.len()
 }
 
-fn thread_count(asked: Option<usize>) -> usize {
+pub(super) fn thread_count(asked: Option<usize>) -> usize {
     let threads =
         asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     threads.min(MOST_THREADS)

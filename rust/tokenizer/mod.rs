@@ -16,12 +16,12 @@ use crate::encode::{Model, Scratch, WholePieces};
 use crate::error::{Poll, Result};
 use crate::header::Decoder;
 use crate::normalize::Normalizer;
-use crate::pretokenize::{Pretokenizer, Span};
+use crate::pretokenize::{Pretokenizer, Span, last_word_cut};
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
 pub use build::Definition;
-pub(crate) use segment::{Place, Stretch, last_word_cut};
+pub(crate) use segment::{Place, Stretch};
 pub use special::Allowed;
 pub(crate) use special::Matchers;
 

@@ -42,13 +42,6 @@ pub(crate) enum Origins {
     Untracked,
 }
 
-/// The last place between an ASCII letter and a space before an ASCII letter.
-pub(crate) fn last_word_cut(text: &[u8]) -> Option<usize> {
-    let is_cut =
-        |w: &[u8]| w[0].is_ascii_alphabetic() && w[1] == b' ' && w[2].is_ascii_alphabetic();
-    text.windows(3).rposition(is_cut).map(|at| at + 1)
-}
-
 impl Tokenizer {
     /// Calls `visit` with each stretch of the text until it returns false.
     pub(crate) fn each_segment(

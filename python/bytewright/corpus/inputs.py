@@ -75,30 +75,38 @@ class Source:
         with _reading(self.path):
             now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
-            raise DataError(f"{self.path}: changed while the corpus was being encoded")
+            raise DataError(f"{self.path}: changed while it was being read")
 
 
 def find_sources(
-    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, exclude: Path
+    inputs: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    exclude: Path | None = None,
+    identified: bool = True,
 ) -> tuple[Source, ...]:
-    """Expand paths, globs and folders into files with their identity; reads each file once."""
+    """Expand paths, globs and folders into files with their identity; reads each file once.
+
+    Where nothing will be resumed, files need not be `identified`: they are not read, and have no
+    SHA-256.
+    """
     given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    found = [path for item in given for path in _expand(os.fspath(item), exclude.resolve())]
+    exclude = exclude and exclude.resolve()
+    found = [path for item in given for path in _expand(os.fspath(item), exclude)]
     seen: set[Path] = set()
     for path in found:
         key = path.resolve()
         if key in seen:
-            raise ArgumentError(f"{path} is given twice; each document is encoded once")
+            raise ArgumentError(f"{path} is given twice; each document is read once")
         seen.add(key)
     if not found:
         return ()
     # Names are relative to the deepest folder that holds all inputs, so that a corpus that moves
     # as a whole to another machine stays the same corpus.
     root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
-    return tuple(_source(path, root) for path in found)
+    return tuple(_source(path, root, identified) for path in found)
 
 
-def _expand(item: str, exclude: Path) -> list[Path]:
+def _expand(item: str, exclude: Path | None) -> list[Path]:
     path = Path(item)
     if path.is_dir():
         return sorted(_walk(path, exclude), key=lambda file: os.fsencode(file.as_posix()))
@@ -113,7 +121,7 @@ def _expand(item: str, exclude: Path) -> list[Path]:
     raise DataError(f"{item}: no such file or folder")
 
 
-def _walk(folder: Path, exclude: Path) -> Iterator[Path]:
+def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
@@ -125,13 +133,13 @@ def _walk(folder: Path, exclude: Path) -> Iterator[Path]:
         yield from (here / name for name in names if name[0] not in "._")
 
 
-def _source(path: Path, root: str) -> Source:
+def _source(path: Path, root: str, identified: bool) -> Source:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     codec = _CODECS.get(suffixes[-1]) if suffixes else None
     inner = suffixes[:-1] if codec else suffixes
     with _reading(path):
         status = path.stat()
-        digest = _digest(path, status.st_size)
+        digest = _digest(path, status.st_size) if identified else ""
     name = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
     kind = _KINDS.get(inner[-1], "text") if inner else "text"
     return Source(path, name, kind, codec, status.st_size, digest, status.st_mtime_ns)

@@ -1,5 +1,12 @@
-"""Training: vocabularies from text, and changes to vocabularies that are there."""
+"""Training: vocabularies from text, and changes to vocabularies that are there.
 
+    sources  ──corpus readers──▶  documents  ──pattern──▶  pieces  ──tables──▶  PretokenCounts
+
+`sources` says what a source of text is, `counting` counts its pieces, `counts` is the result.
+"""
+
+from bytewright.training.counting import CountProgress, count_pretokens
+from bytewright.training.counts import PretokenCounts
 from bytewright.training.surgery import (
     Dead,
     MergedVocabulary,
@@ -13,10 +20,13 @@ from bytewright.training.surgery import (
 )
 
 __all__ = [
+    "CountProgress",
     "Dead",
     "MergedVocabulary",
+    "PretokenCounts",
     "Reachability",
     "Surgery",
+    "count_pretokens",
     "extend",
     "merge_vocabularies",
     "prune_leaves",

@@ -1,0 +1,115 @@
+//! Counting pieces, as Python sees it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use super::errors::to_python;
+use super::input;
+use super::interrupt::run;
+use super::tokenizer::thread_count;
+use crate::count::{self, Counts, Rows};
+use crate::pretokenize::Step;
+use crate::{Error, Result};
+
+/// Pieces as bytes, offsets and counts.
+type Flat<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u64>>);
+/// The same, as Python hands it in.
+type FlatIn<'py> =
+    (PyReadonlyArray1<'py, u8>, PyReadonlyArray1<'py, i64>, PyReadonlyArray1<'py, u64>);
+
+/// Counts the pieces of texts. An error or a Ctrl-C leaves it unfit for more.
+#[pyclass(frozen, name = "PieceCounter", module = "bytewright._core")]
+pub(super) struct PyPieceCounter {
+    core: Mutex<count::Counter>,
+}
+
+#[pymethods]
+impl PyPieceCounter {
+    #[new]
+    fn new(steps: &str, threads: Option<usize>) -> PyResult<PyPieceCounter> {
+        let made = counter(steps, thread_count(threads)).map_err(|error| to_python(&error))?;
+        Ok(PyPieceCounter { core: Mutex::new(made) })
+    }
+
+    /// Counts a batch of whole texts; returns the pieces counted so far, equal ones included.
+    fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let chunks = input::chunks(chunks)?;
+        let rows = input::rows(&chunks)?;
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            core.push(&rows, poll)?;
+            Ok(core.pieces())
+        })
+    }
+
+    /// Counts a part of one long text, the last part if `last`; returns what `push` does.
+    fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            core.push_part(part, poll)?;
+            if last {
+                core.end_text(poll)?;
+            }
+            Ok(core.pieces())
+        })
+    }
+
+    /// The pieces in the order of their bytes; the counter is empty then.
+    fn finish<'py>(&self, py: Python<'py>) -> PyResult<Flat<'py>> {
+        let counts = run(py, usize::MAX, |poll| self.locked().finish(poll))?;
+        Ok(flat(py, counts))
+    }
+}
+
+impl PyPieceCounter {
+    /// Waited for only away from the interpreter, which the holder may need.
+    fn locked(&self) -> MutexGuard<'_, count::Counter> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn counter(steps: &str, threads: usize) -> Result<count::Counter> {
+    let steps: Vec<Step> = serde_json::from_str(steps)
+        .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")))?;
+    count::Counter::new(&steps, threads)
+}
+
+fn flat(py: Python<'_>, counts: Counts) -> Flat<'_> {
+    (
+        PyArray1::from_vec(py, counts.pieces.values),
+        PyArray1::from_vec(py, counts.pieces.offsets),
+        PyArray1::from_vec(py, counts.counts),
+    )
+}
+
+/// Merges lists of counted pieces, each in the order of its pieces.
+#[pyfunction]
+pub(super) fn merge_counts<'py>(py: Python<'py>, lists: Vec<FlatIn<'py>>) -> PyResult<Flat<'py>> {
+    let rows = lists.iter().map(rows_of).collect::<PyResult<Vec<_>>>()?;
+    let counts = run(py, usize::MAX, |poll| count::merge_counts(&rows, poll))?;
+    Ok(flat(py, counts))
+}
+
+fn rows_of<'a>((values, offsets, counts): &'a FlatIn<'_>) -> PyResult<Rows<'a>> {
+    Ok(Rows {
+        values: values.as_slice()?,
+        offsets: offsets.as_slice()?,
+        counts: counts.as_slice()?,
+    })
+}
+
+/// Sums rows of pieces in any order, a piece in several rows or in one.
+#[pyfunction]
+pub(super) fn sum_counts<'py>(
+    py: Python<'py>,
+    chunks: &Bound<'py, PyAny>,
+    counts: PyReadonlyArray1<'py, u64>,
+) -> PyResult<Flat<'py>> {
+    let chunks = input::chunks(chunks)?;
+    let pieces = input::rows(&chunks)?;
+    let rows: Vec<_> = pieces.into_iter().zip(counts.as_slice()?.iter().copied()).collect();
+    let counts = run(py, usize::MAX, |poll| count::sum_rows(&rows, poll))?;
+    Ok(flat(py, counts))
+}
