@@ -19,6 +19,7 @@ __all__ = [
     "jsonl_texts",
     "merge_counts",
     "merges_from_ranks",
+    "parity_merges",
     "parse_ranks",
     "pattern_names",
     "pattern_steps",
@@ -126,3 +127,14 @@ def graft_tokens(
     wanted: bytes,
     wanted_offsets: bytes,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...
+
+_Flat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
+
+def parity_merges(
+    languages: Sequence[tuple[_Flat, _Flat, float]],
+    vocab_size: int,
+    order: bytes,
+    min_count: int,
+    rules: str,
+    turns: tuple[int, int, float],
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.int64]]: ...

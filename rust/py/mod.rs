@@ -32,6 +32,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
     module.add_function(wrap_pyfunction!(variants::extend_merges, module)?)?;
     module.add_function(wrap_pyfunction!(variants::graft_tokens, module)?)?;
+    module.add_function(wrap_pyfunction!(variants::parity_merges, module)?)?;
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use super::interrupt::run;
 use super::tokenizer::words;
 use crate::merges::Merge;
 use crate::token::{Kind, TokenId};
+use crate::train::{Pieces, Settings};
 use crate::variants::extend::{Wanted, extend};
+use crate::variants::parity::{Language, Turns, train_parity};
 use crate::variants::{Chains, Queue, Symbols, Ties, graft};
 use crate::{Error, Result};
 
@@ -66,6 +68,59 @@ pub(super) fn graft_tokens<'py>(
     })?;
     let left_out = made.left_out.into_iter().map(|at| at as i64).collect();
     Ok((PyArray1::from_vec(py, flat(&made.merges)), PyArray1::from_vec(py, left_out)))
+}
+
+type Flat<'py> =
+    (PyReadonlyArray1<'py, u8>, PyReadonlyArray1<'py, u64>, PyReadonlyArray1<'py, u64>);
+
+/// Parity-aware merges: rows of three ids, how often each pair occurred, whose turn it was (-1 for
+/// all). A language is its pieces, those of its development text, and its expected tokens.
+#[pyfunction]
+pub(super) fn parity_merges<'py>(
+    py: Python<'py>,
+    languages: Vec<(Flat<'py>, Flat<'py>, f64)>,
+    vocab_size: usize,
+    order: &[u8],
+    min_count: u64,
+    rules: &str,
+    turns: (usize, usize, f64),
+) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, i64>)> {
+    let settings = settings(order, min_count, rules).map_err(|error| to_python(&error))?;
+    let mut views = Vec::new();
+    for (text, development, expected) in &languages {
+        views.push(Language {
+            text: pieces(text)?,
+            development: pieces(development)?,
+            expected: *expected,
+        });
+    }
+    let turns = Turns { shared: turns.0, window: turns.1, share: turns.2 };
+    let made =
+        run(py, usize::MAX, |poll| train_parity(&views, vocab_size, &settings, turns, poll))?;
+    let turns = made.turns.iter().map(|turn| turn.map_or(-1, |at| at as i64)).collect();
+    let counts = made.steps.iter().map(|step| step.count).collect();
+    let rows = made.steps.iter().flat_map(|step| [step.left, step.right, step.product]).collect();
+    Ok((
+        PyArray1::from_vec(py, rows),
+        PyArray1::from_vec(py, counts),
+        PyArray1::from_vec(py, turns),
+    ))
+}
+
+fn settings(order: &[u8], min_count: u64, rules: &str) -> Result<Settings> {
+    let refused = |message: &str| Error::Argument(message.into());
+    let order = order.try_into().map_err(|_| refused("the order of bytes must have 256"))?;
+    let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
+    Ok(Settings { order, min_count, rules })
+}
+
+fn pieces<'a>(flat: &'a Flat<'_>) -> PyResult<Pieces<'a>> {
+    let (arena, offsets, counts) = flat;
+    Ok(Pieces {
+        arena: arena.as_slice()?,
+        offsets: offsets.as_slice()?,
+        counts: counts.as_slice()?,
+    })
 }
 
 fn ties_named(name: &str) -> Result<Ties> {

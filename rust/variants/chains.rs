@@ -107,13 +107,13 @@ impl Chains {
     }
 
     /// Joins the pair wherever it stands, from left to right, and tells which pairs went and came.
-    /// Calls `joined` with each slot of the product.
+    /// Calls `joined` with each slot of the product and its row.
     pub fn join(
         &mut self,
         pair: Pair,
         product: TokenId,
         mut change: impl FnMut(Pair, u32, Change),
-        mut joined: impl FnMut(u32),
+        mut joined: impl FnMut(u32, u32),
     ) {
         let (left, right) = pair;
         let mut places = self.places.remove(&pair).unwrap_or_default();
@@ -143,7 +143,7 @@ impl Chains {
             self.ids[at as usize] = product;
             self.ids[second as usize] = INSIDE;
             self.after[at as usize] = last;
-            joined(at);
+            joined(at, row);
         }
     }
 

@@ -83,7 +83,7 @@ impl Changes {
             pair,
             product,
             |pair, row, change| self.tell(pair, weights[row as usize], change),
-            |_| {},
+            |_, _| {},
         );
     }
 

@@ -7,6 +7,7 @@
 mod chains;
 pub mod extend;
 mod graft;
+pub mod parity;
 mod queue;
 mod symbols;
 

@@ -75,7 +75,7 @@ proptest! {
             } else {
                 let product = 6 + step as TokenId;
                 let mut places = Vec::new();
-                chains.join((left, right), product, &mut change, |at| places.push(at));
+                chains.join((left, right), product, &mut change, |at, _| places.push(at));
                 for row in &mut naive {
                     *row = joined(row, (left, right), product);
                 }
