@@ -26,6 +26,24 @@ pub struct Decoder {
     pub strip_leading_space: bool,
 }
 
+/// What a training did, to be replayed on every piece instead of merging by rank.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Replay {
+    /// Bytes of tokens that are gone in the end; they have the ids behind the vocabulary.
+    pub hidden: Vec<Vec<u8>>,
+    pub steps: Vec<ReplayStep>,
+}
+
+/// One thing that a training did.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayStep {
+    /// The first two became the third.
+    Join(u32, u32, u32),
+    /// The first became the others.
+    Split(Vec<u32>),
+}
+
 /// The rules of a tokenizer. Ids are signed in JSON, where -1 stands for none.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Header {
@@ -46,6 +64,12 @@ pub struct Header {
     /// The model's tokens that merging cannot reach, where that is known.
     #[serde(default)]
     pub unreachable: Option<Vec<u32>>,
+    /// Takes the place of the merges.
+    #[serde(default)]
+    pub replay: Option<Replay>,
+    /// Ranks, ascending, of the merges that join whole neighbouring pieces, and nothing else.
+    #[serde(default)]
+    pub supermerges: Vec<u32>,
     #[serde(default)]
     pub normalizer: Vec<normalize::Step>,
     #[serde(default)]

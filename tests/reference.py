@@ -81,3 +81,184 @@ def grafted(first: Sequence[Merge], second: Sequence[Merge]) -> tuple[list[Merge
         if left == wanted:
             return merges, left
         wanted = left
+
+
+Event = tuple[str, Merge | bytes, list[bytes]]
+"""`("join", pair, [product])` or `("split", token, parts)`."""
+
+
+def weighted(rows: Sequence[tuple[Row, int]]) -> Counter[Merge]:
+    """How often each pair of neighbours occurs in rows that count several times."""
+    counts: Counter[Merge] = Counter()
+    for row, weight in rows:
+        for pair in pairwise(row):
+            counts[pair] += weight
+    return counts
+
+
+def uses(rows: Sequence[tuple[Row, int]], token: bytes) -> int:
+    """How often a token stands in rows that count several times."""
+    return sum(row.count(token) * weight for row, weight in rows)
+
+
+def picky(
+    pieces: dict[bytes, int], vocab_size: int, *, tau: float, least: int = 1
+) -> tuple[list[bytes], list[Event]]:
+    """Picky BPE by its definition: tokens in the order of their first making, and all events."""
+    rows = [([bytes([b]) for b in piece], count) for piece, count in sorted(pieces.items())]
+    ids = {bytes([byte]): byte for byte in range(256)}
+    made_of: dict[bytes, Merge] = {}
+    present = set(ids)
+    events: list[Event] = []
+    while len(present) < vocab_size:
+        counts = weighted(rows)
+        if max(counts.values(), default=0) < least:
+            break
+        pair = min(counts, key=lambda p: (-counts[p], ids[p[0]], ids[p[1]]))
+        product = pair[0] + pair[1]
+        ids.setdefault(product, len(ids))
+        already = uses(rows, product)
+        rows = [(joined(row, pair), weight) for row, weight in rows]
+        times = uses(rows, product) - already
+        events.append(("join", pair, [product]))
+        present.add(product)
+        made_of[product] = pair
+        for token in dict.fromkeys(pair):
+            rest = uses(rows, token)
+            if len(token) > 1 and token in present and times / (rest + times) > tau:
+                present.discard(token)
+                parts = _constituents(token, present, made_of)
+                rows = [
+                    ([p for t in row for p in (parts if t == token else [t])], weight)
+                    for row, weight in rows
+                ]
+                events.append(("split", token, parts))
+    order = [token for token in ids if token in present]
+    return order, events
+
+
+def _constituents(token: bytes, present: set[bytes], made_of: dict[bytes, Merge]) -> list[bytes]:
+    if token in present:
+        return [token]
+    left, right = made_of[token]
+    return [*_constituents(left, present, made_of), *_constituents(right, present, made_of)]
+
+
+def replayed(events: Sequence[Event], piece: bytes) -> Row:
+    """A piece after all events in their order."""
+    row = [bytes([byte]) for byte in piece]
+    for kind, what, parts in events:
+        if kind == "join":
+            assert isinstance(what, tuple)
+            row = joined(row, what)
+        else:
+            row = [part for token in row for part in (parts if token == what else [token])]
+    return row
+
+
+def is_word(piece: bytes) -> bool:
+    """Whether BoundlessBPE may join a piece of ASCII text with its neighbours."""
+    return re.fullmatch(rb"(?s)(?=.+[a-zA-Z])[a-zA-Z _']+", piece) is not None
+
+
+def boundless(texts: Sequence[Row], vocab_size: int) -> list[tuple[Merge, bool]]:
+    """BoundlessBPE by its definition: merges in order, and whether each joins whole pieces.
+
+    A text is its pieces; a unit is the tokens of a piece, or of several that were joined.
+    """
+    units = [[([bytes([b]) for b in p], is_word(p)) for p in pieces] for pieces in texts]
+    tokens = {bytes([byte]) for byte in range(256)}
+    merges: list[tuple[Merge, bool]] = []
+    while len(tokens) < vocab_size:
+        inside: Counter[Merge] = Counter(
+            pair for text in units for row, _ in text for pair in pairwise(row)
+        )
+        across: Counter[Merge] = Counter(
+            (a[0][0], b[0][0]) for text in units for a, b in pairwise(text) if _may_join(a, b)
+        )
+        found = [
+            (-count, not whole, pair)
+            for counts, whole in ((inside, False), (across, True))
+            for pair, count in counts.items()
+            if pair[0] + pair[1] not in tokens
+        ]
+        if not found:
+            break
+        _, is_inside, pair = min(found)
+        tokens.add(pair[0] + pair[1])
+        merges.append((pair, not is_inside))
+        if is_inside:
+            units = [[(joined(row, pair), word) for row, word in text] for text in units]
+        else:
+            units = [_join_units(text, pair) for text in units]
+    return merges
+
+
+def _may_join(a: tuple[Row, bool], b: tuple[Row, bool]) -> bool:
+    return len(a[0]) == len(b[0]) == 1 and a[1] and b[1]
+
+
+def _join_units(text: list[tuple[Row, bool]], pair: Merge) -> list[tuple[Row, bool]]:
+    out, at = [], 0
+    while at < len(text):
+        two = text[at : at + 2]
+        if len(two) == 2 and _may_join(*two) and (two[0][0][0], two[1][0][0]) == pair:
+            out.append(([pair[0] + pair[1]], True))
+            at += 2
+        else:
+            out.append(text[at])
+            at += 1
+    return out
+
+
+def boundless_tokens(merges: Sequence[tuple[Merge, bool]], pieces: Row) -> Row:
+    """A text, given as its pieces, encoded by the rule of least index, all kinds together."""
+    text = [([bytes([b]) for b in piece], is_word(piece)) for piece in pieces]
+    for pair, whole in merges:
+        text = _join_units(text, pair) if whole else [(joined(r, pair), w) for r, w in text]
+    return [token for row, _ in text for token in row]
+
+
+def parity(
+    languages: Sequence[tuple[dict[bytes, int], dict[bytes, int]]],
+    merges: int,
+    *,
+    window: int,
+    share: float,
+    shared: int,
+) -> list[tuple[Merge, int]]:
+    """Parity-aware BPE by its definition: merges, and whose turn each was (-1 for all)."""
+    texts = [[([bytes([b]) for b in p], n) for p, n in t.items()] for t, _ in languages]
+    dev = [[([bytes([b]) for b in p], n) for p, n in d.items()] for _, d in languages]
+    ids = {bytes([byte]): byte for byte in range(256)}
+    turns: list[int] = []
+    made: list[tuple[Merge, int]] = []
+    most = share / (len(languages) + (shared > 0))
+    while len(made) < merges:
+        best, turn = None, -1
+        if len(made) < shared:
+            best = _best(weighted([row for text in texts for row in text]), ids)
+        if best is None:
+            last = turns[-window:] if window else []
+            order = sorted(
+                range(len(languages)),
+                key=lambda at: (
+                    window > 0 and last.count(at) / window > most,
+                    -sum(len(row) * n for row, n in dev[at]),
+                    at,
+                ),
+            )
+            found = ((at, _best(weighted(texts[at]), ids)) for at in order)
+            turn, best = next(((at, pair) for at, pair in found if pair), (-1, None))
+            if best is None:
+                break
+            turns.append(turn)
+        ids.setdefault(best[0] + best[1], len(ids))
+        texts = [[(joined(row, best), n) for row, n in text] for text in texts]
+        dev = [[(joined(row, best), n) for row, n in text] for text in dev]
+        made.append((best, turn))
+    return made
+
+
+def _best(counts: Counter[Merge], ids: dict[bytes, int]) -> Merge | None:
+    return min(counts, key=lambda p: (-counts[p], ids[p[0]], ids[p[1]]), default=None)

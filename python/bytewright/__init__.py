@@ -37,6 +37,8 @@ from bytewright.training import (
     merge_vocabularies,
     prune_leaves,
     reachability,
+    train_boundless,
+    train_picky,
 )
 
 __all__ = [
@@ -71,6 +73,8 @@ __all__ = [
     "merge_vocabularies",
     "prune_leaves",
     "reachability",
+    "train_boundless",
+    "train_picky",
     "verify_corpus",
 ]
 

@@ -11,6 +11,7 @@ __all__ = [
     "StreamEncoder",
     "Tokenizer",
     "Trainer",
+    "WordRuns",
     "__version__",
     "cpu_features",
     "debug_build",
@@ -23,6 +24,7 @@ __all__ = [
     "parse_ranks",
     "pattern_names",
     "pattern_steps",
+    "picky_history",
     "sum_counts",
 ]
 
@@ -138,3 +140,17 @@ def parity_merges(
     rules: str,
     turns: tuple[int, int, float],
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.int64]]: ...
+def picky_history(
+    text: _Flat, vocab_size: int, order: bytes, min_count: int, tau: float
+) -> tuple[
+    tuple[bytes, NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.uint32], NDArray[np.int64]]
+]: ...
+
+@final
+class WordRuns:
+    def __new__(cls, steps: str) -> WordRuns: ...
+    def push(self, chunks: Sequence[Any]) -> int: ...
+    def push_part(self, part: bytes, last: bool) -> int: ...
+    def train(
+        self, vocab_size: int, min_count: int
+    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.bool_]]: ...

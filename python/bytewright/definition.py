@@ -25,6 +25,7 @@ from bytewright.errors import LoadError
 
 __all__ = [
     "ADDED",
+    "BEYOND_RANKS",
     "DECODE_ONLY",
     "FALLBACK",
     "MAX_IDS",
@@ -53,6 +54,12 @@ MAX_IDS: Final = (1 << 21) - 1
 """At most this many ids, so that two ids and a rank share one 64-bit word."""
 MAX_TOKEN_BYTES: Final = 1 << 16
 """Longest token; also the longest text of an added token."""
+
+BEYOND_RANKS: Final = {
+    "replay": "encoding by replaying merges and removals (Picky BPE)",
+    "supermerges": "merges of whole neighbouring pieces (BoundlessBPE)",
+}
+"""Rules of encoding that other libraries' merges by rank cannot express, as headers name them."""
 
 _INFORMATIVE: Final = frozenset({"pattern", "unreachable"})
 _MERGE_ROW_BYTES: Final = 12

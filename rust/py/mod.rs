@@ -33,6 +33,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(variants::extend_merges, module)?)?;
     module.add_function(wrap_pyfunction!(variants::graft_tokens, module)?)?;
     module.add_function(wrap_pyfunction!(variants::parity_merges, module)?)?;
+    module.add_function(wrap_pyfunction!(variants::picky_history, module)?)?;
+    module.add_class::<variants::PyWordRuns>()?;
     Ok(())
 }
 

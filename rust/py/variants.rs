@@ -1,16 +1,25 @@
 //! Training beyond plain BPE, on flat data.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::errors::to_python;
+use super::input;
 use super::interrupt::run;
 use super::tokenizer::words;
+use crate::events::Event;
 use crate::merges::Merge;
+use crate::pretokenize::Step;
 use crate::token::{Kind, TokenId};
 use crate::train::{Pieces, Settings};
+use crate::variants::boundless::train_boundless;
 use crate::variants::extend::{Wanted, extend};
 use crate::variants::parity::{Language, Turns, train_parity};
+use crate::variants::picky::{Picky, train_picky};
+use crate::variants::runs::Runs;
 use crate::variants::{Chains, Queue, Symbols, Ties, graft};
 use crate::{Error, Result};
 
@@ -105,6 +114,126 @@ pub(super) fn parity_merges<'py>(
         PyArray1::from_vec(py, counts),
         PyArray1::from_vec(py, turns),
     ))
+}
+
+/// Bytes of tokens, their offsets, and which of them are there in the end.
+type Tokens<'py> = (Bound<'py, PyBytes>, Array<'py, i64>, Array<'py, bool>);
+/// Ids of all steps and the offsets of each.
+type Steps<'py> = (Array<'py, u32>, Array<'py, i64>);
+
+/// Merges and removals of Picky BPE: the bytes of all tokens and their offsets, which of them are
+/// there in the end, and the steps, each its ids behind a 0 for a join or a 1 for a split, with
+/// their offsets.
+#[pyfunction]
+pub(super) fn picky_history<'py>(
+    py: Python<'py>,
+    text: Flat<'py>,
+    vocab_size: usize,
+    order: &[u8],
+    min_count: u64,
+    tau: f64,
+) -> PyResult<(Tokens<'py>, Steps<'py>)> {
+    let pieces = pieces(&text)?;
+    let picky = Picky { vocab_size, tau, min_count };
+    let (symbols, history) = run(py, usize::MAX, |poll| {
+        let mut symbols = Symbols::default();
+        order.iter().for_each(|&byte| symbols.push(&[byte], true));
+        let ids = |&byte: &u8| symbols.find(&[byte]).unwrap_or(0);
+        let values: Vec<TokenId> = pieces.arena.iter().map(ids).collect();
+        let ends: Vec<usize> = pieces.offsets.iter().map(|&end| end as usize).collect();
+        if ends.last() != Some(&values.len()) || !ends.is_sorted() || symbols.size() != 256 {
+            return Err(Error::Argument("pieces, offsets and bytes do not fit".into()));
+        }
+        let mut chains = Chains::new(&values, &ends, pieces.counts)?;
+        let queue = Queue::new(Ties::SmallestIds);
+        let history = train_picky(&mut chains, &mut symbols, queue, picky, poll)?;
+        Ok((symbols, history))
+    })?;
+    let (mut arena, mut ends) = (Vec::new(), vec![0]);
+    for id in 0..symbols.size() {
+        arena.extend_from_slice(symbols.get(id as TokenId));
+        ends.push(arena.len() as i64);
+    }
+    let (mut steps, mut step_ends) = (Vec::new(), vec![0]);
+    for event in &history.events {
+        match event {
+            Event::Join(merge) => steps.extend([0, merge.left, merge.right, merge.product]),
+            Event::Split { token, parts } => {
+                steps.extend([1, *token]);
+                steps.extend(parts.iter().map(|part| part.0));
+            }
+        }
+        step_ends.push(steps.len() as i64);
+    }
+    Ok((
+        (
+            PyBytes::new(py, &arena),
+            PyArray1::from_vec(py, ends),
+            PyArray1::from_vec(py, history.present),
+        ),
+        (PyArray1::from_vec(py, steps), PyArray1::from_vec(py, step_ends)),
+    ))
+}
+
+/// Runs of words of texts, for BoundlessBPE. An error or a Ctrl-C leaves it unfit for more.
+#[pyclass(frozen, name = "WordRuns", module = "bytewright._core")]
+pub(super) struct PyWordRuns {
+    core: Mutex<Runs>,
+}
+
+#[pymethods]
+impl PyWordRuns {
+    #[new]
+    fn new(steps: &str) -> PyResult<PyWordRuns> {
+        let steps = serde_json::from_str::<Vec<Step>>(steps)
+            .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")));
+        let made = steps.and_then(|steps| Runs::new(&steps)).map_err(|error| to_python(&error))?;
+        Ok(PyWordRuns { core: Mutex::new(made) })
+    }
+
+    /// Adds a batch of whole texts; returns the pieces so far, equal ones included.
+    fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let chunks = input::chunks(chunks)?;
+        let rows = input::rows(&chunks)?;
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            rows.iter().try_for_each(|text| core.push(text, poll))?;
+            Ok(core.total())
+        })
+    }
+
+    /// Adds a part of one long text, the last part if `last`; returns what `push` does.
+    fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            core.push_part(part, last, poll)?;
+            Ok(core.total())
+        })
+    }
+
+    /// Rows of three ids, how often each pair occurred, and which merges join whole pieces.
+    fn train<'py>(
+        &self,
+        py: Python<'py>,
+        vocab_size: usize,
+        min_count: u64,
+    ) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, bool>)> {
+        let made = run(py, usize::MAX, |poll| {
+            train_boundless(&self.locked(), vocab_size, min_count, poll)
+        })?;
+        Ok((
+            PyArray1::from_vec(py, flat(&made.merges)),
+            PyArray1::from_vec(py, made.counts),
+            PyArray1::from_vec(py, made.across),
+        ))
+    }
+}
+
+impl PyWordRuns {
+    /// Waited for only away from the interpreter, which the holder may need.
+    fn locked(&self) -> MutexGuard<'_, Runs> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn settings(order: &[u8], min_count: u64, rules: &str) -> Result<Settings> {

@@ -1,11 +1,13 @@
 //! From a definition to a tokenizer.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::Tokenizer;
+use super::inference::Inference;
 use super::special::{Allowed, matchers};
 use crate::encode::{CharTable, Model, Units, WholePieces, byte_table};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::header::{Header, Unit};
 use crate::merges::{Merge, Merges};
 use crate::normalize::{self, Normalizer};
@@ -29,7 +31,16 @@ impl Tokenizer {
         let Definition { header, arena, offsets, kinds, merges } = definition;
         let header = Header::parse(&header)?;
         let vocab = Vocab::new(arena, offsets, kinds)?;
+        let (merges, across) = parted(merges, &header.supermerges)?;
         let merges = Merges::new(&merges, vocab.len())?;
+        let inference = match &header.replay {
+            Some(replay) if across.is_empty() => {
+                Inference::replay(replay, &vocab, &header.byte_units)?
+            }
+            Some(_) => return Err(Error::Definition("both replay and supermerges".into())),
+            None if across.is_empty() => Inference::Ranks,
+            None => Inference::Across(Merges::new(&across, vocab.len())?),
+        };
         let model = model(&header, vocab, merges)?;
         for token in &header.added {
             model.vocab.token_bytes(token.id)?;
@@ -52,6 +63,7 @@ impl Tokenizer {
             prefixer: Normalizer::new(&owned(prefix))?,
             pretokenizer: Pretokenizer::new(&header.pretokenizer)?,
             normalizer,
+            inference,
             inner,
             added: header.added,
             decoder: header.decoder,
@@ -61,6 +73,22 @@ impl Tokenizer {
             scratches: Mutex::default(),
         })
     }
+}
+
+/// Merges inside pieces, and those that join pieces, each in rank order.
+fn parted(merges: Vec<Merge>, across: &[u32]) -> Result<(Vec<Merge>, Vec<Merge>)> {
+    if across.is_empty() {
+        return Ok((merges, Vec::new()));
+    }
+    let ranks: HashSet<u32> = across.iter().copied().collect();
+    if let Some(rank) = across.iter().find(|&&rank| rank as usize >= merges.len()) {
+        let count = merges.len();
+        return Err(Error::Definition(format!("supermerge {rank}: there are {count} merges")));
+    }
+    let (inside, beyond): (Vec<_>, Vec<_>) =
+        (0..).zip(merges).partition(|(rank, _)| !ranks.contains(rank));
+    let merge = |(_, merge): (u32, Merge)| merge;
+    Ok((inside.into_iter().map(merge).collect(), beyond.into_iter().map(merge).collect()))
 }
 
 fn foreign_bytes(header: &Header, units: &Units) -> Option<Box<[bool; 256]>> {

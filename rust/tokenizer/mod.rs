@@ -5,9 +5,11 @@
 //! threads, and a forked process.
 
 mod build;
+mod inference;
 mod segment;
 mod special;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +17,7 @@ use crate::added::AddedToken;
 use crate::encode::{Model, Scratch, WholePieces};
 use crate::error::{Poll, Result};
 use crate::header::Decoder;
+use crate::merges::Merges;
 use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, Span, last_word_cut};
 use crate::token::TokenId;
@@ -25,6 +28,7 @@ pub(crate) use segment::{Place, Stretch};
 pub use special::Allowed;
 pub(crate) use special::Matchers;
 
+use inference::{Inference, Runs};
 use segment::{Origins, Segment};
 
 /// Bytes that the piece cache of one thread may take.
@@ -49,6 +53,7 @@ pub struct Tokenizer {
     /// The normalizer of what follows a cut between words, where there may be one.
     inner: Option<Normalizer>,
     pretokenizer: Pretokenizer,
+    inference: Inference,
     added: Vec<AddedToken>,
     decoder: Decoder,
     /// Bytes that text must not have, for a strict tokenizer with a partial alphabet.
@@ -124,11 +129,46 @@ impl Tokenizer {
                 ids.push(id);
                 Ok(true)
             }
-            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
-                self.model.encode(text, spans, scratch, ids, poll)?;
-                Ok(true)
-            }),
+            Segment::Text { text, .. } => match &self.inference {
+                Inference::Across(merges) => {
+                    self.each_joined(text, merges, scratch, poll, |id, _| {
+                        ids.push(id);
+                        true
+                    })
+                }
+                inference => self.each_batch(text, poll, |spans, poll| {
+                    inference.encode(&self.model, text, spans, scratch, ids, poll)?;
+                    Ok(true)
+                }),
+            },
         })
+    }
+
+    /// Calls `visit` with each token of a text in which neighbouring pieces may join, and where it
+    /// begins, until it returns false. Returns whether to go on.
+    fn each_joined(
+        &self,
+        text: &[u8],
+        merges: &Merges,
+        scratch: &mut Scratch,
+        poll: Poll<'_>,
+        mut visit: impl FnMut(TokenId, usize) -> bool,
+    ) -> Result<bool> {
+        let (mut runs, mut tokens, go_on) = (Runs::new(merges), Vec::new(), Cell::new(true));
+        let mut emit = |(id, start)| go_on.set(go_on.get() && visit(id, start));
+        self.each_batch(text, poll, |spans, poll| {
+            for &span in spans {
+                tokens.clear();
+                let piece = &text[span.start..span.end];
+                self.model.encode_with_starts(piece, scratch, poll, |id, start| {
+                    tokens.push((id, span.start + start));
+                })?;
+                runs.piece(span, &tokens, &mut emit);
+            }
+            Ok(go_on.get())
+        })?;
+        runs.finish(&mut emit);
+        Ok(go_on.get())
     }
 
     /// How many ids `text` has; with a limit, counting may stop at any number above it.
@@ -160,12 +200,20 @@ impl Tokenizer {
                 count += 1;
                 Ok(within(count))
             }
-            Segment::Text { text, .. } => self.each_batch(text, poll, |spans, poll| {
-                ids.clear();
-                self.model.encode(text, spans, scratch, &mut ids, poll)?;
-                count += ids.len();
-                Ok(within(count))
-            }),
+            Segment::Text { text, .. } => match &self.inference {
+                Inference::Across(merges) => {
+                    self.each_joined(text, merges, scratch, poll, |_, _| {
+                        count += 1;
+                        within(count)
+                    })
+                }
+                inference => self.each_batch(text, poll, |spans, poll| {
+                    ids.clear();
+                    inference.encode(&self.model, text, spans, scratch, &mut ids, poll)?;
+                    count += ids.len();
+                    Ok(within(count))
+                }),
+            },
         })?;
         Ok(count)
     }
@@ -196,13 +244,28 @@ impl Tokenizer {
                 }
                 Segment::Text { text: part, start: base, origins } => {
                     let origin = |at: usize| origins.map_or(base + at, |map| map[at]);
+                    if let Inference::Across(merges) = &self.inference {
+                        return self.each_joined(part, merges, scratch, poll, |id, start| {
+                            ids.push(id);
+                            starts.push(origin(start) as i64);
+                            ids.len() <= room
+                        });
+                    }
                     self.each_batch(part, poll, |spans, poll| {
                         for span in spans {
                             let piece = &part[span.start..span.end];
-                            self.model.encode_with_starts(piece, scratch, poll, |id, start| {
+                            let emit = |id, start| {
                                 ids.push(id);
                                 starts.push(origin(span.start + start) as i64);
-                            })?;
+                            };
+                            let inference = &self.inference;
+                            inference.encode_with_starts(
+                                &self.model,
+                                piece,
+                                scratch,
+                                poll,
+                                emit,
+                            )?;
                         }
                         Ok(ids.len() <= room)
                     })
@@ -268,14 +331,19 @@ impl Tokenizer {
     pub(crate) fn cuts_at_words(&self, matchers: &Matchers) -> bool {
         let pieces_end = self.pretokenizer.cuts_at_words();
         let merges_end = self.merges_only() && self.model.separates_words();
-        matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
+        let local = self.inference.is_local();
+        local && matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
     }
 
     /// The last place where a text that goes on may be cut, found without looking for words; only
     /// where text is not normalized and has no added tokens.
     pub(crate) fn last_settled(&self, text: &[u8], matchers: &Matchers) -> Option<usize> {
         let plain = self.normalizer.is_identity() && self.prefixer.is_identity();
-        if !plain || !matchers.raw.is_empty() || !matchers.normalized.is_empty() {
+        if !plain
+            || !self.inference.is_local()
+            || !matchers.raw.is_empty()
+            || !matchers.normalized.is_empty()
+        {
             return None;
         }
         match self.merges_only() {
@@ -286,7 +354,10 @@ impl Tokenizer {
 
     /// Whether merges alone decide the ids of a text, which is one piece and not looked up whole.
     fn merges_only(&self) -> bool {
-        self.pretokenizer.keeps_whole() && self.model.whole_pieces == WholePieces::AreMerged
+        let plain = self.inference.is_plain();
+        plain
+            && self.pretokenizer.keeps_whole()
+            && self.model.whole_pieces == WholePieces::AreMerged
     }
 
     /// Cuts `text` into pieces, a buffer at a time, until `visit` returns false. Returns whether

@@ -32,6 +32,8 @@ pub struct Chains {
     rows: Vec<u32>,
     weights: Arc<[u64]>,
     places: Map<Pair, Vec<u32>>,
+    /// Ids from here on are no tokens: pairs with them are neither told nor remembered.
+    opaque: TokenId,
 }
 
 /// What one join or split did to the pairs of a row.
@@ -47,6 +49,19 @@ impl Chains {
     /// # Errors
     /// [`Error::Argument`] for more units than 32 bits count, or weights that exceed 64 bits in sum.
     pub fn new(values: &[TokenId], offsets: &[usize], weights: &[u64]) -> Result<Chains> {
+        Chains::with_opaque(values, offsets, weights, INSIDE)
+    }
+
+    /// The same, where ids from `opaque` on are no tokens yet: pairs with them do not exist.
+    ///
+    /// # Errors
+    /// As [`Chains::new`].
+    pub fn with_opaque(
+        values: &[TokenId],
+        offsets: &[usize],
+        weights: &[u64],
+        opaque: TokenId,
+    ) -> Result<Chains> {
         if values.len() >= NONE as usize {
             return Err(Error::Argument(format!(
                 "{} units of text: at most {NONE} can be trained on at once",
@@ -67,6 +82,7 @@ impl Chains {
             rows: vec![0; values.len()],
             weights: weights.into(),
             places: Map::default(),
+            opaque,
         };
         for (row, span) in spans().enumerate() {
             for at in span.clone() {
@@ -74,7 +90,10 @@ impl Chains {
                 if at + 1 < span.end {
                     chains.after[at] = at as u32 + 1;
                     chains.before[at + 1] = at as u32;
-                    chains.places.entry((values[at], values[at + 1])).or_default().push(at as u32);
+                    let pair = (values[at], values[at + 1]);
+                    if pair.0 < opaque && pair.1 < opaque {
+                        chains.places.entry(pair).or_default().push(at as u32);
+                    }
                 }
             }
         }
@@ -95,8 +114,8 @@ impl Chains {
     pub fn pairs(&self) -> impl Iterator<Item = (Pair, u32)> {
         (0..self.ids.len()).filter_map(|at| {
             let after = self.after[at];
-            let right = *self.ids.get(after as usize)?;
-            (self.ids[at] != INSIDE).then_some(((self.ids[at], right), self.rows[at]))
+            let pair = (self.ids[at], *self.ids.get(after as usize)?);
+            (pair.0 < self.opaque && pair.1 < self.opaque).then_some((pair, self.rows[at]))
         })
     }
 
@@ -123,21 +142,23 @@ impl Chains {
         }
         for at in places {
             let second = self.after[at as usize];
-            if self.ids[at as usize] != left || self.id(second) != Some(right) {
+            if self.ids[at as usize] != left || self.token(second) != Some(right) {
                 continue;
             }
             let row = self.rows[at as usize];
             let (first, last) = (self.before[at as usize], self.after[second as usize]);
             change(pair, row, Change::Gone);
-            if let Some(id) = self.id(first) {
+            if let Some(id) = self.token(first) {
                 change((id, left), row, Change::Gone);
                 change((id, product), row, Change::New);
                 self.places.entry((id, product)).or_default().push(first);
             }
-            if let Some(id) = self.id(last) {
+            if let Some(id) = self.token(last) {
                 change((right, id), row, Change::Gone);
                 change((product, id), row, Change::New);
                 self.places.entry((product, id)).or_default().push(at);
+            }
+            if last != NONE {
                 self.before[last as usize] = at;
             }
             self.ids[at as usize] = product;
@@ -163,10 +184,10 @@ impl Chains {
             }
             let row = self.rows[start as usize];
             let (first, last) = (self.before[start as usize], self.after[start as usize]);
-            if let Some(id) = self.id(first) {
+            if let Some(id) = self.token(first).filter(|_| token < self.opaque) {
                 change((id, token), row, Change::Gone);
             }
-            if let Some(id) = self.id(last) {
+            if let Some(id) = self.token(last).filter(|_| token < self.opaque) {
                 change((token, id), row, Change::Gone);
             }
             let (mut at, mut left) = (start, first);
@@ -190,14 +211,14 @@ impl Chains {
 
     /// Tells of the pair that begins at a slot, if one does.
     fn link(&mut self, at: u32, row: u32, change: &mut impl FnMut(Pair, u32, Change)) {
-        let Some(left) = self.id(at) else { return };
-        let Some(right) = self.id(self.after[at as usize]) else { return };
+        let Some(left) = self.token(at) else { return };
+        let Some(right) = self.token(self.after[at as usize]) else { return };
         change((left, right), row, Change::New);
         self.places.entry((left, right)).or_default().push(at);
     }
 
-    fn id(&self, at: u32) -> Option<TokenId> {
-        self.ids.get(at as usize).copied()
+    fn token(&self, at: u32) -> Option<TokenId> {
+        self.ids.get(at as usize).copied().filter(|&id| id < self.opaque)
     }
 }
 

@@ -4,11 +4,14 @@
 //! other files are one rule each. They take rows of ids with counts and give merges, and know
 //! neither texts nor formats.
 
+pub mod boundless;
 mod chains;
 pub mod extend;
 mod graft;
 pub mod parity;
+pub mod picky;
 mod queue;
+pub mod runs;
 mod symbols;
 
 #[cfg(test)]

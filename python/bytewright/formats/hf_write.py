@@ -9,7 +9,7 @@ written file behaves as encoding with `allowed_special="all"`.
 import json
 from collections.abc import Mapping, Sequence
 
-from bytewright.definition import ADDED, DECODE_ONLY, FALLBACK, MODEL, Definition
+from bytewright.definition import ADDED, BEYOND_RANKS, DECODE_ONLY, FALLBACK, MODEL, Definition
 from bytewright.errors import UnsupportedError
 from bytewright.formats.byte_level import STAND_INS, to_stand_ins
 from bytewright.formats.hf_model import BYTE_TOKENS
@@ -28,6 +28,9 @@ def write(definition: Definition) -> bytes:
     rules = definition.rules()
     if rules.get("strict") and -1 in _ids(rules["byte_units"]):
         raise _refusal("an alphabet without some bytes, text with which is an error")
+    for name, what in BEYOND_RANKS.items():
+        if rules.get(name):
+            raise _refusal(what)
     parts = write_steps(rules)
     texts = _texts(definition, rules, parts)
     added = _entries(rules, "added")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.definition import (
     ADDED,
+    BEYOND_RANKS,
     DECODE_ONLY,
     FALLBACK,
     MAX_IDS,
@@ -260,6 +261,7 @@ def write(definition: Definition) -> bytes:
         (rules["normalizer"], "a normalizer"),
         (rules["final_byte_units"], "an end-of-word suffix"),
         (any(not _is_special(token) for token in _entries(rules)), "added tokens not special"),
+        *((rules.get(rule), name) for rule, name in BEYOND_RANKS.items()),
     ):
         if rule:
             raise UnsupportedError(f"tiktoken ranks cannot say: {name}")

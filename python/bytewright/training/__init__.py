@@ -5,8 +5,10 @@
 `sources` says what a source of text is, `counting` counts its pieces, `counts` is the result.
 """
 
+from bytewright.training.boundless import train_boundless
 from bytewright.training.counting import CountProgress, count_pretokens
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.picky import train_picky
 from bytewright.training.surgery import (
     Dead,
     MergedVocabulary,
@@ -32,4 +34,6 @@ __all__ = [
     "prune_leaves",
     "pruning_order",
     "reachability",
+    "train_boundless",
+    "train_picky",
 ]

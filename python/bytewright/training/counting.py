@@ -8,9 +8,9 @@ threads, nor on how they are divided among files, nor on their order.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -24,7 +24,7 @@ from bytewright.errors import ArgumentError
 from bytewright.training.counts import PretokenCounts, pattern_of, steps_of
 from bytewright.training.sources import Part, Texts, open_sources
 
-__all__ = ["CountProgress", "count_pretokens"]
+__all__ = ["CountProgress", "Eater", "count_pretokens", "feed"]
 
 
 @dataclass(frozen=True)
@@ -79,11 +79,36 @@ def count_pretokens(
     >>> list(counts)
     [(b' be', 2), (b' not', 1), (b' to', 1), (b'or', 1), (b'to', 1)]
     """
-    if documents not in ("auto", "file", "line"):
-        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
     if threads is not None and threads < 1:
         raise ArgumentError(f"threads={threads} is not positive")
     counter = _core.PieceCounter(json.dumps(steps_of(pattern)), threads)
+    feed(counter, sources, text_field=text_field, documents=documents, progress=progress)
+    return PretokenCounts(counter.finish(), pattern_of(pattern))
+
+
+class Eater(Protocol):
+    """What takes texts in batches and long texts in parts, and says how many pieces it has."""
+
+    def push(self, chunks: Sequence[Any]) -> int: ...  # noqa: D102
+    def push_part(self, part: bytes, last: bool) -> int: ...  # noqa: D102
+
+
+def feed(
+    counter: Eater,
+    sources: Any,
+    *,
+    text_field: str = "text",
+    documents: Documents = "auto",
+    progress: Callable[[CountProgress], object] | None = None,
+) -> None:
+    """Give every document of the sources to a counter; arguments as for `count_pretokens`.
+
+    Raises:
+        ArgumentError: an argument that no call can have.
+        DataError: an input cannot be read.
+    """
+    if documents not in ("auto", "file", "line"):
+        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
     opened = open_sources(sources, text_field=text_field, documents=documents)
     told = _Told(progress)
     if isinstance(opened, Texts):
@@ -95,7 +120,6 @@ def count_pretokens(
         with prefetched(read_documents(found, reading, Cursor())) as items:
             for item in items:
                 _count_item(counter, item, told)
-    return PretokenCounts(counter.finish(), pattern_of(pattern))
 
 
 class _Told:
@@ -114,7 +138,7 @@ class _Told:
             self._progress(CountProgress(self._bytes, self.bytes_total, self._documents, pieces))
 
 
-def _count_texts(counter: _core.PieceCounter, texts: Texts, told: _Told) -> None:
+def _count_texts(counter: Eater, texts: Texts, told: _Told) -> None:
     for batch in texts.batches:
         if isinstance(batch, Part):
             pieces = counter.push_part(batch.data, batch.last)
@@ -124,7 +148,7 @@ def _count_texts(counter: _core.PieceCounter, texts: Texts, told: _Told) -> None
         told.add(len(batch), counter.push(as_batch(batch).chunks), size=size)
 
 
-def _count_item(counter: _core.PieceCounter, item: Item, told: _Told) -> None:
+def _count_item(counter: Eater, item: Item, told: _Told) -> None:
     if isinstance(item, Piece):
         pieces = counter.push_part(bytes(item.data), item.last)
         told.add(int(item.last), pieces, done=item.done)

@@ -91,7 +91,7 @@ def byte_level(tokenizer: Tokenizer, what: str) -> dict[str, Any]:
         raise UnsupportedError(
             f"{what} is for byte-level tokenizers: this one is made of characters"
         )
-    if rules.get("events") or rules.get("supermerges"):
+    if rules.get("replay") or rules.get("supermerges"):
         raise UnsupportedError(
             f"{what} is for merges by rank: this one has other rules beside them"
         )

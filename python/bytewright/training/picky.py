@@ -1,0 +1,105 @@
+"""Picky BPE: a vocabulary without the tokens that only served to build others.
+
+After a pair `a b` was joined `f` times, each of `a` and `b` that is no single byte is looked at. If
+`f / (n + f) > tau`, where `n` is how often it still occurs, then it goes: its remaining uses become
+the tokens it was made of, as far as these are there, and its place in the vocabulary is free. A
+later merge may bring it back. For `a a`, `f` counts the joins.
+
+Text is encoded by the same events in the same order: of the merges and removals that a piece still
+has room for, the earliest after the last applied one. So the tokenizer cannot be saved for
+libraries that merge by rank; saving refuses by name.
+
+Paper: Chizhov et al., BPE Gets Picky: Efficient Vocabulary Refinement During Tokenizer Training
+(arXiv 2409.04599). Cost: each merge and removal costs its occurrences; about 24 bytes of memory for
+each byte of distinct pre-tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
+from bytewright.errors import ArgumentError
+from bytewright.tokenizer import Tokenizer
+from bytewright.training.assemble import assemble
+from bytewright.training.counting import count_pretokens
+from bytewright.training.counts import PretokenCounts
+
+__all__ = ["train_picky"]
+
+UnsignedFlat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
+
+
+def train_picky(
+    sources: Any,
+    vocab_size: int,
+    *,
+    tau: float = 0.9,
+    pattern: str = "o200k",
+    special_tokens: Sequence[str] = (),
+    min_frequency: int = 1,
+    threads: int | None = None,
+) -> Tokenizer:
+    """Train a tokenizer by Picky BPE.
+
+    Args:
+        sources: as for `count_pretokens`, or `PretokenCounts`.
+        vocab_size: tokens in all, the 256 bytes and the special tokens among them.
+        tau: a token goes when one merge takes more than this share of its uses; the paper uses
+            0.6 to 0.9, and 1 keeps all.
+        pattern: a named pattern or a regular expression.
+        special_tokens: their texts.
+        min_frequency: a pair that occurs less often is not joined.
+        threads: threads for counting.
+
+    Returns:
+        The tokenizer; it has fewer tokens where the text has no more pairs.
+
+    >>> tok = train_picky(["hum hums humor human"] * 4, 262, tau=0.9, pattern="gpt2")
+    >>> [tok.token_bytes(i) for i in range(256, tok.vocab_size)]
+    [b'hum', b' hums', b' human', b' humor']
+    >>> tok.decode(tok.encode("human humor")), tok.count("human humor")
+    ('human humor', 4)
+    """
+    if not 0 < tau <= 1 or min_frequency < 1:
+        raise ArgumentError(f"tau={tau}, min_frequency={min_frequency}: above 0, up to 1; from 1")
+    counts = counted(sources, pattern, threads)
+    (arena, ends, present), (steps, step_ends) = _core.picky_history(
+        unsigned(counts), vocab_size - len(special_tokens), bytes(range(256)), min_frequency, tau
+    )
+    tokens = [arena[a:b] for a, b in pairwise(ends.tolist())]
+    there = np.flatnonzero(present)
+    gone = np.flatnonzero(~present)
+    new_ids = np.empty(len(tokens), np.int64)
+    new_ids[there] = np.arange(len(there))
+    new_ids[gone] = len(there) + len(special_tokens) + np.arange(len(gone))
+    listed = [
+        {"split" if kind else "join": [int(new_ids[i]) for i in ids]}
+        for kind, *ids in (steps[a:b].tolist() for a, b in pairwise(step_ends.tolist()))
+    ]
+    replay = {"hidden": [list(tokens[i]) for i in gone.tolist()], "steps": listed}
+    return assemble(
+        [tokens[i] for i in there.tolist()[256:]],
+        None,
+        pattern=counts.pattern or pattern,
+        special_tokens=special_tokens,
+        rules={"replay": replay} if listed else {},
+    )
+
+
+def counted(sources: Any, pattern: str, threads: int | None) -> PretokenCounts:
+    """Counts as they are; anything else is counted."""
+    if isinstance(sources, PretokenCounts):
+        return sources
+    return count_pretokens(sources, pattern=pattern, threads=threads)
+
+
+def unsigned(counts: PretokenCounts) -> UnsignedFlat:
+    """Arena, offsets and counts as the core's trainers take them."""
+    arena, offsets, numbers = counts._flat
+    return arena, offsets.view(np.uint64), numbers

@@ -1,0 +1,228 @@
+"""Trainings beyond plain BPE, against their definitions as slow code."""
+
+from __future__ import annotations
+
+import pickle
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import reference
+from conftest import read_jsonl_zst
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bytewright as bw
+from bytewright import _core
+
+few = settings(max_examples=50, deadline=None)
+texts_of_words = st.lists(st.text("ab c'1.", max_size=30), max_size=5)
+
+
+def counted(texts: list[str]) -> Counter[bytes]:
+    return Counter(piece for text in texts for piece in reference.gpt2_pieces(text.encode()))
+
+
+def english(shared: Path, documents: int) -> list[str]:
+    found = read_jsonl_zst(shared / "data/corpora/english/books_en.jsonl.zst")
+    return [next(found)["text"] for _ in range(documents)]
+
+
+def flat(counts: Counter[bytes]) -> Any:
+    pieces = sorted(counts)
+    ends = np.cumsum([0, *map(len, pieces)], dtype=np.uint64)
+    amounts = np.array([counts[piece] for piece in pieces], np.uint64)
+    return np.frombuffer(b"".join(pieces), np.uint8), ends, amounts
+
+
+# Picky BPE
+
+
+def picky_agrees(texts: list[str], size: int, tau: float, probes: list[str]) -> None:
+    tok = bw.train_picky(
+        [t.encode() for t in texts], size, tau=tau, pattern=r" ?[a-zA-Z]+| ?[^\sa-zA-Z]+|\s"
+    )
+    split = tok._core.pieces
+    pieces: Counter[bytes] = Counter()
+    for text in texts:
+        ends = split(text).tolist()
+        data = text.encode()
+        pieces.update(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
+    tokens, events = reference.picky(dict(pieces), size, tau=tau)
+    assert [tok.token_bytes(i) for i in range(tok.vocab_size)] == tokens
+    for text in [*texts, *probes]:
+        data, ends = text.encode(), split(text).tolist()
+        expected = [
+            token
+            for a, b in zip(ends[::2], ends[1::2], strict=True)
+            for token in reference.replayed(events, data[a:b])
+        ]
+        ids, offsets = tok.encode_offsets(text)
+        assert [tok.token_bytes(i) for i in tok.encode(text)] == expected
+        assert ids.tolist() == tok.encode(text)
+        assert np.diff(offsets).tolist() == [len(token) for token in expected]
+        assert tok.count(text) == len(expected)
+
+
+@few
+@given(texts_of_words, st.integers(256, 275), st.sampled_from([0.3, 0.6, 0.9, 1.0]))
+def test_picky_training_and_encoding_are_the_definition(
+    texts: list[str], size: int, tau: float
+) -> None:
+    picky_agrees(texts, size, tau, ["aabbab ab'ab", "aaaa bbbb"])
+
+
+def test_picky_is_the_definition_on_english(shared: Path) -> None:
+    texts = english(shared, 3)
+    picky_agrees([text[:4000] for text in texts], 400, 0.7, [texts[0][4000:6000]])
+
+
+def test_picky_takes_tokens_out_and_stays_lossless() -> None:
+    texts = ["hum hums humor human"] * 4
+    plain = bw.train_picky(texts, 270, tau=1.0, pattern="gpt2")
+    picky = bw.train_picky(texts, 270, tau=0.8, pattern="gpt2", special_tokens=["<end>"])
+    assert plain.token_id(b"hu") is not None
+    assert picky.token_id(b"hu") is None
+    data = bytes(range(256)) + "human humor, humid \u00e9".encode()
+    for tok in (plain, picky, pickle.loads(pickle.dumps(picky))):
+        assert tok.decode_bytes(tok.encode(data)) == data
+    assert picky.encode("a<end>", allowed_special="all")[-1] == picky.special_tokens["<end>"]
+    assert picky.is_canonical(picky.encode("human humor"))
+
+
+def test_other_formats_refuse_removals_by_name(tmp_path: Path) -> None:
+    tok = bw.train_picky(["hum hums humor human"] * 4, 270, tau=0.8, pattern="gpt2")
+    for name in ("tokenizer.json", "ranks.tiktoken"):
+        with pytest.raises(bw.UnsupportedError, match="replaying merges and removals"):
+            tok.save(tmp_path / name)
+
+
+# BoundlessBPE
+
+
+def boundless_agrees(texts: list[str], size: int, probes: list[str]) -> None:
+    tok = bw.train_boundless([t.encode() for t in texts], size, pattern="gpt2")
+    pieces = [reference.gpt2_pieces(text.encode()) for text in texts]
+    merges = reference.boundless(pieces, size)
+    assert tok.merges == [pair for pair, _ in merges]
+    across = tok.definition.rules().get("supermerges", [])
+    assert across == [rank for rank, (_, whole) in enumerate(merges) if whole]
+    for text in [*texts, *probes]:
+        expected = reference.boundless_tokens(merges, reference.gpt2_pieces(text.encode()))
+        ids, offsets = tok.encode_offsets(text)
+        assert [tok.token_bytes(i) for i in tok.encode(text)] == expected
+        assert ids.tolist() == tok.encode(text)
+        assert np.diff(offsets).tolist() == [len(token) for token in expected]
+        assert tok.count(text) == len(expected)
+
+
+@few
+@given(st.lists(st.text("ab 1.", max_size=40), max_size=5), st.integers(256, 280))
+def test_boundless_training_and_encoding_are_the_definition(texts: list[str], size: int) -> None:
+    boundless_agrees(texts, size, ["ab ab ab a b ab", "ba ab. ab ab"])
+
+
+def test_boundless_is_the_definition_on_english(shared: Path) -> None:
+    # The slow splitter of the reference knows no contractions, and letters of ASCII only.
+    texts = [t.encode("ascii", "ignore").decode().replace("'", "") for t in english(shared, 3)]
+    boundless_agrees([text[:3000] for text in texts], 450, [texts[0][3000:5000]])
+
+
+def test_words_join_across_pieces_only_where_they_touch() -> None:
+    tok = bw.train_boundless(
+        ["of the sea, of the sun"] * 3, 265, pattern="gpt2", special_tokens=["<e>"]
+    )
+    of_the = tok.token_id(b" of the")
+    assert of_the in tok.encode("sun of the sea")
+    assert of_the not in tok.encode("sun of<e> the sea", allowed_special="all")
+    copy = pickle.loads(pickle.dumps(tok))
+    assert copy.encode("sun of the sea") == tok.encode("sun of the sea")
+    assert copy.fingerprint == tok.fingerprint
+    assert tok.is_canonical(tok.encode("sun of the sea"))
+    data = bytes(range(256)) + b" of the"
+    assert tok.decode_bytes(tok.encode(data)) == data
+
+
+def test_streams_and_batches_join_across_their_cuts() -> None:
+    tok = bw.train_boundless(["of the sea, of the sun"] * 3, 264, pattern="gpt2")
+    text = "sun of the sea and of the sun of the " * 40_000
+    whole = tok.encode(text)
+    encoder = tok.stream_encoder()
+    parts = [encoder.push(text[a : a + 99_991].encode()) for a in range(0, len(text), 99_991)]
+    assert np.concatenate([*parts, encoder.finish()]).tolist() == whole
+    assert tok.encode_batch([text, text]).to_pylist() == [whole, whole]
+    assert tok.count(text, limit=10) > 10
+
+
+def test_other_formats_refuse_merges_across_pieces_by_name(tmp_path: Path) -> None:
+    tok = bw.train_boundless(["of the sea, of the sun"] * 3, 264, pattern="gpt2")
+    for name in ("tokenizer.json", "ranks.tiktoken"):
+        with pytest.raises(bw.UnsupportedError, match="whole neighbouring pieces"):
+            tok.save(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "ab",
+        " a",
+        "a",
+        "a'",
+        "'a",
+        " e\u0301",
+        "\u0301a",
+        "a b_c",
+        "a1b",
+        "\u2019s",
+        " \u0301a",
+        "a\n",
+    ],
+)
+def test_words_are_what_the_expression_says(piece: str) -> None:
+    import tokenizers
+
+    pattern = tokenizers.Regex(r"\A(?=.+\p{L})(?:\p{L}\p{M}*|[ _'\x{2019}])+\z")
+    split = tokenizers.pre_tokenizers.Split(pattern, "removed")
+    expected = split.pre_tokenize_str(piece) == []
+    # Two such pieces in a row are a run, and so give a merge across once each is one token.
+    size = 256 + 4 * len(piece.encode())
+    tok = bw.train_boundless(
+        [f"{piece}|" * 9, f"{piece}{piece}|" * 3], size, pattern=piece + "|[|]"
+    )
+    joined = (piece + piece).encode()
+    assert (tok.token_id(joined) is not None) == expected
+
+
+# Parity-aware BPE
+
+
+def learned(languages: list[tuple[Counter[bytes], Counter[bytes]]], size: int, *turns: Any) -> Any:
+    rows = [(flat(text), flat(dev), 1.0) for text, dev in languages]
+    return _core.parity_merges(rows, size, bytes(range(256)), 1, "[]", turns)
+
+
+@few
+@given(
+    st.lists(st.tuples(texts_of_words, texts_of_words), min_size=1, max_size=3),
+    st.integers(0, 14),
+    st.sampled_from([(0, 0, 2.0), (0, 4, 1.0), (3, 4, 2.0), (2, 0, 1.0)]),
+)
+def test_parity_training_is_the_definition(
+    texts: list[tuple[list[str], list[str]]], merges: int, turns: tuple[int, int, float]
+) -> None:
+    languages = [(counted(text), counted(dev)) for text, dev in texts]
+    shared, window, share = turns
+    expected = reference.parity(languages, merges, window=window, share=share, shared=shared)
+    # A merge may make a token that is there, so the core is asked for tokens, not for merges.
+    tokens = {a + b for (a, b), _ in expected}
+    rows, _, whose = learned(languages, 256 + len(tokens), *turns)
+    names = [bytes([byte]) for byte in range(256)]
+    found = []
+    for left, right, product in rows.reshape(-1, 3).tolist():
+        found.append((names[left], names[right]))
+        if product == len(names):
+            names.append(names[left] + names[right])
+    assert list(zip(found, whose.tolist(), strict=True)) == expected[: len(found)]
+    assert len({a + b for a, b in found}) == len(tokens)
