@@ -262,3 +262,27 @@ def parity(
 
 def _best(counts: Counter[Merge], ids: dict[bytes, int]) -> Merge | None:
     return min(counts, key=lambda p: (-counts[p], ids[p[0]], ids[p[1]]), default=None)
+
+
+def trained(
+    pieces: dict[bytes, int], wanted: int, *, order: Sequence[bytes], least: int = 1
+) -> list[Merge]:
+    """BPE by its definition: the most frequent pair of all, joined everywhere, until enough.
+
+    Ties go to the smaller ids; ids are those of the bytes in their order, then of new tokens.
+    """
+    ids = {token: at for at, token in enumerate(order)}
+    rows = [([bytes([byte]) for byte in piece], count) for piece, count in pieces.items()]
+    merges: list[Merge] = []
+    while len(ids) < len(order) + wanted:
+        counts: Counter[Merge] = Counter()
+        for row, count in rows:
+            for pair in pairwise(row):
+                counts[pair] += count
+        if max(counts.values(), default=0) < max(1, least):
+            break
+        best = min(counts, key=lambda pair: (-counts[pair], ids[pair[0]], ids[pair[1]]))
+        ids.setdefault(best[0] + best[1], len(ids))
+        rows = [(joined(row, best), count) for row, count in rows]
+        merges.append(best)
+    return merges

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "PieceCounter",
+    "Replay",
     "StreamEncoder",
     "Tokenizer",
     "Trainer",
@@ -71,6 +72,26 @@ class StreamEncoder:
     def finish(self) -> NDArray[np.int32]: ...
 
 @final
+class Replay:
+    def __new__(
+        cls,
+        arena: NDArray[np.uint8],
+        offsets: NDArray[np.uint64],
+        counts: NDArray[np.uint64],
+        order: bytes,
+    ) -> Replay: ...
+    def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.uint64]]: ...
+    def advance(
+        self, merges: bytes
+    ) -> tuple[
+        NDArray[np.int32],
+        NDArray[np.uint64],
+        NDArray[np.int64],
+        NDArray[np.int32],
+        NDArray[np.int64],
+    ]: ...
+
+@final
 class Trainer:
     def __new__(
         cls,
@@ -81,11 +102,13 @@ class Trainer:
         min_count: int,
         rules: str,
     ) -> Trainer: ...
-    def replay(self, merges: bytes) -> None: ...
+    def replay(self, merges: bytes, most: int | None) -> None: ...
     def advance(self, vocab_size: int, milliseconds: int) -> bool: ...
     def steps(self, start: int) -> tuple[bytes, NDArray[np.uint64]]: ...
     def token_bytes(self, id: int) -> bytes: ...
     def count(self, left: int, right: int) -> int: ...
+    @property
+    def merges(self) -> int: ...
     @property
     def length(self) -> int: ...
     @property

@@ -5,6 +5,7 @@ mod errors;
 mod functions;
 mod input;
 mod interrupt;
+mod replay;
 mod stream;
 mod tokenizer;
 mod train;
@@ -21,6 +22,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
     module.add_class::<train::PyTrainer>()?;
+    module.add_class::<replay::PyReplay>()?;
     module.add_class::<count::PyPieceCounter>()?;
     module.add_function(wrap_pyfunction!(count::merge_counts, module)?)?;
     module.add_function(wrap_pyfunction!(count::sum_counts, module)?)?;

@@ -18,7 +18,7 @@ use crate::train::{Pieces, Settings, Step, Trainer};
 /// Merges between two looks at the clock.
 const MERGES_A_LOOK: usize = 32;
 
-type Array<'py, T> = Bound<'py, PyArray1<T>>;
+pub(super) type Array<'py, T> = Bound<'py, PyArray1<T>>;
 
 #[pyclass(frozen, name = "Trainer", module = "bytewright._core")]
 pub(super) struct PyTrainer {
@@ -43,7 +43,7 @@ impl PyTrainer {
         min_count: u64,
         rules: &str,
     ) -> PyResult<PyTrainer> {
-        let order = order.try_into().map_err(|_| refused("the order of bytes must have 256"))?;
+        let order = byte_order(order)?;
         let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
         let settings = Settings { order, min_count, rules };
         let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
@@ -52,12 +52,16 @@ impl PyTrainer {
         Ok(PyTrainer { state: Mutex::new(State { trainer, steps: Vec::new() }) })
     }
 
-    /// Makes the given merges, rows of left and right id, whether they are best or not.
-    fn replay(&self, py: Python<'_>, merges: &[u8]) -> PyResult<()> {
+    /// Makes the given merges, rows of left and right id, whether they are best or not, up to a
+    /// vocabulary of `most` tokens.
+    fn replay(&self, py: Python<'_>, merges: &[u8], most: Option<usize>) -> PyResult<()> {
         let flat = words(merges);
         run(py, usize::MAX, |poll| {
             let mut state = self.lock();
             for [left, right] in flat.as_chunks::<2>().0 {
+                if most.is_some_and(|most| state.trainer.tokens().len() >= most) {
+                    break;
+                }
                 let step = state.trainer.merge(*left, *right, poll)?;
                 state.steps.push(step);
                 poll()?;
@@ -105,6 +109,12 @@ impl PyTrainer {
         self.lock().trainer.count(left, right)
     }
 
+    /// Merges made.
+    #[getter]
+    fn merges(&self) -> usize {
+        self.lock().steps.len()
+    }
+
     /// Tokens of the text now, each piece as often as it occurs.
     #[getter]
     fn length(&self) -> u64 {
@@ -121,6 +131,11 @@ impl PyTrainer {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The byte of each of the first 256 ids.
+pub(super) fn byte_order(order: &[u8]) -> PyResult<[u8; 256]> {
+    order.try_into().map_err(|_| refused("the order of bytes must have 256"))
 }
 
 fn refused(message: &str) -> PyErr {

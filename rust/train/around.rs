@@ -92,24 +92,42 @@ impl Around {
         self.twins.note(0, place, count);
     }
 
-    /// Brings the counts of all pairs up to date, and says each that stands more often now.
+    /// Brings the counts of all pairs up to date, and says what changed but for the pair itself.
     pub(super) fn finish(
         &mut self,
         (a, b): Pair,
         c: TokenId,
         pairs: &mut Pairs,
-        mut grown: impl FnMut(u64, Pair),
+        changed: &mut impl FnMut(Change),
     ) {
         let mut done = Vec::new();
         self.lefts.drain(pairs, &mut done);
-        update(&done, |x| ((x, a), (x, c)), pairs, &mut grown);
+        update(&done, |x| ((x, a), (x, c)), pairs, changed);
         self.rights.drain(pairs, &mut done);
-        update(&done, |y| ((b, y), (c, y)), pairs, &mut grown);
+        // Where `a` is `b`, an odd one is left over and stands behind the product: what it has lost
+        // is the pair itself.
+        update(&done, |y| ((b, y), (c, y)), pairs, &mut |change| {
+            if !matches!(change, Change::Less(pair, _) if pair == (a, b)) {
+                changed(change);
+            }
+        });
         self.twins.drain(pairs, &mut done);
-        update(&done, |_| ((b, a), (c, c)), pairs, &mut grown);
-        // Where `a` is `b`, the pair itself was among those that stand less often: it is gone.
+        update(&done, |_| ((b, a), (c, c)), pairs, &mut |change| {
+            if !matches!(change, Change::Less(pair, _) if pair == (a, b)) {
+                changed(change);
+            }
+        });
         pairs.remove((a, b));
     }
+}
+
+/// What a merge did to a pair.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    /// The pair stands so many times less.
+    Less(Pair, u64),
+    /// The pair stands so many times more, and so often in all.
+    More(Pair, u64, u64),
 }
 
 /// Takes each sum from the first of its pairs and gives it to the second.
@@ -117,7 +135,7 @@ fn update(
     sums: &[(TokenId, u64, Places)],
     moved: impl Fn(TokenId) -> (Pair, Pair),
     pairs: &mut Pairs,
-    grown: &mut impl FnMut(u64, Pair),
+    changed: &mut impl FnMut(Change),
 ) {
     for (index, (id, count, places)) in sums.iter().enumerate() {
         if let Some((next, ..)) = sums.get(index + AHEAD) {
@@ -127,6 +145,7 @@ fn update(
         }
         let (from, to) = moved(*id);
         pairs.subtract(from, *count);
-        grown(pairs.add(to, *count, *places), to);
+        changed(Change::Less(from, *count));
+        changed(Change::More(to, *count, pairs.add(to, *count, *places)));
     }
 }

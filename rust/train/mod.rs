@@ -21,6 +21,7 @@ mod around;
 mod cells;
 mod pairs;
 mod queue;
+pub mod replay;
 mod rules;
 mod tokens;
 
@@ -30,7 +31,7 @@ mod tests;
 use crate::error::{Error, Poll, Result};
 use crate::token::{MAX_IDS, TokenId};
 
-use around::Around;
+use around::{Around, Change};
 use cells::Cells;
 pub use cells::Pieces;
 use pairs::Pairs;
@@ -141,6 +142,33 @@ impl Trainer {
     /// An id that no token has, a product that is too long, more ids than are allowed; whatever
     /// `poll` returns, and then the trainer is of no further use.
     pub fn merge(&mut self, left: TokenId, right: TokenId, poll: Poll<'_>) -> Result<Step> {
+        self.merged(left, right, &mut |_| (), poll)
+    }
+
+    /// The same, and says of each pair how much more often it stands; a pair may be said twice.
+    pub(crate) fn merge_telling(
+        &mut self,
+        left: TokenId,
+        right: TokenId,
+        told: &mut impl FnMut((TokenId, TokenId), i64),
+        poll: Poll<'_>,
+    ) -> Result<Step> {
+        let mut tell = |change| match change {
+            Change::Less(pair, count) => told(pair, -count.cast_signed()),
+            Change::More(pair, count, _) => told(pair, count.cast_signed()),
+        };
+        let step = self.merged(left, right, &mut tell, poll)?;
+        told((left, right), -step.count.cast_signed());
+        Ok(step)
+    }
+
+    fn merged(
+        &mut self,
+        left: TokenId,
+        right: TokenId,
+        changed: &mut impl FnMut(Change),
+        poll: Poll<'_>,
+    ) -> Result<Step> {
         if self.torn {
             return Err(Error::Argument("this training was interrupted inside a merge".into()));
         }
@@ -153,13 +181,23 @@ impl Trainer {
         let places = self.pairs.places(&places);
         self.length -= self.cells.merge(&merging, places, &mut self.around, poll)?;
         let (pairs, queue, least) = (&mut self.pairs, &mut self.queue, self.min_count);
-        self.around.finish(pair, product, pairs, |count, pair| {
-            if count >= least {
-                queue.push(count, pair);
+        self.around.finish(pair, product, pairs, &mut |change| {
+            if let Change::More(pair, _, now) = change
+                && now >= least
+            {
+                queue.push(now, pair);
             }
+            changed(change);
         });
         self.torn = false;
         Ok(Step { left, right, product, count })
+    }
+
+    /// All pairs that stand in the text, by ascending ids.
+    pub fn pairs(&self) -> Vec<Candidate> {
+        let mut found: Vec<Candidate> = self.pairs.standing().collect();
+        found.sort_unstable_by_key(|pair| (pair.left, pair.right));
+        found
     }
 
     /// The tokens so far, the bytes first.

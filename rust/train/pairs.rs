@@ -4,6 +4,7 @@
 //! a single place is kept in the entry itself. Places ascend and may be stale: whoever reads them
 //! checks the text. A pair that stands nowhere is forgotten when the table grows.
 
+use super::Candidate;
 use crate::simd::{huge, prefetch};
 use crate::token::TokenId;
 
@@ -55,6 +56,16 @@ impl Pairs {
     #[inline]
     pub(super) fn count(&self, pair: Pair) -> u64 {
         self.table[self.slot(key(pair))].count
+    }
+
+    /// The pairs that stand somewhere, in no order that means anything.
+    pub(super) fn standing(&self) -> impl Iterator<Item = Candidate> {
+        let half = |key: u64, shift: u32| (key >> shift) as u32;
+        self.table.iter().filter(|entry| entry.count > 0).map(move |entry| Candidate {
+            left: half(entry.key, 32),
+            right: half(entry.key, 0),
+            count: entry.count,
+        })
     }
 
     /// Starts loading what is known of a pair.

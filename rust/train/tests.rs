@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
+use super::replay::Replay;
 use super::*;
 
 /// Pieces as the trainer takes them.
@@ -134,6 +135,41 @@ proptest! {
             let step = trainer.merge(left, right, &mut go_on).expect("a pair of the text");
             prop_assert_eq!(step.count, count);
             words.iter_mut().for_each(|(word, _)| replace(word, (left, right), step.product));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn replay_tells_every_change(pieces in some_pieces(), seed in 0usize..50) {
+        let flat = Flat::new(&pieces);
+        let order = std::array::from_fn(|at| at as u8);
+        let mut replay = Replay::new(flat.pieces(), order, &mut go_on).expect("fits");
+        let mut words: Vec<(Vec<TokenId>, u64)> =
+            pieces.iter().map(|(p, n)| (p.iter().map(|b| u32::from(*b)).collect(), *n)).collect();
+        for turn in 0..30 {
+            let before = all_pairs(&words);
+            let mut pairs: Vec<_> = before.keys().copied().collect();
+            pairs.sort_unstable();
+            // Now and then a pair that stands nowhere.
+            let absent = turn % 7 == 3 || pairs.is_empty();
+            let (left, right) = if absent { (turn as u32, 3) } else { pairs[(seed * 31 + turn) % pairs.len()] };
+            let changes = replay.advance(&[[left, right]], &mut go_on).expect("known ids");
+            let product = changes.steps[0].product;
+            words.iter_mut().for_each(|(word, _)| replace(word, (left, right), product));
+            let mut after = before.clone();
+            for (pair, delta) in changes.pairs.iter().zip(&changes.deltas) {
+                let count = after.entry(*pair).or_default();
+                *count = count.checked_add_signed(*delta).expect("no count is below 0");
+            }
+            after.retain(|_, count| *count > 0);
+            prop_assert_eq!(&after, &all_pairs(&words));
+            prop_assert!(changes.pairs.is_sorted_by(|one, other| one < other));
+            let counted: HashMap<_, _> =
+                replay.trainer().pairs().iter().map(|c| ((c.left, c.right), c.count)).collect();
+            prop_assert_eq!(counted, after);
         }
     }
 }

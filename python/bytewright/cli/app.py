@@ -20,6 +20,7 @@ COMMANDS = {
     "decode": "encode",
     "convert": "convert",
     "inspect": "inspect",
+    "train": "train",
     "encode-corpus": "corpus",
     "verify": "corpus",
     "doctor": "doctor",

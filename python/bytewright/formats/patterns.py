@@ -18,6 +18,14 @@ __all__ = ["GPT2", "describe", "pattern_names", "pattern_steps", "split"]
 
 _LOOKS_LIKE_A_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
+_DIGITS: Final = {
+    "+digits-left": (r"\p{N}{1,3}",),
+    # Runs of digits; the longest end of each that is made of threes; and that into threes.
+    "+digits-right": (r"\p{N}+", r"(?:\p{N}{3})+$", r"\p{N}{3}"),
+    "+digits-single": (r"\p{N}",),
+}
+"""What may stand behind a pattern: numbers are cut like this before the pattern sees the text."""
+
 GPT2: Final = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """The pattern of GPT-2 and of ByteLevel."""
 
@@ -41,6 +49,9 @@ def _named(name: str) -> tuple[Step, ...]:
 def pattern_steps(pattern: str) -> list[Step]:
     """The pre-tokenizer steps of a named pattern or of a regular expression.
 
+    Behind either may stand `+digits-left`, `+digits-right` or `+digits-single`: numbers are then
+    cut out first, into groups of three digits from that side, or into digits.
+
     Raises:
         ArgumentError: the pattern is empty, or looks like a name but is none.
 
@@ -49,6 +60,9 @@ def pattern_steps(pattern: str) -> list[Step]:
     """
     if not isinstance(pattern, str) or not pattern:
         raise ArgumentError(f"pattern {pattern!r}: a name or a regular expression is needed")
+    for ending, regexes in _DIGITS.items():
+        if pattern.endswith(ending):
+            return [*map(split, regexes), *pattern_steps(pattern.removesuffix(ending))]
     if pattern in pattern_names():
         return [dict(step) for step in _named(pattern)]
     if _LOOKS_LIKE_A_NAME.fullmatch(pattern):
@@ -62,5 +76,9 @@ def describe(steps: Sequence[Step]) -> str | None:
     for name in pattern_names():
         if list(_named(name)) == list(steps):
             return name
+    for ending, regexes in _DIGITS.items():
+        if list(steps[: len(regexes)]) == [*map(split, regexes)] and len(steps) > len(regexes):
+            rest = describe(steps[len(regexes) :])
+            return None if rest is None else rest + ending
     regex = steps[0].get("regex") if len(steps) == 1 else None
     return regex if isinstance(regex, str) else None

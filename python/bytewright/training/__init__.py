@@ -2,13 +2,30 @@
 
     sources  ──corpus readers──▶  documents  ──pattern──▶  pieces  ──tables──▶  PretokenCounts
 
-`sources` says what a source of text is, `counting` counts its pieces, `counts` is the result.
+                 PretokenCounts  ──constraints, loop──▶  merges  ──start──▶  Tokenizer
+
+`sources` says what a source of text is, `counting` counts its pieces, `counts` is the result;
+`mixture` weighs several. `constraints` are what a token may be, `loop` drives the core, `start`
+says where training begins and what the ids are in the end; `train` is all of it. `replay` tells
+what merges do to the counts of pairs.
 """
 
 from bytewright.training.boundless import train_boundless
+from bytewright.training.constraints import (
+    Digits,
+    ForbiddenSubstrings,
+    MaxBytes,
+    MaxChars,
+    MaxWords,
+    Morphology,
+    NoLeadingDependentSign,
+    ScriptBoundaries,
+)
 from bytewright.training.counting import CountProgress, count_pretokens
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.loop import TrainProgress
 from bytewright.training.picky import train_picky
+from bytewright.training.replay import Replay, ReplayChunk, replay
 from bytewright.training.surgery import (
     Dead,
     MergedVocabulary,
@@ -20,20 +37,34 @@ from bytewright.training.surgery import (
     pruning_order,
     reachability,
 )
+from bytewright.training.train import train
 
 __all__ = [
     "CountProgress",
     "Dead",
+    "Digits",
+    "ForbiddenSubstrings",
+    "MaxBytes",
+    "MaxChars",
+    "MaxWords",
     "MergedVocabulary",
+    "Morphology",
+    "NoLeadingDependentSign",
     "PretokenCounts",
     "Reachability",
+    "Replay",
+    "ReplayChunk",
+    "ScriptBoundaries",
     "Surgery",
+    "TrainProgress",
     "count_pretokens",
     "extend",
     "merge_vocabularies",
     "prune_leaves",
     "pruning_order",
     "reachability",
+    "replay",
+    "train",
     "train_boundless",
     "train_picky",
 ]

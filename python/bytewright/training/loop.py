@@ -1,0 +1,216 @@
+"""The merge loop as Python drives it: a while at a time, with progress and checkpoints between.
+
+    counts + Plan  ──_core.Trainer──▶  Learned
+
+A checkpoint is the merges so far. Going on from one makes them again, which gives the same counts
+of pairs, and so the same merges after them: the result is that of a training that was never
+interrupted. The file names what it belongs to, a SHA-256 over the counts and the plan, and is
+refused for anything else. The vocabulary size is not part of that: training may go on to a larger
+one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
+from bytewright.corpus.durable import write_atomic
+from bytewright.errors import DataError, ResumeError
+from bytewright.training.counts import PretokenCounts
+
+__all__ = ["Learned", "Plan", "TrainProgress", "learn"]
+
+_MAGIC: Final = b"bytewright training 1\n"
+_TURN_MS: Final = 100
+_CHECKPOINT_SECONDS: Final = 5.0
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the merges, besides the counts and how many are made.
+
+    Attributes:
+        order: the byte of each of the first 256 ids; ties go by ids.
+        min_count: pairs that stand less often are not merged.
+        rules: what may not become a token, as JSON.
+        initial: merges to make first, rows of left and right id, shape `[n, 2]`.
+    """
+
+    order: bytes
+    min_count: int
+    rules: str
+    initial: NDArray[np.uint32]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Merges in order, the initial ones first.
+
+    Attributes:
+        merges: left, right and product id of each, shape `[n, 3]`.
+        counts: how often each pair stood in the text before it was merged, shape `[n]`.
+        vocab_size: the number of bytes and products.
+    """
+
+    merges: NDArray[np.uint32]
+    counts: NDArray[np.uint64]
+    vocab_size: int
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """How far training is.
+
+    Attributes:
+        vocab_size: tokens so far, special ones not among them.
+        wanted: tokens there shall be, likewise.
+        merges: merges made.
+        merges_per_second: how fast the last ones were made.
+        eta_seconds: how long the rest takes at that speed, which rises as pairs get rarer.
+        bytes_per_token: bytes of the text for each token it has now.
+        last: the last merges, latest first: both parts and how often they stood together.
+    """
+
+    vocab_size: int
+    wanted: int
+    merges: int
+    merges_per_second: float
+    eta_seconds: float
+    bytes_per_token: float
+    last: tuple[tuple[bytes, bytes, int], ...]
+
+
+def learn(
+    counts: PretokenCounts,
+    wanted: int,
+    plan: Plan,
+    *,
+    progress: Callable[[TrainProgress], object] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> Learned:
+    """Merge the best pairs until there are `wanted` tokens or no pair is left.
+
+    Raises:
+        ResumeError: the checkpoint is of other counts or another plan.
+        DataError: the checkpoint cannot be read or written.
+    """
+    arena, offsets, amounts = counts.pieces
+    trainer = _core.Trainer(
+        arena, offsets.view(np.uint64), amounts, plan.order, plan.min_count, plan.rules
+    )
+    length = trainer.length
+    trainer.replay(plan.initial.astype("<u4").tobytes(), None)
+    kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), counts, plan)
+    if kept is not None:
+        trainer.replay(kept.read(), wanted)
+    told = _Told(progress, wanted, length)
+    try:
+        while trainer.advance(wanted, _TURN_MS):
+            told.tell(trainer)
+            if kept is not None:
+                kept.write_now_and_then(trainer)
+    finally:
+        if kept is not None:
+            kept.write(trainer)
+    told.tell(trainer)
+    rows, found = trainer.steps(0)
+    return Learned(np.frombuffer(rows, "<u4").reshape(-1, 3), found, trainer.vocab_size)
+
+
+class _Told:
+    """Tells the progress."""
+
+    def __init__(
+        self, progress: Callable[[TrainProgress], object] | None, wanted: int, length: int
+    ) -> None:
+        self._progress = progress
+        self._wanted = wanted
+        self._bytes = length
+        self._then = time.monotonic()
+        self._merges = 0
+
+    def tell(self, trainer: _core.Trainer) -> None:
+        if self._progress is None:
+            return
+        now, merges = time.monotonic(), trainer.merges
+        speed = (merges - self._merges) / max(now - self._then, 1e-9)
+        self._then, self._merges = now, merges
+        size = trainer.vocab_size
+        self._progress(
+            TrainProgress(
+                vocab_size=size,
+                wanted=self._wanted,
+                merges=merges,
+                merges_per_second=speed,
+                eta_seconds=(self._wanted - size) / max(speed, 1e-9),
+                bytes_per_token=self._bytes / max(trainer.length, 1),
+                last=_last(trainer, merges),
+            )
+        )
+
+
+def _last(trainer: _core.Trainer, merges: int) -> tuple[tuple[bytes, bytes, int], ...]:
+    rows, counts = trainer.steps(max(0, merges - _SHOWN))
+    pairs = np.frombuffer(rows, "<u4").reshape(-1, 3)[::-1].tolist()
+    return tuple(
+        (trainer.token_bytes(left), trainer.token_bytes(right), count)
+        for (left, right, _), count in zip(pairs, counts[::-1].tolist(), strict=True)
+    )
+
+
+class _Checkpoint:
+    """The merges so far, in a file that is whole or absent."""
+
+    def __init__(self, path: Path, counts: PretokenCounts, plan: Plan) -> None:
+        self._path = path
+        self._belongs = _fingerprint(counts, plan)
+        self._initial = len(plan.initial)
+        self._written = time.monotonic()
+
+    def read(self) -> bytes:
+        """Rows of left and right id; none where there is no file yet."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise DataError(f"cannot read {self._path}: {error.strerror or error}") from error
+        head, _, rows = data.removeprefix(_MAGIC).partition(b"\n")
+        if not data.startswith(_MAGIC) or len(rows) % 8:
+            raise DataError(f"{self._path}: not a checkpoint of a training")
+        if head.decode(errors="replace") != self._belongs:
+            raise ResumeError(
+                f"{self._path} belongs to a training of other counts or with other options; "
+                "remove it to start anew"
+            )
+        return rows
+
+    def write_now_and_then(self, trainer: _core.Trainer) -> None:
+        if time.monotonic() - self._written >= _CHECKPOINT_SECONDS:
+            self.write(trainer)
+
+    def write(self, trainer: _core.Trainer) -> None:
+        rows, _ = trainer.steps(self._initial)
+        pairs = np.frombuffer(rows, "<u4").reshape(-1, 3)[:, :2]
+        write_atomic(self._path, _MAGIC + self._belongs.encode() + b"\n" + pairs.tobytes())
+        self._written = time.monotonic()
+
+
+def _fingerprint(counts: PretokenCounts, plan: Plan) -> str:
+    options = {"order": plan.order.hex(), "least": plan.min_count, "rules": json.loads(plan.rules)}
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for array in (plan.initial, *counts.pieces):
+        digest.update(len(array).to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,174 @@
+"""Training: text or counts in, a tokenizer out.
+
+    sources ──mixture──▶ counts ──constraints──▶ pieces ──loop──▶ merges ──start──▶ Tokenizer
+
+Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909), exact and greedy: at each step the
+most frequent pair of adjacent tokens becomes a token; ties go to the smaller left id, then to the
+smaller right id. Nothing but the counts decides, so the result is the same for any number of
+threads, any division of the text into files and any order of them.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from bytewright.corpus.readers import Documents
+from bytewright.definition import MAX_IDS
+from bytewright.errors import ArgumentError, UnsupportedError
+from bytewright.tokenizer import Tokenizer
+from bytewright.training.constraints import (
+    Constraint,
+    MaxBytes,
+    checked,
+    cut_pieces,
+    lowered,
+    varied_pattern,
+)
+from bytewright.training.counting import CountProgress
+from bytewright.training.counts import PretokenCounts, pattern_of
+from bytewright.training.loop import Learned, Plan, TrainProgress, learn
+from bytewright.training.mixture import Reading, gather
+from bytewright.training.start import ByteOrder, Continued, Fresh, special_texts
+
+__all__ = ["train"]
+
+_DEFAULT_PATTERN = "o200k"
+
+
+def train(
+    sources_or_counts: Any,
+    vocab_size: int,
+    *,
+    pattern: str | None = _DEFAULT_PATTERN,
+    special_tokens: Iterable[str] = (),
+    min_frequency: int = 1,
+    byte_order: ByteOrder = "raw",
+    max_token_bytes: int | None = None,
+    constraints: Iterable[Constraint] | Constraint = (),
+    initial_merges: Tokenizer | Iterable[tuple[bytes, bytes]] | None = None,
+    superword: Any = None,
+    parity: Any = None,
+    weights: Mapping[str, Any] | None = None,
+    text_field: str = "text",
+    documents: Documents = "auto",
+    checkpoint: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Callable[[CountProgress | TrainProgress], object] | None = None,
+) -> Tokenizer:
+    """Learn a byte-level BPE tokenizer.
+
+    Args:
+        sources_or_counts: what `count_pretokens` takes, or its result; or a mapping of names to
+            these, for `weights`.
+        vocab_size: tokens there shall be, the 256 bytes and the special tokens among them.
+        pattern: the name of a published pattern, or a regex, or None: each document is one piece.
+            Counts bring theirs.
+        special_tokens: texts that get ids of their own; they are not looked for in the text.
+        min_frequency: pairs that stand less often are not merged.
+        byte_order: `"raw"`: bytes are ids 0 to 255, then merges, then special tokens. `"gpt2"`:
+            special tokens, then bytes in the order of GPT-2's printable stand-ins, then merges,
+            which gives the merges of `tokenizers`. Ties go by these ids.
+        max_token_bytes: the longest token that may be made; 65536 at most.
+        constraints: what a token may be, as values of `bytewright.training.constraints`.
+        initial_merges: merges to begin with, or a tokenizer to go on from: its ids stay, and its
+            pattern holds. They are made whether or not the text has them.
+        superword: for vocabularies with tokens of several words.
+        parity: for vocabularies that treat languages alike.
+        weights: for named sources: by how much each counts, integers or fractions; 1 unless given.
+        text_field: field or column that holds the text.
+        documents: what a document of a text file is, as in `count_pretokens`.
+        checkpoint: a file for the merges so far, written every few seconds. If it is there,
+            training goes on from it, to the same result; that of another training is refused.
+        threads: threads for counting.
+        progress: called with a `CountProgress` while text is counted, then with a `TrainProgress`
+            several times a second.
+
+    Returns:
+        The tokenizer. If the text has no more pairs to merge it is smaller than asked for, and a
+        warning says so.
+
+    Raises:
+        ArgumentError: an argument that no call can have.
+        DataError: an input cannot be read.
+        PatternError: a pattern that the engine cannot run.
+        ResumeError: the checkpoint belongs to another training.
+
+    >>> tok = train(["low lower lowest", "new newer newest"], 262, pattern="gpt2")
+    >>> [tok.token_bytes(id) for id in range(256, 262)]
+    [b'we', b'lo', b'ne', b' lo', b' ne', b'st']
+    """
+    if superword is not None or parity is not None:
+        raise UnsupportedError("superword and parity are not part of this version")
+    limits = () if max_token_bytes is None else (MaxBytes(max_token_bytes),)
+    rules = checked([*checked(constraints), *limits])
+    special = special_texts(special_tokens)
+    start = _start(initial_merges, byte_order, special, sources_or_counts, pattern, rules)
+    wanted = _wanted(vocab_size, start)
+    reading = Reading(start.pattern, text_field, documents, threads, progress)
+    counts, unit = gather(sources_or_counts, weights, reading)
+    counts = cut_pieces(rules, counts)
+    plan = Plan(start.order, max(1, min_frequency) * unit, lowered(rules), start.initial)
+    learned = learn(counts, wanted, plan, progress=progress, checkpoint=checkpoint)
+    _warn_if_short(learned, wanted, min_frequency)
+    return start.tokenizer(learned)
+
+
+def _start(
+    initial: Any,
+    byte_order: ByteOrder,
+    special: tuple[str, ...],
+    sources: Any,
+    pattern: str | None,
+    rules: Sequence[Constraint],
+) -> Fresh | Continued:
+    if byte_order not in ("raw", "gpt2"):
+        raise ArgumentError(f"byte_order={byte_order!r} is neither 'raw' nor 'gpt2'")
+    if isinstance(initial, Tokenizer):
+        return _continued(initial, special, pattern, rules)
+    if pattern == _DEFAULT_PATTERN and isinstance(sources, PretokenCounts):
+        pattern = sources.pattern
+        if varied_pattern(rules, pattern) != pattern:
+            raise ArgumentError(
+                "these pieces are cut already: count them with the pattern that Digits gives, "
+                f"{varied_pattern(rules, pattern)!r}, and leave Digits out"
+            )
+    cut = pattern_of(varied_pattern(rules, pattern))
+    return Fresh(byte_order, cut, special, tuple(initial or ()))
+
+
+def _continued(
+    old: Tokenizer, special: tuple[str, ...], pattern: str | None, rules: Sequence[Constraint]
+) -> Continued:
+    start = Continued(old, special)
+    cut = start.pattern
+    if pattern not in (_DEFAULT_PATTERN, cut) or varied_pattern(rules, cut) != cut:
+        raise ArgumentError(
+            f"a tokenizer that is gone on from keeps its pattern, {cut!r}: give no other, and no "
+            "Digits"
+        )
+    return start
+
+
+def _wanted(vocab_size: int, start: Fresh | Continued) -> int:
+    """The tokens that the core is to know."""
+    least = 256 + start.others
+    if not least <= vocab_size <= MAX_IDS:
+        raise ArgumentError(
+            f"vocab_size={vocab_size}: from {least}, for the bytes and the tokens that are given, "
+            f"to {MAX_IDS} is allowed"
+        )
+    return vocab_size - start.others
+
+
+def _warn_if_short(learned: Learned, wanted: int, min_frequency: int) -> None:
+    missing = wanted - learned.vocab_size
+    if missing > 0:
+        warnings.warn(
+            f"the text has pairs for {len(learned.merges)} merges only, with min_frequency="
+            f"{min_frequency} and the given constraints: the vocabulary is {missing} tokens "
+            "smaller than asked for",
+            stacklevel=3,
+        )
