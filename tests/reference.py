@@ -286,3 +286,48 @@ def trained(
         rows = [(joined(row, best), count) for row, count in rows]
         merges.append(best)
     return merges
+
+
+def superword_pieces(text: bytes) -> list[bytes]:
+    """The pieces of ASCII text in SuperBPE's second stage."""
+    cut = re.compile(rb"[0-9]{1,3}| ?[^\sa-zA-Z0-9]{2,}[\r\n/]*| +(?!\S)")
+    pieces, at = [], 0
+    for match in cut.finditer(text):
+        pieces += [text[at : match.start()], match[0]]
+        at = match.end()
+    return [piece for piece in [*pieces, text[at:]] if piece]
+
+
+def superwords(
+    words: Counter[bytes], stretches: Counter[bytes], merges: int, transition: int, most: int
+) -> list[Merge]:
+    """SuperBPE by its definition: `merges` new tokens, of which words make the first."""
+    ids = {bytes([byte]): byte for byte in range(256)}
+    rows = [([bytes([b]) for b in piece], n) for piece, n in words.items()]
+    made: list[Merge] = []
+    while len(ids) < 256 + transition:
+        best = _best(weighted(rows), ids)
+        if best is None:
+            break
+        ids.setdefault(best[0] + best[1], len(ids))
+        made.append(best)
+        rows = [(joined(row, best), n) for row, n in rows]
+    made = made[:transition]
+    ids = {bytes([byte]): byte for byte in range(256)}
+    rows = [([bytes([b]) for b in piece], n) for piece, n in stretches.items()]
+    for pair in made:
+        ids.setdefault(pair[0] + pair[1], len(ids))
+        rows = [(joined(row, pair), n) for row, n in rows]
+    while len(ids) < 256 + merges:
+        counts = weighted(rows)
+        for pair in list(counts):
+            token = pair[0] + pair[1]
+            if sum(map(bool, token.split(b" "))) > most or b": " in token:
+                del counts[pair]
+        best = _best(counts, ids)
+        if best is None:
+            break
+        ids.setdefault(best[0] + best[1], len(ids))
+        made.append(best)
+        rows = [(joined(row, best), n) for row, n in rows]
+    return made

@@ -226,3 +226,152 @@ def test_parity_training_is_the_definition(
             names.append(names[left] + names[right])
     assert list(zip(found, whose.tolist(), strict=True)) == expected[: len(found)]
     assert len({a + b for a, b in found}) == len(tokens)
+
+
+def test_parity_goes_on_when_a_language_has_no_pair_left() -> None:
+    parity = bw.Parity({"x": [b"long text without any pair"], "y": [b"ab"]})
+    tok = bw.train({"x": [b"a"], "y": [b"abcd"]}, 259, parity=parity)
+    assert tok.merges == [(b"a", b"b"), (b"c", b"d"), (b"ab", b"cd")]
+
+
+def test_the_window_makes_a_language_wait() -> None:
+    texts = {"x": [b"abcdefghijklmnopqrstuvwxyz"], "y": [b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]}
+    needs = {"x": [b"1" * 99], "y": [b"2"]}
+    greedy = bw.train(texts, 262, parity=bw.Parity(needs, window=0))
+    fair = bw.train(texts, 262, parity=bw.Parity(needs, window=4, share=1.0))
+    assert all(left.islower() for left, _ in greedy.merges)
+    assert sum(left.isupper() for left, _ in fair.merges) == 2
+
+
+def test_shared_merges_are_those_of_plain_training() -> None:
+    texts = {"x": [b"low lower lowest"] * 9, "y": [b"nieuw nieuwer nieuwst"]}
+    parity = bw.Parity({"x": [b"low"], "y": texts["y"]}, shared_merges=4)
+    tok = bw.train(texts, 264, pattern="gpt2", parity=parity)
+    plain = bw.train(texts, 264, pattern="gpt2")
+    assert tok.merges[:4] == plain.merges[:4]
+    assert tok.merges != plain.merges
+
+
+# SuperBPE
+
+
+def superwords(merges: int, transition: int, texts: list[bytes]) -> bw.Tokenizer:
+    return bw.train(
+        texts, 256 + merges, pattern="gpt2", superword=bw.Superword(transition=transition)
+    )
+
+
+@few
+@given(texts_of_words, st.integers(0, 12), st.integers(0, 12))
+def test_superword_training_is_the_definition(texts: list[str], transition: int, more: int) -> None:
+    data = [text.encode() for text in texts]
+    tok = quietly(superwords, transition + more, transition, data)
+    pieces = Counter(piece for text in data for piece in reference.gpt2_pieces(text))
+    # Of the probes' characters the coarse pattern cuts at digits, punctuation and trailing spaces.
+    coarse = Counter(piece for text in data for piece in reference.superword_pieces(text))
+    expected = reference.superwords(pieces, coarse, transition + more, transition, 4)
+    assert tok.merges == expected
+
+
+def quietly(call: Any, *arguments: Any) -> Any:
+    """Without the warning that the text has no more pairs."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return call(*arguments)
+
+
+def test_superwords_are_the_definition_on_english(shared: Path) -> None:
+    texts = [t.encode("ascii", "ignore").replace(b"'", b"") for t in english(shared, 3)]
+    texts = [text[:4000] for text in texts]
+    tok = superwords(350, 120, texts)
+    pieces = Counter(piece for text in texts for piece in reference.gpt2_pieces(text))
+    coarse = Counter(piece for text in texts for piece in reference.superword_pieces(text))
+    assert tok.merges == reference.superwords(pieces, coarse, 350, 120, 4)
+
+
+def test_other_libraries_encode_superwords_alike(shared: Path, tmp_path: Path) -> None:
+    import tokenizers
+
+    texts = [text.encode() for text in english(shared, 30)]
+    tok = bw.train(texts, 2_000, superword=bw.Superword(transition=700), special_tokens=["<end>"])
+    words = bw.train(texts, 956)
+    assert tok.merges[:700] == words.merges[:700]
+    tokens = [tok.token_bytes(256 + rank) for rank in range(700, len(tok.merges))]
+    made = [left + right for left, right in tok.merges[700:]]
+    assert any(b" " in token.strip() for token in tokens)
+    assert all(len(t.split(b" ")) - t.split(b" ").count(b"") <= 4 and b": " not in t for t in made)
+    tok.save(tmp_path / "tokenizer.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in [*map(bytes.decode, texts), "Wait: 1234 it was   \n\n in the ... end\u00e9 "]:
+        assert tok.encode(text) == theirs.encode(text, add_special_tokens=False).ids
+    data = bytes(range(256))
+    assert tok.decode_bytes(tok.encode(data)) == data
+
+
+@pytest.mark.parametrize("call", [
+    lambda: bw.train(bw.count_pretokens([b"a"], pattern="o200k"), 260,
+                     superword=bw.Superword(transition=1)),
+    lambda: bw.train(iter([b"a"]), 260, superword=bw.Superword(transition=1)),
+    lambda: bw.train([b"a"], 260, superword=bw.Superword(transition=5)),
+    lambda: bw.train([b"a"], 260, superword=bw.Superword(transition=-1)),
+    lambda: bw.train([b"a"], 260, superword=bw.Superword(transition=1, max_words=0)),
+    lambda: bw.train([b"a"], 260, superword=bw.Superword(1), parity=bw.Parity({})),
+    lambda: bw.train([b"a"], 260, parity=bw.Parity({"x": [b"a"]})),
+    lambda: bw.train({"y": [b"a"]}, 260, parity=bw.Parity({"x": [b"a"]})),
+    lambda: bw.train({"x": [b"a"]}, 260, parity=bw.Parity({"x": [b"a"]}, share=0)),
+    lambda: bw.train_picky([b"a"], 260, tau=0),
+    lambda: bw.train_boundless([b"a"], 260, min_frequency=0),
+])  # fmt: skip
+def test_wrong_arguments_are_refused(call: Any) -> None:
+    with pytest.raises(bw.BytewrightError):
+        call()
+
+
+# What the variants promise, on whole corpora
+
+
+def gini(counts: list[int]) -> float:
+    """Mean absolute difference over twice the mean."""
+    array = np.array(counts, float)
+    return float(np.abs(array[:, None] - array[None]).mean() / (2 * array.mean()))
+
+
+FLORES = {
+    "ar": "arb_Arab", "bg": "bul_Cyrl", "bn": "ben_Beng", "cs": "ces_Latn", "de": "deu_Latn",
+    "dz": "dzo_Tibt", "el": "ell_Grek", "es": "spa_Latn", "et": "est_Latn", "eu": "eus_Latn",
+    "fa": "pes_Arab", "fi": "fin_Latn", "fr": "fra_Latn", "he": "heb_Hebr", "hi": "hin_Deva",
+    "hu": "hun_Latn", "id": "ind_Latn", "it": "ita_Latn", "ja": "jpn_Jpan", "km": "khm_Khmr",
+    "ko": "kor_Hang", "nl": "nld_Latn", "pl": "pol_Latn", "pt": "por_Latn", "ro": "ron_Latn",
+    "ru": "rus_Cyrl", "ta": "tam_Taml", "th": "tha_Thai", "tr": "tur_Latn", "vi": "vie_Latn",
+    "zh-Hans": "zho_Hans", "zh-Hant": "zho_Hant",
+}  # fmt: skip
+
+
+def test_parity_makes_languages_pay_alike_for_few_more_tokens(shared: Path) -> None:
+    corpora = shared / "data/corpora"
+    parallel = {
+        row["lang"]: row for row in read_jsonl_zst(corpora / "parallel/flores200_subset.jsonl.zst")
+    }
+    texts = {FLORES[lang]: corpora / f"multilingual/{lang}.jsonl.zst" for lang in FLORES}
+    parity = bw.Parity({lang: parallel[lang]["dev"] for lang in texts})
+    plain = bw.train(texts, 16_000)
+    fair = bw.train(texts, 16_000, parity=parity)
+    before, after = (
+        [int(tok.count_batch(parallel[lang]["devtest"]).sum()) for lang in texts]
+        for tok in (plain, fair)
+    )
+    assert gini(after) <= gini(before) * 2 / 3
+    assert sum(after) <= 1.05 * sum(before)
+
+
+def test_superwords_save_a_quarter_of_the_tokens_of_english(shared: Path) -> None:
+    path = shared / "data/corpora/english/books_en.jsonl.zst"
+    texts = [row["text"] for row in read_jsonl_zst(path)]
+    train, held_out = [t for i, t in enumerate(texts) if i % 10], texts[::10]
+    words = bw.train(train, 32_000)
+    tok = bw.train(train, 32_000, superword=bw.Superword(transition=4_000))
+    assert tok.merges[:4_000] == words.merges[:4_000]
+    assert tok.vocab_size == words.vocab_size == 32_000
+    assert tok.count_batch(held_out).sum() <= 0.75 * words.count_batch(held_out).sum()

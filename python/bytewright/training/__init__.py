@@ -8,6 +8,10 @@
 `mixture` weighs several. `constraints` are what a token may be, `loop` drives the core, `start`
 says where training begins and what the ids are in the end; `train` is all of it. `replay` tells
 what merges do to the counts of pairs.
+
+`stages` is the order in which things are learned: in two with `superword`, by turns of languages
+with `parity`. `picky` and `boundless` are trainings of their own, whose tokenizers encode by other
+rules than merges by rank; `assemble` builds these. `surgery` changes tokenizers that are there.
 """
 
 from bytewright.training.boundless import train_boundless
@@ -24,8 +28,10 @@ from bytewright.training.constraints import (
 from bytewright.training.counting import CountProgress, count_pretokens
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.loop import TrainProgress
+from bytewright.training.parity import Parity
 from bytewright.training.picky import train_picky
 from bytewright.training.replay import Replay, ReplayChunk, replay
+from bytewright.training.superword import Superword
 from bytewright.training.surgery import (
     Dead,
     MergedVocabulary,
@@ -50,11 +56,13 @@ __all__ = [
     "MergedVocabulary",
     "Morphology",
     "NoLeadingDependentSign",
+    "Parity",
     "PretokenCounts",
     "Reachability",
     "Replay",
     "ReplayChunk",
     "ScriptBoundaries",
+    "Superword",
     "Surgery",
     "TrainProgress",
     "count_pretokens",

@@ -21,7 +21,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.errors import ArgumentError
@@ -29,10 +28,9 @@ from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble
 from bytewright.training.counting import count_pretokens
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.segments import unsigned
 
 __all__ = ["train_picky"]
-
-UnsignedFlat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
 
 
 def train_picky(
@@ -97,9 +95,3 @@ def counted(sources: Any, pattern: str, threads: int | None) -> PretokenCounts:
     if isinstance(sources, PretokenCounts):
         return sources
     return count_pretokens(sources, pattern=pattern, threads=threads)
-
-
-def unsigned(counts: PretokenCounts) -> UnsignedFlat:
-    """Arena, offsets and counts as the core's trainers take them."""
-    arena, offsets, numbers = counts._flat
-    return arena, offsets.view(np.uint64), numbers

@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentTypeError, UnsupportedError
 from bytewright.tokenizer import Tokenizer
+from bytewright.training.counts import PretokenCounts
 from bytewright.training.surgery.edit import bare
 
-__all__ = ["Rows", "encoded_pieces"]
+__all__ = ["Rows", "encoded_pieces", "unsigned"]
+
+Flat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ def encoded_pieces(tokenizer: Tokenizer, source: Any) -> Rows:
         UnsupportedError: the tokenizer normalizes texts.
         ArgumentTypeError: not texts.
     """
+    if isinstance(source, PretokenCounts):
+        return _encoded(tokenizer, [piece for piece, _ in source], source.pieces[2])
     if isinstance(source, (str, bytes)) or not isinstance(source, Iterable):
         raise ArgumentTypeError(f"texts are needed, not {type(source).__name__}")
     if tokenizer.definition.rules()["normalizer"]:
@@ -48,9 +53,16 @@ def encoded_pieces(tokenizer: Tokenizer, source: Any) -> Rows:
         ends = tokenizer._core.pieces(data).tolist()
         pieces.update(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
     ordered = sorted(pieces)
-    batch = bare(tokenizer.definition).encode_batch(ordered)
-    return Rows(
-        values=batch.values.to_numpy(),
-        offsets=batch.offsets.to_numpy().astype(np.int64),
-        counts=np.fromiter((pieces[piece] for piece in ordered), np.uint64, len(ordered)),
-    )
+    counts = np.fromiter((pieces[piece] for piece in ordered), np.uint64, len(ordered))
+    return _encoded(tokenizer, ordered, counts)
+
+
+def _encoded(tokenizer: Tokenizer, pieces: list[bytes], counts: NDArray[np.uint64]) -> Rows:
+    batch = bare(tokenizer.definition).encode_batch(pieces)
+    return Rows(batch.values.to_numpy(), batch.offsets.to_numpy().astype(np.int64), counts)
+
+
+def unsigned(counts: PretokenCounts) -> Flat:
+    """Arena, offsets and counts as the core's trainers take them."""
+    arena, offsets, amounts = counts.pieces
+    return arena, offsets.view(np.uint64), amounts

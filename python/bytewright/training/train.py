@@ -17,21 +17,22 @@ from typing import Any
 
 from bytewright.corpus.readers import Documents
 from bytewright.definition import MAX_IDS
-from bytewright.errors import ArgumentError, UnsupportedError
+from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.constraints import (
     Constraint,
     MaxBytes,
     checked,
-    cut_pieces,
-    lowered,
     varied_pattern,
 )
 from bytewright.training.counting import CountProgress
 from bytewright.training.counts import PretokenCounts, pattern_of
-from bytewright.training.loop import Learned, Plan, TrainProgress, learn
-from bytewright.training.mixture import Reading, gather
+from bytewright.training.loop import Learned, TrainProgress
+from bytewright.training.mixture import Reading
+from bytewright.training.parity import Parity
+from bytewright.training.stages import Task, learn_by_parity, learn_superwords, learn_words
 from bytewright.training.start import ByteOrder, Continued, Fresh, special_texts
+from bytewright.training.superword import Superword
 
 __all__ = ["train"]
 
@@ -49,8 +50,8 @@ def train(
     max_token_bytes: int | None = None,
     constraints: Iterable[Constraint] | Constraint = (),
     initial_merges: Tokenizer | Iterable[tuple[bytes, bytes]] | None = None,
-    superword: Any = None,
-    parity: Any = None,
+    superword: Superword | None = None,
+    parity: Parity | None = None,
     weights: Mapping[str, Any] | None = None,
     text_field: str = "text",
     documents: Documents = "auto",
@@ -75,8 +76,8 @@ def train(
         constraints: what a token may be, as values of `bytewright.training.constraints`.
         initial_merges: merges to begin with, or a tokenizer to go on from: its ids stay, and its
             pattern holds. They are made whether or not the text has them.
-        superword: for vocabularies with tokens of several words.
-        parity: for vocabularies that treat languages alike.
+        superword: for tokens of several words, learned in a second stage.
+        parity: for languages that pay alike for the same text; sources are then given by language.
         weights: for named sources: by how much each counts, integers or fractions; 1 unless given.
         text_field: field or column that holds the text.
         documents: what a document of a text file is, as in `count_pretokens`.
@@ -99,19 +100,34 @@ def train(
     >>> tok = train(["low lower lowest", "new newer newest"], 262, pattern="gpt2")
     >>> [tok.token_bytes(id) for id in range(256, 262)]
     [b'we', b'lo', b'ne', b' lo', b' ne', b'st']
+
+    Tokens of several words, and languages in turn:
+
+    >>> texts = ["by the way, by the sea"] * 3
+    >>> tok = train(texts, 268, pattern="gpt2", superword=Superword(transition=8))
+    >>> tok.token_bytes(266), train(texts, 264, pattern="gpt2").merges == tok.merges[:8]
+    (b'by the', True)
+    >>> parity = Parity({"en": ["low tide"], "nl": ["laag water"]})
+    >>> tok = train({"en": ["low tide"] * 9, "nl": ["laag water"]}, 260, parity=parity)
+    >>> [tok.token_bytes(id) for id in range(256, 260)]
+    [b' w', b'aa', b' t', b'at']
     """
-    if superword is not None or parity is not None:
-        raise UnsupportedError("superword and parity are not part of this version")
+    if superword is not None and parity is not None:
+        raise ArgumentError("superword and parity cannot be combined")
     limits = () if max_token_bytes is None else (MaxBytes(max_token_bytes),)
     rules = checked([*checked(constraints), *limits])
     special = special_texts(special_tokens)
     start = _start(initial_merges, byte_order, special, sources_or_counts, pattern, rules)
     wanted = _wanted(vocab_size, start)
     reading = Reading(start.pattern, text_field, documents, threads, progress)
-    counts, unit = gather(sources_or_counts, weights, reading)
-    counts = cut_pieces(rules, counts)
-    plan = Plan(start.order, max(1, min_frequency) * unit, lowered(rules), start.initial)
-    learned = learn(counts, wanted, plan, progress=progress, checkpoint=checkpoint)
+    least = max(1, min_frequency)
+    task = Task(sources_or_counts, weights, reading, rules, start, wanted, least, checkpoint)
+    if superword is not None:
+        learned, start = learn_superwords(task, superword)
+    elif parity is not None:
+        learned = learn_by_parity(task, parity)
+    else:
+        learned = learn_words(task)
     _warn_if_short(learned, wanted, min_frequency)
     return start.tokenizer(learned)
 
