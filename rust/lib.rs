@@ -9,6 +9,7 @@ pub mod events;
 pub mod formats;
 pub mod header;
 pub mod jsonl;
+pub mod key;
 pub mod merges;
 pub mod normalize;
 pub mod parallel;

@@ -3,14 +3,13 @@
 //! Decoding copies 16 bytes a token whatever its length and then advances by the length, so the
 //! common token costs one load and one store; longer tokens take a second path.
 
-use std::sync::OnceLock;
-
 use crate::error::{Error, Result};
+use crate::key::{self, Key};
 use crate::simd::{huge, prefetch};
 use crate::token::{Kind, MAX_IDS, TokenId};
 
-const INLINE: usize = 15;
-const LONG: u8 = u8::MAX;
+/// Bytes of an entry of the decoding table, of which the last is the length.
+const ENTRY: usize = 16;
 const VACANT: u32 = u32::MAX;
 /// An entry of the index: an id, and above it bits of the hash that spare most comparisons.
 const ID_MASK: u32 = (1 << 21) - 1;
@@ -21,10 +20,10 @@ pub struct Vocab {
     arena: Vec<u8>,
     offsets: Vec<u32>,
     kinds: Vec<u8>,
-    inline: huge::Table<[u8; INLINE + 1]>,
+    inline: huge::Table<Key>,
     /// Bytes of the longest token.
     longest: usize,
-    by_bytes: OnceLock<huge::Table<u32>>,
+    by_bytes: huge::Table<u32>,
 }
 
 impl Vocab {
@@ -48,15 +47,18 @@ impl Vocab {
                 "token offsets must rise from 0 to the length of the token bytes".into(),
             ));
         }
-        let longest = offsets.windows(2).map(|w| (w[1] - w[0]) as usize).max().unwrap_or(0);
-        let mut inline = huge::Table::filled(size, [0; INLINE + 1]);
+        let mut inline = huge::Table::filled(size, Key::default());
         // A hole has no bytes, whatever the arena says, and an empty entry sends decoding to look.
         let spans = offsets.windows(2).zip(&kinds).map(|(span, &kind)| match Kind(kind) {
             Kind::HOLE => 0..0,
             _ => span[0] as usize..span[1] as usize,
         });
         inline.iter_mut().zip(spans).for_each(|(entry, span)| *entry = inline_entry(&arena[span]));
-        Ok(Vocab { arena, offsets, kinds, inline, longest, by_bytes: OnceLock::new() })
+        let longest = offsets.windows(2).map(|w| (w[1] - w[0]) as usize).max().unwrap_or(0);
+        let by_bytes = huge::Table::filled(0, VACANT);
+        let mut vocab = Vocab { arena, offsets, kinds, inline, longest, by_bytes };
+        vocab.by_bytes = vocab.index();
+        Ok(vocab)
     }
 
     /// One more than the largest id.
@@ -82,40 +84,66 @@ impl Vocab {
         Ok(self.slice(id as usize))
     }
 
+    /// Bytes of the longest token.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
     /// The id of a token: the model's if there is one, else the lowest.
     pub fn token_id(&self, bytes: &[u8]) -> Option<TokenId> {
-        if bytes.len() > self.longest {
-            return None;
+        match bytes.len() {
+            len if len > self.longest => None,
+            len if len > key::MOST => self.token_of_hash(bytes, key::hash(bytes)),
+            _ => {
+                let key = Key::new(bytes);
+                self.token_of_key(key, key.hash())
+            }
         }
-        let table = self.by_bytes.get_or_init(|| self.index());
-        let mask = table.len() - 1;
-        let hash = hash(bytes);
-        let inline = inline_entry(bytes);
+    }
+
+    /// The id of a token of more than [`key::MOST`] bytes, from its hash.
+    pub(crate) fn token_of_hash(&self, bytes: &[u8], hash: u64) -> Option<TokenId> {
+        self.find(hash, |id| {
+            self.inline[id as usize] == Key::NONE && self.slice(id as usize) == bytes
+        })
+    }
+
+    /// The id of a token, from its key and its hash.
+    #[inline]
+    pub(crate) fn token_of_key(&self, key: Key, hash: u64) -> Option<TokenId> {
+        self.find(hash, |id| self.inline[id as usize] == key)
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, is_it: impl Fn(TokenId) -> bool) -> Option<TokenId> {
+        let mask = self.by_bytes.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
-            let entry = table[slot];
+            let entry = self.by_bytes[slot];
             if entry == VACANT {
                 return None;
             }
             let id = entry & ID_MASK;
-            if entry & !ID_MASK == tag(hash) && self.is(id, bytes, &inline) {
+            if entry & !ID_MASK == tag(hash) && is_it(id) {
                 return Some(id);
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    /// Starts loading what [`Vocab::token_id`] will read first.
-    pub(crate) fn prefetch(&self, bytes: &[u8]) {
-        if let Some(table) = self.by_bytes.get() {
-            prefetch(table, hash(bytes) as usize & (table.len() - 1));
-        }
+    /// Starts loading what is read first to find a token of this hash.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u64) {
+        prefetch(&self.by_bytes, hash as usize & (self.by_bytes.len() - 1));
     }
 
-    /// Whether a token is these bytes; a short one is compared in the decoding table.
-    fn is(&self, id: TokenId, bytes: &[u8], inline: &[u8; INLINE + 1]) -> bool {
-        let own = &self.inline[id as usize];
-        own == inline && (own[INLINE] != LONG || self.slice(id as usize) == bytes)
+    /// Starts loading what is read then.
+    #[inline]
+    pub(crate) fn prefetch_token(&self, hash: u64) {
+        let entry = self.by_bytes[hash as usize & (self.by_bytes.len() - 1)];
+        if entry != VACANT && entry & !ID_MASK == tag(hash) {
+            prefetch(&self.inline, (entry & ID_MASK) as usize);
+        }
     }
 
     /// Appends the bytes of `ids` to `out`; on error, `out` is as it was.
@@ -126,15 +154,17 @@ impl Vocab {
 
     fn decode_all(&self, ids: &[i32], out: &mut Vec<u8>) -> Result<()> {
         const IDS: usize = 256;
-        let mut block = [0u8; (IDS + 1) * (INLINE + 1)];
+        const LONG: u8 = u8::MAX;
+        let mut block = [0u8; (IDS + 1) * ENTRY];
         for chunk in ids.chunks(IDS) {
             let mut filled = 0;
             for &id in chunk {
                 let Some(entry) = self.inline.get(id as usize) else {
                     return Err(self.unknown(i64::from(id)));
                 };
-                block[filled..filled + INLINE + 1].copy_from_slice(entry);
-                match entry[INLINE] {
+                let entry = entry.to_bytes();
+                block[filled..filled + ENTRY].copy_from_slice(&entry);
+                match entry[ENTRY - 1] {
                     LONG => {
                         out.extend_from_slice(&block[..filled]);
                         filled = 0;
@@ -167,7 +197,7 @@ impl Vocab {
         let others = ids.clone().filter(|id| self.kind(*id) != Kind::HOLE && !plain(id));
         for id in ids.filter(plain).chain(others) {
             let bytes = self.slice(id as usize);
-            let hash = hash(bytes);
+            let hash = key::hash(bytes);
             let mut slot = hash as usize & (slots - 1);
             let differs = |entry: u32| {
                 entry & !ID_MASK != tag(hash) || self.slice((entry & ID_MASK) as usize) != bytes
@@ -183,39 +213,12 @@ impl Vocab {
     }
 }
 
-fn inline_entry(bytes: &[u8]) -> [u8; INLINE + 1] {
-    let mut entry = [0; INLINE + 1];
-    match bytes.len() {
-        len if len <= INLINE => {
-            entry[..len].copy_from_slice(bytes);
-            entry[INLINE] = len as u8;
-        }
-        _ => entry[INLINE] = LONG,
-    }
-    entry
-}
-
-/// Multiply-fold hash of a byte string, eight bytes a step.
-pub(crate) fn hash(bytes: &[u8]) -> u64 {
-    const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut state = bytes.len() as u64 ^ K;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        state = fold(state ^ u64::from_le_bytes(*word), K);
-    }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(state ^ u64::from_le_bytes(last), 0xd6e8_feb8_6659_fd93)
+fn inline_entry(bytes: &[u8]) -> Key {
+    if bytes.len() <= key::MOST { Key::new(bytes) } else { Key::NONE }
 }
 
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 & !ID_MASK
-}
-
-/// High and low halves of a product, folded.
-pub(crate) fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]

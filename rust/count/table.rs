@@ -10,10 +10,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use super::merge::prefix;
 use crate::error::{Poll, Result};
+use crate::key::fold;
 use crate::pretokenize::Span;
 use crate::simd::huge;
 use crate::simd::prefetch;
-use crate::vocab::fold;
 
 /// Pieces that are looked up together.
 pub(super) const GROUP: usize = 128;

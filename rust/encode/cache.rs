@@ -8,132 +8,218 @@
 //! ahead with the short tokens of the vocabulary, were tried: what they gain later they cost in the
 //! first megabytes.
 
+use crate::key::{self, Key, mix, padded};
+use crate::pretokenize::Span;
 use crate::simd::prefetch;
 use crate::token::TokenId;
-use crate::vocab::fold;
 
 /// Longest piece with a place in the first table.
-pub(crate) const NARROW: usize = 15;
+pub(crate) const NARROW: usize = key::MOST;
 /// Longest piece with a place in the second table.
 pub(crate) const WIDE: usize = 31;
 /// Longest piece with a place in the third.
 pub(crate) const BROAD: usize = 63;
+/// Ids with a place of their own in the first table.
+pub(crate) const ROOM: usize = 3;
+/// Ids copied at a time.
+pub(crate) const STRIDE: usize = 8;
 
 /// What the slots of a new table take: little, so that a first call is not slow.
 const FIRST_BYTES: usize = 1 << 17;
 
 /// A key: the bytes of a piece, zero-padded, and its length in the last byte.
-pub(crate) trait Key: Copy + PartialEq + Default {
+pub(crate) trait Hashed: Copy + PartialEq + Default {
     fn hash(self) -> u64;
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct NarrowKey(u128);
+impl Hashed for Key {
+    #[inline]
+    fn hash(self) -> u64 {
+        Key::hash(self)
+    }
+}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct WideKey(u128, u128);
+/// The key of a piece of at most `16 * WORDS - 1` bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LongKey<const WORDS: usize>([u128; WORDS]);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct BroadKey([u128; 4]);
+impl<const WORDS: usize> Default for LongKey<WORDS> {
+    fn default() -> Self {
+        LongKey([0; WORDS])
+    }
+}
 
-impl BroadKey {
-    /// The key of a piece of more than [`WIDE`] bytes and at most [`BROAD`].
-    pub(crate) fn new(piece: &[u8]) -> BroadKey {
-        let mut words = [0; 4];
-        for (word_at, chunk) in words.iter_mut().zip(piece.chunks(16)) {
-            *word_at = if chunk.len() == 16 { word(chunk) } else { padded(chunk) };
+impl<const WORDS: usize> LongKey<WORDS> {
+    fn new(piece: &[u8]) -> Self {
+        let mut words = [0; WORDS];
+        let (full, rest) = piece.as_chunks::<16>();
+        for (word, chunk) in words.iter_mut().zip(full) {
+            *word = u128::from_le_bytes(*chunk);
         }
-        words[3] |= (piece.len() as u128) << 120;
-        BroadKey(words)
+        words[full.len()] = padded(rest);
+        words[WORDS - 1] |= (piece.len() as u128) << 120;
+        LongKey(words)
     }
 }
 
-impl NarrowKey {
-    /// The key of `text[start..start + len]`, `len` at most [`NARROW`].
-    #[inline]
-    pub(crate) fn new(text: &[u8], start: usize, len: usize) -> NarrowKey {
-        let word = match text.get(start..start + 16) {
-            Some(bytes) => word(bytes),
-            None => padded(&text[start..start + len]),
-        };
-        NarrowKey(word & MASKS[len] | (len as u128) << 120)
-    }
-}
-
-impl WideKey {
-    /// The key of `text[start..start + len]`, `len` above [`NARROW`] and at most [`WIDE`].
-    #[inline]
-    pub(crate) fn new(text: &[u8], start: usize, len: usize) -> WideKey {
-        let low = word(&text[start..start + 16]);
-        let rest = len - 16;
-        let high = match text.get(start + 16..start + 32) {
-            Some(bytes) => word(bytes),
-            None => padded(&text[start + 16..start + len]),
-        };
-        WideKey(low, high & MASKS[rest] | (len as u128) << 120)
-    }
-}
-
-impl Key for BroadKey {
+impl<const WORDS: usize> Hashed for LongKey<WORDS> {
     #[inline]
     fn hash(self) -> u64 {
         self.0.iter().fold(0, |hash: u64, &word| hash.rotate_left(29) ^ mix(word))
     }
 }
 
-const MASKS: [u128; 16] = {
-    let mut masks = [0; 16];
-    let mut len = 1;
-    while len < 16 {
-        masks[len] = u128::MAX >> (128 - 8 * len);
-        len += 1;
+/// The three tables.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    narrow: Table<Key, ROOM>,
+    wide: Table<LongKey<2>, 7>,
+    broad: Table<LongKey<4>, 15>,
+}
+
+/// What a piece is looked up by: its key, if it is short, and the hash of its key.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub key: Key,
+    pub hash: u64,
+}
+
+impl Cache {
+    /// Tables that together take at most about `bytes`.
+    pub(crate) fn new(bytes: usize) -> Cache {
+        Cache {
+            narrow: Table::new(bytes / 2, bytes / 16),
+            wide: Table::new(bytes / 4, bytes / 32),
+            broad: Table::new(bytes / 8, bytes / 32),
+        }
     }
-    masks
-};
 
-#[inline]
-fn word(bytes: &[u8]) -> u128 {
-    bytes.first_chunk::<16>().map_or(0, |chunk| u128::from_le_bytes(*chunk))
-}
+    /// Starts loading where the ids of a piece are, if it may be here.
+    #[inline(always)]
+    pub(crate) fn ask(&self, text: &[u8], span: Span) -> Asked {
+        match span.end - span.start {
+            len if len <= NARROW => {
+                let key = Key::in_text(text, span.start, len);
+                let hash = key.hash();
+                self.narrow.prefetch(hash);
+                Asked { key, hash }
+            }
+            len if len <= BROAD => {
+                let hash = self.ask_longer(&text[span.start..span.end]);
+                Asked { key: Key::NONE, hash }
+            }
+            _ => Asked { key: Key::NONE, hash: 0 },
+        }
+    }
 
-#[cold]
-fn padded(bytes: &[u8]) -> u128 {
-    let mut chunk = [0; 16];
-    chunk[..bytes.len()].copy_from_slice(bytes);
-    u128::from_le_bytes(chunk)
-}
+    #[inline(never)]
+    fn ask_longer(&self, piece: &[u8]) -> u64 {
+        if piece.len() <= WIDE {
+            let hash = LongKey::<2>::new(piece).hash();
+            self.wide.prefetch(hash);
+            hash
+        } else {
+            let hash = LongKey::<4>::new(piece).hash();
+            self.broad.prefetch(hash);
+            hash
+        }
+    }
 
-#[inline]
-fn mix(word: u128) -> u64 {
-    fold(word as u64 ^ 0x9e37_79b9_7f4a_7c15, (word >> 64) as u64 ^ 0xd6e8_feb8_6659_fd93)
-}
+    /// The slot of a piece of at most [`NARROW`] bytes, if it is here.
+    #[inline(always)]
+    pub(crate) fn get(&self, asked: Asked) -> Option<&Slot<Key, ROOM>> {
+        self.narrow.get(asked.key, asked.hash)
+    }
 
-impl Key for NarrowKey {
-    #[inline]
-    fn hash(self) -> u64 {
-        mix(self.0)
+    /// Writes the ids of a slot and says how many. `room` must hold as many ids as the piece has
+    /// bytes and [`STRIDE`] more.
+    pub(crate) fn write(&self, slot: &Slot<Key, ROOM>, room: &mut [TokenId]) -> usize {
+        self.narrow.write(slot, room)
+    }
+
+    /// Writes the ids of a piece of more than [`NARROW`] bytes and at most [`BROAD`], if it is here,
+    /// and says how many.
+    pub(crate) fn get_longer(
+        &self,
+        piece: &[u8],
+        asked: Asked,
+        room: &mut [TokenId],
+    ) -> Option<usize> {
+        match piece.len() {
+            len if len <= WIDE => {
+                let slot = self.wide.get(LongKey::new(piece), asked.hash)?;
+                Some(self.wide.write(slot, room))
+            }
+            _ => {
+                let slot = self.broad.get(LongKey::new(piece), asked.hash)?;
+                Some(self.broad.write(slot, room))
+            }
+        }
+    }
+
+    /// Remembers a piece of at most [`BROAD`] bytes.
+    pub(crate) fn insert(&mut self, piece: &[u8], asked: Asked, ids: &[TokenId]) {
+        match piece.len() {
+            len if len <= NARROW => self.narrow.insert(asked.key, asked.hash, ids),
+            len if len <= WIDE => self.wide.insert(LongKey::new(piece), asked.hash, ids),
+            _ => self.broad.insert(LongKey::new(piece), asked.hash, ids),
+        }
     }
 }
 
-impl Key for WideKey {
-    #[inline]
-    fn hash(self) -> u64 {
-        mix(self.0).rotate_left(29) ^ mix(self.1)
-    }
-}
-
-/// One slot: `ids[..count]`, or `ids[0]` as the place in the arena when `count` is above `IDS`.
+/// One slot. Up to `IDS` ids stand in `ids`. A few more stand there and in `last` as 24 bits each,
+/// one after the other; still more are in the arena, at the place that `ids[0]` says. The lowest 8
+/// bits of `last` are how many there are, and 0 says that the slot is vacant.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
-struct Slot<K, const IDS: usize> {
+pub(crate) struct Slot<K, const IDS: usize> {
     key: K,
-    ids: [TokenId; IDS],
-    count: u32,
+    pub ids: [TokenId; IDS],
+    last: u32,
+}
+
+/// Bits of an id beside others.
+const PACKED: usize = 24;
+const PACKED_MASK: u32 = (1 << PACKED) - 1;
+
+impl<K, const IDS: usize> Slot<K, IDS> {
+    /// Ids that fit when they are packed.
+    const MOST: usize = IDS * 32 / PACKED + 1;
+
+    /// How many ids there are.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> usize {
+        (self.last & 0xff) as usize
+    }
+
+    fn pack(&mut self, ids: &[TokenId]) {
+        for (at, &id) in ids.iter().enumerate() {
+            let (word, shift) = (PACKED * at / 32, PACKED * at % 32);
+            if at + 1 == Self::MOST {
+                self.last |= id << 8;
+                return;
+            }
+            self.ids[word] |= id << shift;
+            if shift + PACKED > 32 {
+                self.ids[word + 1] |= id >> (32 - shift);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn packed(&self, at: usize) -> TokenId {
+        let (word, shift) = (PACKED * at / 32, PACKED * at % 32);
+        if at + 1 == Self::MOST {
+            return self.last >> 8;
+        }
+        let above = if shift + PACKED > 32 { self.ids[word + 1] } else { 0 };
+        ((u64::from(above) << 32 | u64::from(self.ids[word])) >> shift) as u32 & PACKED_MASK
+    }
 }
 
 /// One table of the cache.
 #[derive(Debug)]
-pub(crate) struct Table<K, const IDS: usize> {
+struct Table<K, const IDS: usize> {
     slots: Vec<Slot<K, IDS>>,
     used: usize,
     max_slots: usize,
@@ -141,10 +227,10 @@ pub(crate) struct Table<K, const IDS: usize> {
     max_arena: usize,
 }
 
-impl<K: Key, const IDS: usize> Table<K, IDS> {
+impl<K: Hashed, const IDS: usize> Table<K, IDS> {
     /// A table whose slots never take more than `bytes`, nor what does not fit them more than
     /// `arena_bytes`.
-    pub(crate) fn new(bytes: usize, arena_bytes: usize) -> Table<K, IDS> {
+    fn new(bytes: usize, arena_bytes: usize) -> Table<K, IDS> {
         // With fewer slots than this, the last vacant one, where a search ends, could be taken.
         const LEAST: usize = 16;
         let fit = (bytes / size_of::<Slot<K, IDS>>()).max(LEAST);
@@ -160,48 +246,53 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
 
     /// Starts loading the home slot of a key into the nearest cache.
     #[inline]
-    pub(crate) fn prefetch(&self, hash: u64) {
+    fn prefetch(&self, hash: u64) {
         prefetch(&self.slots, self.home(hash));
     }
 
-    /// The ids of a piece, if it is here.
-    #[inline]
-    pub(crate) fn get(&self, key: K, hash: u64) -> Option<Cached<'_, IDS>> {
+    /// The slot of a piece, if it is here.
+    #[inline(always)]
+    fn get(&self, key: K, hash: u64) -> Option<&Slot<K, IDS>> {
         let mut at = self.home(hash);
         loop {
             let slot = &self.slots[at];
-            if slot.count == 0 {
+            if slot.count() == 0 {
                 return None;
             }
             if slot.key == key {
-                return Some(Cached { ids: &slot.ids, count: slot.count as usize });
+                return Some(slot);
             }
             at = (at + 1) & (self.slots.len() - 1);
         }
     }
 
-    /// The ids of a hit.
-    pub(crate) fn ids<'a>(&'a self, hit: &Cached<'a, IDS>) -> &'a [TokenId] {
-        match hit.count {
-            count if count <= IDS => &hit.ids[..count],
-            count => {
-                let start = hit.ids[0] as usize;
-                &self.arena[start..start + count]
-            }
+    /// Writes the ids of a slot, and up to [`STRIDE`] more, and says how many they are.
+    fn write(&self, slot: &Slot<K, IDS>, room: &mut [TokenId]) -> usize {
+        let count = slot.count();
+        if count <= IDS {
+            room[..IDS].copy_from_slice(&slot.ids);
+        } else if count <= Slot::<K, IDS>::MOST {
+            room.iter_mut().zip(0..count).for_each(|(id, at)| *id = slot.packed(at));
+        } else {
+            copy(&self.arena, slot.ids[0] as usize, room, 0, count);
         }
+        count
     }
 
-    /// Remembers a piece that is not here. One without ids is not worth it.
-    pub(crate) fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
-        if ids.is_empty() {
+    /// Remembers a piece. One without ids is not worth it.
+    fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
+        if ids.is_empty() || self.get(key, hash).is_some() {
             return;
         }
-        let mut slot = Slot { key, ids: [0; IDS], count: ids.len() as u32 };
+        let mut slot = Slot { key, ids: [0; IDS], last: ids.len() as u32 };
         if ids.len() <= IDS {
             slot.ids[..ids.len()].copy_from_slice(ids);
-        } else if self.arena.len() + ids.len() <= self.max_arena {
+        } else if ids.len() <= Slot::<K, IDS>::MOST {
+            slot.pack(ids);
+        } else if self.arena.len() + ids.len() + STRIDE <= self.max_arena {
             slot.ids[0] = self.arena.len() as u32;
             self.arena.extend_from_slice(ids);
+            self.arena.resize(self.arena.len().next_multiple_of(STRIDE), 0);
         } else {
             return;
         }
@@ -210,11 +301,11 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
         }
         let mut at = self.home(hash);
         if !self.is_full() {
-            while self.slots[at].count != 0 {
+            while self.slots[at].count() != 0 {
                 at = (at + 1) & (self.slots.len() - 1);
             }
             self.used += 1;
-        } else if self.slots[at].count == 0 {
+        } else if self.slots[at].count() == 0 {
             if 8 * self.used > 7 * self.slots.len() {
                 return;
             }
@@ -231,9 +322,9 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
     fn grow(&mut self) {
         let larger = vacant(2 * self.slots.len());
         let old = std::mem::replace(&mut self.slots, larger);
-        for &slot in old.iter().filter(|slot| slot.count != 0) {
+        for &slot in old.iter().filter(|slot| slot.count() != 0) {
             let mut at = self.home(slot.key.hash());
-            while self.slots[at].count != 0 {
+            while self.slots[at].count() != 0 {
                 at = (at + 1) & (self.slots.len() - 1);
             }
             self.slots[at] = slot;
@@ -246,12 +337,16 @@ impl<K: Key, const IDS: usize> Table<K, IDS> {
     }
 }
 
-fn vacant<K: Key, const IDS: usize>(len: usize) -> Vec<Slot<K, IDS>> {
-    vec![Slot { key: K::default(), ids: [0; IDS], count: 0 }; len]
+fn vacant<K: Hashed, const IDS: usize>(len: usize) -> Vec<Slot<K, IDS>> {
+    vec![Slot { key: K::default(), ids: [0; IDS], last: 0 }; len]
 }
 
-/// A hit.
-pub(crate) struct Cached<'a, const IDS: usize> {
-    pub ids: &'a [TokenId; IDS],
-    pub count: usize,
+/// Copies `count` ids, and up to [`STRIDE`] - 1 more: a fixed number at a time is faster, as most
+/// copies are short.
+#[inline]
+pub(crate) fn copy(from: &[TokenId], start: usize, to: &mut [TokenId], at: usize, count: usize) {
+    for done in (0..count).step_by(STRIDE) {
+        let (read, write) = (start + done, at + done);
+        to[write..write + STRIDE].copy_from_slice(&from[read..read + STRIDE]);
+    }
 }

@@ -1,97 +1,13 @@
-//! Merging one sequence of symbols: always the pair of lowest rank, leftmost first.
+//! Merging one long sequence of symbols: always the pair of lowest rank, leftmost first.
 //!
-//! Sequences of up to [`SHORT`] symbols are scanned and shifted in place, which for such lengths
-//! beats any structure. Longer ones keep their pair ranks as the leaves of a 16-ary tournament tree
-//! of minima: a merge recomputes one block a level, so `n` symbols cost `n log n` and no allocation
-//! beyond the scratch. [`super::long`] bounds `n`.
+//! The pair ranks are the leaves of a 16-ary tournament tree of minima: a merge recomputes one block a
+//! level, so `n` symbols cost `n log n` and no allocation beyond the scratch. [`super::long`] bounds
+//! `n`; [`super::short`] merges what is so short that scanning is faster.
 
 use crate::merges::{NEVER, Pairs};
 use crate::simd::{Kernel, Task, dispatch};
-use crate::token::TokenId;
 
 use super::units::Unit;
-
-/// Longest sequence merged by scanning.
-pub(crate) const SHORT: usize = 32;
-
-/// Bits of a key that hold the slot.
-const SLOT_BITS: u32 = SHORT.trailing_zeros();
-/// Keys compared at a time.
-const LANES: usize = 8;
-/// The key of a pair that does not merge. Keys are signed, which vector units compare best.
-const NO_PAIR: i32 = i32::MAX;
-
-/// Merges `ids[..len]` in place by scanning and returns the new length; `len` is at most [`SHORT`].
-///
-/// The key of a pair is its rank and, below it, its slot, so that the least key is the leftmost
-/// pair of lowest rank. Symbols stay where they are and are linked; nothing is shifted.
-///
-/// What takes the time is loading entries of the pair table, which seldom are in a near cache. So
-/// they are asked for ahead: those of the first pairs by the caller, and as soon as a pair is known
-/// to merge, those of what it makes with its neighbours.
-#[inline]
-pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: usize) -> usize {
-    let key = |left: TokenId, right: TokenId, slot: usize| match merges.rank(left, right) {
-        NEVER => NO_PAIR,
-        rank => (rank << SLOT_BITS | slot as u32).cast_signed(),
-    };
-    let mut keys = [NO_PAIR; SHORT];
-    let mut next = [0u8; SHORT];
-    let mut previous = [0u8; SHORT];
-    for slot in 1..len {
-        keys[slot - 1] = key(ids[slot - 1], ids[slot], slot - 1);
-        next[slot - 1] = slot as u8;
-        previous[slot] = (slot - 1) as u8;
-    }
-    if len > 0 {
-        next[len - 1] = len as u8;
-    }
-    let ask_ahead = |ids: &[TokenId; SHORT], key: i32, before: usize, after: usize| {
-        if key != NO_PAIR {
-            let made = merges.product(key.cast_unsigned() >> SLOT_BITS);
-            if after < len {
-                merges.prefetch(made, ids[after]);
-            }
-            merges.prefetch(ids[before], made);
-        }
-    };
-    for slot in 1..len {
-        ask_ahead(ids, keys[slot - 1], slot.saturating_sub(2), slot + 1);
-    }
-    let mut left = len;
-    loop {
-        let (blocks, _) = keys.as_chunks::<LANES>();
-        let least = |block: &[i32; LANES]| block.iter().copied().fold(NO_PAIR, i32::min);
-        let best = blocks[..len.div_ceil(LANES)].iter().map(least).fold(NO_PAIR, i32::min);
-        if best == NO_PAIR {
-            break;
-        }
-        let slot = best as usize & (SHORT - 1);
-        ids[slot] = merges.product(best.cast_unsigned() >> SLOT_BITS);
-        left -= 1;
-        let dead = usize::from(next[slot]);
-        let after = usize::from(next[dead]);
-        next[slot] = after as u8;
-        keys[dead] = NO_PAIR;
-        keys[slot] = NO_PAIR;
-        let before = usize::from(previous[slot]);
-        if after < len {
-            previous[after] = slot as u8;
-            keys[slot] = key(ids[slot], ids[after], slot);
-            ask_ahead(ids, keys[slot], before, usize::from(next[after]));
-        }
-        if slot > 0 {
-            keys[before] = key(ids[before], ids[slot], before);
-            ask_ahead(ids, keys[before], usize::from(previous[before]), after);
-        }
-    }
-    let mut from = 0;
-    for to in 0..left {
-        ids[to] = ids[from];
-        from = usize::from(next[from]);
-    }
-    left
-}
 
 const FAN: usize = 16;
 /// A level this short is scanned whole.

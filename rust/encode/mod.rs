@@ -4,32 +4,38 @@ mod cache;
 mod cut;
 mod long;
 mod merge;
+mod queue;
 mod ranks;
 mod reach;
+mod short;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 use crate::error::{Poll, Result};
-use crate::merges::{Merges, Pairs as _};
+use crate::key::{self, Key};
+use crate::merges::Merges;
 use crate::pretokenize::Span;
 use crate::token::{Kind, TokenId};
 use crate::vocab::Vocab;
 
-use cache::{BROAD, BroadKey, Key, NARROW, NarrowKey, Table, WIDE, WideKey};
+use cache::{Asked, BROAD, Cache, NARROW, ROOM};
 use cut::Cuts;
 use long::Long;
-use merge::{SHORT, merge_short};
+use queue::{Item, Queue};
 pub(crate) use ranks::single_char;
 pub use ranks::{UnitKind, merges_from_ranks};
 use reach::Unreachable;
+use short::{ABREAST, BytePairs, SHORT, Short, merge_abreast};
+use units::Unit;
 pub(crate) use units::byte_table;
-use units::{ABSENT, Unit};
 pub use units::{CharTable, Units};
 
-/// Pieces whose cache lines are asked for at once.
-const GROUP: usize = 32;
+/// How many pieces ahead a slot of the cache is asked for.
+const AHEAD: usize = 32;
+/// Parts of a piece that are cut at a time.
+const PARTS: usize = 32;
 /// Bytes of a long piece between two looks at whether to go on.
 const POLL_BYTES: usize = 1 << 18;
 
@@ -42,6 +48,8 @@ pub struct Model {
     pub whole_pieces: WholePieces,
     /// The unknown token, when runs of it become one.
     pub fused: Option<TokenId>,
+    /// Pairs of bytes, where every byte is a symbol.
+    byte_pairs: Option<BytePairs>,
     /// Where pieces may be cut, if at all.
     cuts: Option<Cuts>,
     unreachable: Unreachable,
@@ -54,6 +62,8 @@ enum Role {
     Piece,
     /// A part of one, between places where no merge can cross.
     Part,
+    /// The same, of a piece that is to be remembered: its ids must stay together.
+    PartOfKept,
 }
 
 /// What becomes of a piece that is a token.
@@ -69,9 +79,9 @@ pub enum WholePieces {
 /// scratch serves any text of the same model.
 #[derive(Debug)]
 pub struct Scratch {
-    narrow: Table<NarrowKey, 3>,
-    wide: Table<WideKey, 7>,
-    broad: Table<BroadKey, 15>,
+    cache: Cache,
+    queue: Queue,
+    shorts: Vec<Short>,
     long: Long,
     units: Vec<Unit>,
 }
@@ -80,9 +90,9 @@ impl Scratch {
     /// A scratch whose caches take at most about `bytes`.
     pub fn new(bytes: usize) -> Scratch {
         Scratch {
-            narrow: Table::new(bytes / 2, bytes / 16),
-            wide: Table::new(bytes / 4, bytes / 32),
-            broad: Table::new(bytes / 8, bytes / 32),
+            cache: Cache::new(bytes),
+            queue: Queue::default(),
+            shorts: vec![Short::default(); ABREAST],
             long: Long::default(),
             units: Vec::new(),
         }
@@ -102,8 +112,12 @@ impl Model {
         // characters would bring together.
         let local = fused.is_none() && units.are_local();
         let cuts = local.then(|| Cuts::new(&vocab));
+        let byte_pairs = match &units {
+            Units::Bytes { first, .. } if units.are_local() => Some(BytePairs::new(first, &merges)),
+            _ => None,
+        };
         let unreachable = Unreachable::default();
-        Model { vocab, merges, units, whole_pieces, fused, cuts, unreachable }
+        Model { vocab, merges, units, whole_pieces, fused, byte_pairs, cuts, unreachable }
     }
 
     /// Finds the tokens that merging cannot reach, without which a model of which some are may
@@ -148,169 +162,210 @@ impl Model {
         out: &mut Vec<TokenId>,
         poll: Poll<'_>,
     ) -> Result<()> {
+        // What an error left there is of another text.
+        scratch.queue.clear();
         let mut work = Work { text, scratch, out, poll };
-        spans.chunks(GROUP).try_for_each(|group| self.encode_group(group, Role::Piece, &mut work))
+        self.encode_spans(spans, Role::Piece, &mut work)?;
+        self.settle(&mut work)
     }
 
-    fn encode_group(&self, spans: &[Span], role: Role, work: &mut Work<'_>) -> Result<()> {
-        let mut keys = [(NarrowKey::default(), 0); GROUP];
-        for (slot, span) in keys.iter_mut().zip(spans) {
-            let len = span.end - span.start;
-            if len <= NARROW {
-                let key = NarrowKey::new(work.text, span.start, len);
-                let hash = key.hash();
-                work.scratch.narrow.prefetch(hash);
-                *slot = (key, hash);
+    /// Sets down the ids of the pieces that the cache has, and queues the others.
+    fn encode_spans(&self, spans: &[Span], role: Role, work: &mut Work<'_>) -> Result<()> {
+        let mut asked = [Asked::default(); AHEAD];
+        for (slot, span) in asked.iter_mut().zip(spans) {
+            *slot = work.scratch.cache.ask(work.text, *span);
+        }
+        for (done, span) in spans.iter().enumerate() {
+            if role != Role::PartOfKept && work.scratch.queue.is_full(ABREAST) {
+                self.settle(work)?;
+            }
+            let Scratch { cache, queue, .. } = &mut *work.scratch;
+            let now = asked[done % AHEAD];
+            if let Some(next) = spans.get(done + AHEAD) {
+                asked[done % AHEAD] = cache.ask(work.text, *next);
+            }
+            let is_narrow = span.end - span.start <= NARROW;
+            match if is_narrow { cache.get(now) } else { None } {
+                // Nearly every hit copies three ids, whatever their number.
+                Some(slot) if slot.count() <= ROOM => queue.set_some(&slot.ids, slot.count()),
+                Some(slot) => {
+                    queue.set(|room| Some(cache.write(slot, room)));
+                }
+                // A short piece in ASCII seldom has a place to cut, and not to look is faster.
+                None if is_narrow
+                    && (role != Role::Piece || now.key.is_ascii())
+                    && self.unreachable.is_empty() =>
+                {
+                    queue.push_narrow(*span, now);
+                }
+                None => self.encode_slowly(*span, now, role, work)?,
             }
         }
-        // Every hit copies three ids and then advances by how many there are.
-        const ROOM: usize = 3;
-        let mut at = work.out.len();
-        work.out.resize(at + ROOM * spans.len(), 0);
-        for (done, (span, &(key, hash))) in spans.iter().zip(&keys).enumerate() {
-            let hit = match span.end - span.start {
-                len if len <= NARROW => work.scratch.narrow.get(key, hash),
-                _ => None,
-            };
-            match hit {
-                Some(hit) if hit.count <= ROOM => {
-                    work.out[at..at + ROOM].copy_from_slice(hit.ids);
-                    at += hit.count;
-                }
-                other => {
-                    work.out.truncate(at);
-                    match other {
-                        Some(hit) => work.out.extend_from_slice(work.scratch.narrow.ids(&hit)),
-                        None => self.encode_slowly(*span, role, work)?,
-                    }
-                    at = work.out.len();
-                    work.out.resize(at + ROOM * (spans.len() - done - 1), 0);
-                }
-            }
-        }
-        work.out.truncate(at);
         Ok(())
     }
 
-    /// Appends the ids of a piece that the first table of the cache has not got.
+    /// Appends or queues the ids of a piece that the first table of the cache has not got.
     #[inline(never)]
-    fn encode_slowly(&self, span: Span, role: Role, work: &mut Work<'_>) -> Result<()> {
+    fn encode_slowly(
+        &self,
+        span: Span,
+        asked: Asked,
+        role: Role,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
         let piece = &work.text[span.start..span.end];
         // Such a piece has other ids than the same bytes as a part, so it stays out of the cache.
         if let Some(id) = self.unreachable.get(piece) {
             if role == Role::Piece && self.whole_pieces == WholePieces::AreTokens {
-                work.out.push(id);
-                return Ok(());
+                work.scratch.queue.set(|room| {
+                    room[0] = id;
+                    Some(1)
+                });
+            } else {
+                work.scratch.queue.push(span, asked, false);
             }
-            return self.merge(span, work);
-        }
-        let before = work.out.len();
-        let is_phrase = role == Role::Piece && piece.len() > NARROW / 2 && rarely_repeats(piece[0]);
-        if piece.len() > BROAD || is_phrase {
-            self.encode_parts(span, work)
-        } else if piece.len() > WIDE {
-            let key = BroadKey::new(piece);
-            self.remembered(key, |scratch| &mut scratch.broad, span, work)
-        } else if piece.len() > NARROW {
-            let key = WideKey::new(work.text, span.start, piece.len());
-            self.remembered(key, |scratch| &mut scratch.wide, span, work)
-        } else {
-            let key = NarrowKey::new(work.text, span.start, piece.len());
-            // A short piece in ASCII seldom has a place to cut, and not to look is faster.
-            match piece.is_ascii() {
-                true => self.merge(span, work)?,
-                false => self.encode_parts(span, work)?,
-            }
-            work.scratch.narrow.insert(key, key.hash(), &work.out[before..]);
-            Ok(())
-        }
-    }
-
-    /// Appends the ids of a piece from a table of the cache, after putting them there if need be.
-    fn remembered<K: Key, const IDS: usize>(
-        &self,
-        key: K,
-        table: impl Fn(&mut Scratch) -> &mut Table<K, IDS>,
-        span: Span,
-        work: &mut Work<'_>,
-    ) -> Result<()> {
-        let hash = key.hash();
-        let here = table(work.scratch);
-        if let Some(hit) = here.get(key, hash) {
-            work.out.extend_from_slice(here.ids(&hit));
             return Ok(());
         }
-        let before = work.out.len();
-        self.encode_parts(span, work)?;
-        table(work.scratch).insert(key, hash, &work.out[before..]);
-        Ok(())
+        let is_phrase = role == Role::Piece && piece.len() > NARROW / 2 && rarely_repeats(piece[0]);
+        if piece.len() > BROAD || is_phrase {
+            return self.encode_parts(span, asked, false, work);
+        }
+        let Scratch { cache, queue, .. } = &mut *work.scratch;
+        if piece.len() > NARROW && queue.set(|room| cache.get_longer(piece, asked, room)).is_some()
+        {
+            return Ok(());
+        }
+        self.encode_parts(span, asked, true, work)
     }
 
-    /// Appends the ids of a piece that the cache has not got, part by part where it may be cut.
-    fn encode_parts(&self, span: Span, work: &mut Work<'_>) -> Result<()> {
-        let Some(cuts) = &self.cuts else { return self.merge(span, work) };
+    /// Appends or queues the ids of a piece that the cache has not got, part by part where it may be
+    /// cut; `keep` says that it is to be remembered, and short.
+    fn encode_parts(
+        &self,
+        span: Span,
+        asked: Asked,
+        keep: bool,
+        work: &mut Work<'_>,
+    ) -> Result<()> {
+        let Some(cuts) = &self.cuts else {
+            work.scratch.queue.push(span, asked, keep);
+            return Ok(());
+        };
+        let start = work.scratch.queue.edge();
+        let role = if keep { Role::PartOfKept } else { Role::Part };
         let mut rest = span;
         let mut polled = span.start;
         while rest.start < rest.end {
-            let mut parts = [Span::default(); GROUP];
+            let mut parts = [Span::default(); PARTS];
             let mut found = 0;
-            while found < GROUP && rest.start < rest.end {
+            while found < PARTS && rest.start < rest.end {
                 let end = cuts.first_part(work.text, rest, work.poll)?;
                 parts[found] = Span { start: rest.start, end };
                 rest.start = end;
                 found += 1;
             }
             match parts[..found] {
-                [whole] if whole == span => self.merge(span, work)?,
+                [whole] if whole == span => {
+                    work.scratch.queue.push(span, asked, keep);
+                    return Ok(());
+                }
                 // A part cannot be cut again, so this goes no deeper.
-                _ => self.encode_group(&parts[..found], Role::Part, work)?,
+                _ => self.encode_spans(&parts[..found], role, work)?,
             }
             if rest.start - polled >= POLL_BYTES {
                 polled = rest.start;
                 (work.poll)()?;
             }
         }
+        if keep {
+            work.scratch.queue.push_whole(span, asked, start);
+        }
         Ok(())
     }
 
-    /// Appends the ids of one piece without the cache.
-    fn merge(&self, span: Span, work: &mut Work<'_>) -> Result<()> {
-        let Work { text, scratch, out, poll } = work;
-        let Scratch { long, units, .. } = scratch;
-        let piece = &text[span.start..span.end];
-        let before = out.len();
-        if piece.len() > SHORT {
-            match self.known(piece) {
-                Some(id) => out.push(id),
-                None => {
-                    long.encode(&self.merges, &self.units, piece, poll, |id, _| out.push(id))?;
-                }
+    /// Finds the ids of what is queued, puts them in their places and remembers them.
+    fn settle(&self, work: &mut Work<'_>) -> Result<()> {
+        if work.scratch.queue.is_empty() {
+            return Ok(());
+        }
+        self.find_queued(work)?;
+        let Work { text, scratch, out, .. } = work;
+        let Scratch { queue, cache, .. } = &mut **scratch;
+        let start = out.len();
+        queue.flow(out);
+        for item in queue.items.iter().filter(|item| item.keep) {
+            let piece = &text[item.span.start..item.span.end];
+            cache.insert(piece, item.asked, &queue.found[item.ids.clone()]);
+        }
+        for (span, asked, ids) in queue.wholes() {
+            cache.insert(&text[span.start..span.end], asked, &out[start..][ids]);
+        }
+        queue.clear();
+        Ok(())
+    }
+
+    /// Finds the ids of the queued items.
+    fn find_queued(&self, work: &mut Work<'_>) -> Result<()> {
+        let Work { text, scratch, poll, .. } = work;
+        let Scratch { queue, shorts, long, units, .. } = scratch;
+        let found = &mut queue.found;
+        for items in queue.items.chunks_mut(ABREAST) {
+            let piece = |item: &Item| &text[item.span.start..item.span.end];
+            let mut hashes = [0; ABREAST];
+            for (hash, item) in hashes.iter_mut().zip(&*items) {
+                let piece = piece(item);
+                *hash = match piece.len() {
+                    len if len <= NARROW => item.asked.hash,
+                    len if len <= self.vocab.longest() => key::hash(piece),
+                    _ => continue,
+                };
+                self.vocab.prefetch(*hash);
             }
-        } else {
-            self.vocab.prefetch(piece);
-            let mut ids = [0; SHORT];
-            let len = self.short_units(piece, units, &mut ids);
-            for pair in ids[..len].windows(2) {
-                self.merges.prefetch(pair[0], pair[1]);
+            for &hash in &hashes[..items.len()] {
+                self.vocab.prefetch_token(hash);
             }
-            match self.known(piece) {
-                Some(id) => out.push(id),
-                None => {
-                    let len = merge_short(&self.merges, &mut ids, len);
-                    out.extend_from_slice(&ids[..len]);
+            let mut merged = [0; ABREAST];
+            let mut abreast = 0;
+            for (at, item) in items.iter_mut().enumerate() {
+                let piece = piece(item);
+                let before = found.len();
+                if let Some(id) = self.known(piece, item.asked.key, hashes[at]) {
+                    found.push(id);
+                } else if piece.len() > SHORT {
+                    long.encode(&self.merges, &self.units, piece, poll, |id, _| found.push(id))?;
+                    self.fuse(found, before);
+                } else {
+                    match &self.byte_pairs {
+                        Some(pairs) => shorts[abreast].set_bytes(pairs, piece),
+                        None => shorts[abreast]
+                            .set(&self.merges, |ids| self.short_units(piece, units, ids)),
+                    }
+                    merged[abreast] = at;
+                    abreast += 1;
                 }
+                item.ids = before..found.len();
+            }
+            merge_abreast(&self.merges, &mut shorts[..abreast]);
+            for (short, &at) in shorts.iter().zip(&merged[..abreast]) {
+                let before = found.len();
+                found.extend_from_slice(short.ids());
+                self.fuse(found, before);
+                items[at].ids = before..found.len();
             }
         }
-        self.fuse(out, before);
         Ok(())
     }
 
     /// The token that merging these bytes would give, where that can be told without merging.
-    fn known(&self, piece: &[u8]) -> Option<TokenId> {
+    fn known(&self, piece: &[u8], key: Key, hash: u64) -> Option<TokenId> {
         if self.cuts.is_none() || self.unreachable.get(piece).is_some() {
             return None;
         }
-        let id = self.vocab.token_id(piece)?;
+        let id = match piece.len() {
+            len if len <= NARROW => self.vocab.token_of_key(key, hash)?,
+            len if len <= self.vocab.longest() => self.vocab.token_of_hash(piece, hash)?,
+            _ => return None,
+        };
         let kind = self.vocab.kind(id);
         (kind.has(Kind::MODEL) && !kind.has(Kind::BYTE)).then_some(id)
     }
@@ -334,14 +389,6 @@ impl Model {
         units: &mut Vec<Unit>,
         ids: &mut [TokenId; SHORT],
     ) -> usize {
-        if let Units::Bytes { first, last: None } = &self.units {
-            let mut len = 0;
-            for &byte in piece {
-                ids[len] = first[byte as usize];
-                len += usize::from(ids[len] != ABSENT);
-            }
-            return len;
-        }
         units.clear();
         self.units.append(piece, true, units);
         for (slot, unit) in ids.iter_mut().zip(units.iter()) {

@@ -11,11 +11,12 @@
 //! then all pairs are found by the rule.
 
 use crate::error::{Error, Result};
+use crate::key::hash;
 use crate::merges::{Merge, Merges, NEVER, Pairs};
 use crate::token::{MAX_IDS, TokenId};
-use crate::vocab::hash;
 
-use super::merge::{SHORT, Tree, merge_short};
+use super::merge::Tree;
+use super::short::{SHORT, merge_short};
 use super::units::{ABSENT, CharTable, Unit, Units};
 
 /// What tokens are made of before the first merge.

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use super::long::Long;
-use super::merge::{SHORT, merge_short};
+use super::short::{SHORT, merge_short};
 use super::units::{Unit, Units};
 use crate::error::Result;
 use crate::merges::Merges;
@@ -57,6 +57,11 @@ impl Unreachable {
         let mut ids: Vec<TokenId> = self.ids.values().copied().collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// Whether merging reaches every token.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// The token of these bytes, if merging does not reach it.

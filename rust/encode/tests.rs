@@ -10,7 +10,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use proptest::prelude::*;
 
-use super::merge::{SHORT, Tree, merge_short};
+use super::merge::Tree;
+use super::short::{SHORT, merge_short};
 use super::units::{ABSENT, Unit, Units};
 use crate::merges::{Merge, Merges};
 use crate::token::{Kind, TokenId};

@@ -13,10 +13,10 @@ use crate::Error;
 use crate::tokenizer::Allowed;
 
 /// Characters of a `str` that are turned into UTF-8 at a time, where one time would be long.
-const SLICE_CHARS: usize = 1 << 20;
+const SLICE_CHARS: usize = 1 << 12;
 /// Longer than this, converting takes so long that it is done in slices. Shorter, it is faster in
 /// one go, and the object keeps the result.
-const LONG_CHARS: usize = 32 * SLICE_CHARS;
+const LONG_CHARS: usize = 4 * SLICE_CHARS;
 /// Objects that are read between two looks at pending signals.
 pub(super) const POLL_ITEMS: usize = 1 << 16;
 

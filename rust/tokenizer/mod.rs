@@ -34,7 +34,7 @@ use segment::{Origins, Segment};
 /// Bytes that the piece cache of one thread may take.
 const CACHE_BYTES: usize = 64 << 20;
 /// Pieces cut at a time.
-const PIECES: usize = 128;
+const PIECES: usize = 512;
 /// Bytes of a long text that are normalized at a time.
 const STRETCH: usize = 1 << 22;
 /// Bytes of text between two looks at whether to go on.
@@ -87,7 +87,7 @@ impl Tokenizer {
         matchers: &Matchers,
         poll: Poll<'_>,
     ) -> Result<Vec<TokenId>> {
-        let mut ids = Vec::with_capacity(stretch.text.len() / 3);
+        let mut ids = Vec::with_capacity(stretch.text.len() / 2);
         self.with_scratch(|scratch| self.encode_into(stretch, matchers, scratch, &mut ids, poll))?;
         Ok(ids)
     }

@@ -8,6 +8,10 @@ use crate::pretokenize::Span;
 use crate::pretokenize::unicode::{Classes, NUMBER, decode};
 use crate::simd::{self, Kernel, Task};
 
+/// How far ahead text is asked for: what is done with the pieces makes the processor lose sight of
+/// the text that comes next.
+const AHEAD: usize = 2048;
+
 /// Where a walk stands.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cursor {
@@ -53,6 +57,7 @@ impl<R: Rules> Task for Fill<'_, R> {
                 if cursor.at >= text.len() {
                     break;
                 }
+                simd::prefetch(text, cursor.at + AHEAD);
                 cursor.base = cursor.at;
                 cursor.ends = window::ends::<R, K>(kernel, classes, text, cursor.at);
                 if cursor.ends == 0 {
