@@ -274,6 +274,50 @@ def corpus(folder: Path) -> Path:
     return path
 
 
+def test_count_pretokens_writes_what_the_library_counts(tmp_path: Path) -> None:
+    path, out = corpus(tmp_path), tmp_path / "counts.parquet"
+    expected = bw.count_pretokens(path, pattern="cl100k")
+    made = record("count-pretokens", path, "--pattern", "cl100k", "-o", out)
+    assert made == {
+        "out": str(out), "pattern": "cl100k", "pieces": len(expected), "total": expected.total,
+        "bytes": expected.total_bytes,
+    }  # fmt: skip
+    assert bw.PretokenCounts.load(out) == expected
+    options: list[Argument] = ["--resume", tmp_path / "state", "--memory", "64M", "--threads", "2"]
+    for name in ("first", "again"):
+        found = tmp_path / f"{name}.parquet"
+        result("count-pretokens", path, "--pattern", "cl100k", "-o", found, *options)
+        assert found.read_bytes() == out.read_bytes()
+
+
+def test_count_pretokens_reads_standard_input(tmp_path: Path) -> None:
+    out = tmp_path / "counts.parquet"
+    shown = result("count-pretokens", "-", "--pattern", "none", "-o", out, stdin=b"\xff text\n")
+    assert shown == f"{out}: 1 piece, 1 in all, 7 bytes\n"
+    assert dict(bw.PretokenCounts.load(out)) == {b"\xff text\n": 1}
+    lines: list[Argument] = ["--documents", "line", "-o", out]
+    result("count-pretokens", "-", *lines, stdin=b"one\r\ntwo  \none")
+    assert dict(bw.PretokenCounts.load(out)) == {b"one": 2, b"two": 1, b"  ": 1}
+
+
+def test_count_pretokens_says_what_is_wrong(tmp_path: Path) -> None:
+    path, out = corpus(tmp_path), tmp_path / "counts.parquet"
+    wrong: list[tuple[list[Argument], int, bytes]] = [
+        ([tmp_path / "absent.txt"], 3, b"absent.txt: no such file or folder"),
+        ([path, "--text-field", "body"], 3, b"no field 'body'"),
+        ([path, "--pattern", "o300k"], 1, b"'o300k' is not a known name"),
+        ([path, "--memory", "1M"], 1, b"memory=1M is less than"),
+        (["-", "--resume", tmp_path / "state"], 1, b"a checkpoint needs files"),
+        ([path, "-"], 2, b"'-' goes alone"),
+        ([], 2, b"INPUT"),
+    ]
+    for arguments, code, message in wrong:
+        done = command("count-pretokens", *arguments, "-o", out)
+        assert done.returncode == code
+        assert message in done.stderr
+        assert not out.exists()
+
+
 def test_encode_corpus_then_verify_then_a_flipped_bit(tmp_path: Path) -> None:
     out = tmp_path / "ids"
     made = record("encode-corpus", corpus(tmp_path), "--out", out, "--eos", "<|endoftext|>")

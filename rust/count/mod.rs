@@ -9,16 +9,20 @@
 //! pattern. A long text is cut for several threads, or counted while it still arrives, only where
 //! that changes no piece; where no such place is known, it is one unit of work.
 //!
-//! Cost: about one look at a table for each piece. Memory: a table a thread, 50 to 100 bytes for
-//! each different piece, and the result.
+//! Cost: about one look at a table for each piece. Memory: a table a thread, 40 to 100 bytes for
+//! each different piece, and the result. With a [`Budget`], a table that is full is written down as
+//! a sorted run, and the result is merged from the runs, read and written as streams.
 
 mod merge;
 mod rows;
+mod run;
+mod slots;
 mod table;
 
 #[cfg(test)]
 mod tests;
 
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Poll, Result};
@@ -26,13 +30,17 @@ use crate::parallel;
 use crate::pretokenize::{Pretokenizer, Span, Step, last_word_cut};
 use crate::ragged::Ragged;
 use merge::{Ascending, Sink, merge};
+use run::{FlatWriter, RunWriter, merge_all, remove};
 use table::{GROUP, Sorted, Table};
 
 pub use merge::MOST;
 pub use rows::{Rows, merge_counts, sum_rows};
+pub use run::FLAT_FILES;
 
 /// Bytes of text that a thread takes at a time.
 const ITEM_BYTES: usize = 1 << 18;
+/// A thread with a smaller table than this would write more than it counts.
+const LEAST_BYTES: usize = 1 << 24;
 /// Bytes of an arriving text that are gathered before they are counted.
 const GATHERED: usize = 1 << 22;
 
@@ -60,6 +68,15 @@ impl Sink for Counts {
     }
 }
 
+/// How much memory tables may take, and where to write what does not fit.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    /// Bytes of all tables together.
+    pub bytes: usize,
+    /// A folder of its own.
+    pub folder: PathBuf,
+}
+
 /// Counts the pieces of texts, batch after batch.
 #[derive(Debug)]
 pub struct Counter {
@@ -74,11 +91,17 @@ pub struct Counter {
 impl Counter {
     /// A counter that cuts texts by `steps`; without any, a text is one piece.
     ///
+    /// With a budget, tables that are full are written down as sorted runs. Fewer threads than
+    /// asked for are used if there were too little for each.
+    ///
     /// # Errors
     /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
-    pub fn new(steps: &[Step], threads: usize) -> Result<Counter> {
-        let workers = (0..threads.max(1)).map(|_| Worker::new()).collect();
+    pub fn new(steps: &[Step], threads: usize, budget: Option<Budget>) -> Result<Counter> {
+        let fit = budget.as_ref().map_or(threads, |budget| budget.bytes / LEAST_BYTES);
+        let threads = threads.min(fit).max(1);
+        let worker = |number| Worker::new(number, threads, budget.clone());
         let pretokenizer = Pretokenizer::new(steps)?;
+        let workers = (0..threads).map(worker).collect();
         Ok(Counter { pretokenizer, workers, kept: Vec::new(), wanted: GATHERED })
     }
 
@@ -123,12 +146,41 @@ impl Counter {
         self.push(&[&last], poll)
     }
 
-    /// What was counted; the counter is empty then.
+    /// Whether the result may be larger than what the budget leaves for it.
+    pub fn is_large(&self) -> bool {
+        let budget =
+            self.workers.iter().map(|worker| worker.most_bytes).fold(0, usize::saturating_add);
+        let bytes: usize = self.workers.iter().map(|worker| worker.table.bytes()).sum();
+        bytes > budget / 2 || self.workers.iter().any(|worker| !worker.runs.is_empty())
+    }
+
+    /// What was counted, in memory; the counter is empty then.
     pub fn finish(&mut self, poll: Poll<'_>) -> Result<Counts> {
         let mut counts = Counts::default();
-        let tables = self.sorted(poll)?;
-        merge(sources(&tables), &mut counts, poll)?;
+        self.finish_to(&mut counts, poll)?;
         Ok(counts)
+    }
+
+    /// The same as [`FLAT_FILES`] in a folder: the arrays of [`Counts`], one file each.
+    pub fn finish_files(&mut self, folder: &Path, poll: Poll<'_>) -> Result<()> {
+        let mut files = FlatWriter::create(folder)?;
+        self.finish_to(&mut files, poll)?;
+        files.finish()
+    }
+
+    /// The same as a run, for [`merge_runs`].
+    pub fn finish_run(&mut self, path: &Path, poll: Poll<'_>) -> Result<()> {
+        let mut run = RunWriter::create(path)?;
+        self.finish_to(&mut run, poll)?;
+        run.finish().map(drop)
+    }
+
+    fn finish_to(&mut self, sink: &mut dyn Sink, poll: Poll<'_>) -> Result<()> {
+        let tables = self.sorted(poll)?;
+        let runs: Vec<PathBuf> =
+            self.workers.iter_mut().flat_map(|worker| std::mem::take(&mut worker.runs)).collect();
+        merge_all(&runs, sources(&tables), sink, poll)?;
+        runs.iter().try_for_each(|path| remove(path))
     }
 
     fn sorted(&mut self, poll: Poll<'_>) -> Result<Vec<Sorted>> {
@@ -156,18 +208,39 @@ fn sources(tables: &[Sorted]) -> Vec<Box<dyn Ascending + '_>> {
 /// A thread's share of the work.
 #[derive(Debug)]
 struct Worker {
+    number: usize,
     table: Table,
+    most_bytes: usize,
+    folder: Option<PathBuf>,
+    runs: Vec<PathBuf>,
+    /// Runs ever written, so that no name is used twice.
+    written: usize,
     pieces: u64,
 }
 
 impl Worker {
-    fn new() -> Worker {
-        Worker { table: Table::new(usize::MAX), pieces: 0 }
+    fn new(number: usize, workers: usize, budget: Option<Budget>) -> Worker {
+        let most_bytes = budget.as_ref().map_or(usize::MAX, |budget| budget.bytes / workers);
+        let folder = budget.map(|budget| budget.folder);
+        let table = Table::new(most_bytes);
+        Worker { number, table, most_bytes, folder, runs: Vec::new(), written: 0, pieces: 0 }
     }
 
     fn take(&mut self) -> Table {
         self.pieces = 0;
-        std::mem::replace(&mut self.table, Table::new(usize::MAX))
+        std::mem::replace(&mut self.table, Table::new(self.most_bytes))
+    }
+
+    /// Writes the table down as a run, and begins another.
+    fn spill(&mut self, poll: Poll<'_>) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let path = folder.join(format!("run-{}-{}", self.number, self.written));
+        self.written += 1;
+        let table = std::mem::replace(&mut self.table, Table::new(self.most_bytes));
+        let mut writer = RunWriter::create(&path)?;
+        merge(sources(&[table.sorted(poll)?]), &mut writer, poll)?;
+        self.runs.push(writer.finish()?);
+        Ok(())
     }
 
     fn count(&mut self, pretokenizer: &Pretokenizer, text: &[u8], poll: Poll<'_>) -> Result<()> {
@@ -179,7 +252,9 @@ impl Worker {
             if filled == 0 {
                 break;
             }
-            self.table.make_room();
+            if !self.table.make_room(poll)? {
+                self.spill(poll)?;
+            }
             self.table.add(text, &spans[..filled]);
             self.pieces += filled as u64;
             if group.is_multiple_of(POLL_GROUPS) {
@@ -188,6 +263,20 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Merges runs that [`Counter::finish_run`] wrote, in memory. The runs stay.
+pub fn merge_runs(runs: &[PathBuf], poll: Poll<'_>) -> Result<Counts> {
+    let mut counts = Counts::default();
+    merge_all(runs, Vec::new(), &mut counts, poll)?;
+    Ok(counts)
+}
+
+/// The same as [`FLAT_FILES`] in a folder.
+pub fn merge_runs_to_files(runs: &[PathBuf], folder: &Path, poll: Poll<'_>) -> Result<()> {
+    let mut files = FlatWriter::create(folder)?;
+    merge_all(runs, Vec::new(), &mut files, poll)?;
+    files.finish()
 }
 
 /// Texts, or stretches of one, of about equal bytes.

@@ -9,10 +9,10 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::merge::prefix;
+use super::slots::{Slots, WORDS};
 use crate::error::{Poll, Result};
 use crate::key::fold;
 use crate::pretokenize::Span;
-use crate::simd::huge;
 use crate::simd::prefetch;
 
 /// Pieces that are looked up together.
@@ -23,29 +23,18 @@ const FIRST_SLOTS: usize = 1 << 12;
 /// Entries that are sorted at a time: so few that Ctrl-C need not wait.
 const PART: usize = 1 << 18;
 
-/// A piece of up to 15 bytes, zero-padded, its length in the last byte; vacant when `count` is 0.
-#[derive(Debug, Clone, Copy, Default)]
-#[repr(C, align(32))]
-struct Short {
-    key: u128,
-    count: u64,
-}
-
-/// A longer piece: its place in the arena; vacant when `count` is 0.
-#[derive(Debug, Clone, Copy, Default)]
-struct Long {
-    hash: u64,
-    start: usize,
-    len: usize,
-    count: u64,
-}
+/// A slot of a piece of up to 15 bytes: its bytes, zero-padded, with its length in the last byte,
+/// in two words; its count, 0 where the slot is vacant; an unused word.
+///
+/// A slot of a longer piece: its hash, its start and length in the arena, and its count likewise.
+type Slot = [u64; WORDS];
 
 /// Pieces and their counts.
 #[derive(Debug)]
 pub(super) struct Table {
-    short: huge::Table<Short>,
+    short: Slots,
     short_used: usize,
-    long: huge::Table<Long>,
+    long: Slots,
     long_used: usize,
     arena: Vec<u8>,
     seeds: [u64; 2],
@@ -57,9 +46,9 @@ impl Table {
     pub(super) fn new(most_bytes: usize) -> Table {
         let random = RandomState::new();
         Table {
-            short: huge::Table::filled(FIRST_SLOTS, Short::default()),
+            short: Slots::zeroed(FIRST_SLOTS),
             short_used: 0,
-            long: huge::Table::filled(FIRST_SLOTS, Long::default()),
+            long: Slots::zeroed(FIRST_SLOTS),
             long_used: 0,
             arena: Vec::new(),
             seeds: [random.hash_one(1), random.hash_one(2)],
@@ -73,32 +62,33 @@ impl Table {
     }
 
     /// Makes room for another group of pieces; false when the table may not grow any more.
-    pub(super) fn make_room(&mut self) -> bool {
+    pub(super) fn make_room(&mut self, poll: Poll<'_>) -> Result<bool> {
         let fits = |used: usize, slots: usize| 8 * (used + GROUP) <= 5 * slots;
         // Denser than that it is slower, but a run on disk costs more.
         let squeezes = |used: usize, slots: usize| 8 * (used + GROUP) <= 7 * slots;
         if self.bytes() > self.most_bytes && self.len() > 0 {
-            return false;
+            return Ok(false);
         }
         let mut room = true;
         if !fits(self.short_used, self.short.len()) {
             if self.may_grow(2 * size_of_val(&*self.short)) {
-                self.grow_short();
+                self.grow_short(poll)?;
             } else {
                 room &= squeezes(self.short_used, self.short.len());
             }
         }
         if !fits(self.long_used, self.long.len()) {
             if self.may_grow(2 * size_of_val(&*self.long)) {
-                self.grow_long();
+                self.grow_long(poll)?;
             } else {
                 room &= squeezes(self.long_used, self.long.len());
             }
         }
-        room
+        Ok(room)
     }
 
-    fn bytes(&self) -> usize {
+    /// Bytes that the table takes.
+    pub(super) fn bytes(&self) -> usize {
         size_of_val(&*self.short) + size_of_val(&*self.long) + self.arena.len()
     }
 
@@ -108,40 +98,45 @@ impl Table {
 
     /// Counts the pieces of a group, for which there is room.
     pub(super) fn add(&mut self, text: &[u8], spans: &[Span]) {
-        let mut keys = [0; GROUP];
-        let mut homes = [0; GROUP];
-        let mut shorts = 0;
-        for span in spans {
+        let mut shorts = [([0; 2], 0); GROUP];
+        let mut longs = [(Span::default(), 0); GROUP];
+        let (mut short_count, mut long_count) = (0, 0);
+        for &span in spans {
             let len = span.end - span.start;
-            if len > INLINE {
-                self.add_long(&text[span.start..span.end]);
-                continue;
+            if len <= INLINE {
+                let key = short_key(text, span.start, len);
+                let home = self.home(key);
+                prefetch(&self.short, home);
+                shorts[short_count] = (key, home);
+                short_count += 1;
+            } else {
+                let hash = self.long_hash(&text[span.start..span.end]);
+                prefetch(&self.long, hash as usize & (self.long.len() - 1));
+                longs[long_count] = (span, hash);
+                long_count += 1;
             }
-            let key = short_key(text, span.start, len);
-            let home = self.home(key);
-            prefetch(&self.short, home);
-            keys[shorts] = key;
-            homes[shorts] = home;
-            shorts += 1;
         }
-        for (&key, &home) in keys[..shorts].iter().zip(&homes[..shorts]) {
+        for &(key, home) in &shorts[..short_count] {
             self.add_short(key, home);
+        }
+        for &(span, hash) in &longs[..long_count] {
+            self.add_long(&text[span.start..span.end], hash);
         }
     }
 
     #[inline]
-    fn add_short(&mut self, key: u128, home: usize) {
+    fn add_short(&mut self, [low, high]: [u64; 2], home: usize) {
         let slots = &mut *self.short;
         let last = slots.len() - 1;
         let mut at = home;
         loop {
             let slot = &mut slots[at & last];
-            if slot.key == key {
-                slot.count += 1;
+            if slot[0] == low && slot[1] == high {
+                slot[2] += 1;
                 return;
             }
-            if slot.count == 0 {
-                *slot = Short { key, count: 1 };
+            if slot[2] == 0 {
+                *slot = [low, high, 1, 0];
                 self.short_used += 1;
                 return;
             }
@@ -149,22 +144,19 @@ impl Table {
         }
     }
 
-    fn add_long(&mut self, piece: &[u8]) {
-        let hash = self.long_hash(piece);
+    fn add_long(&mut self, piece: &[u8], hash: u64) {
         let last = self.long.len() - 1;
         let mut at = hash as usize;
         loop {
             let slot = &mut self.long[at & last];
-            if slot.count == 0 {
-                let (start, len) = (self.arena.len(), piece.len());
-                *slot = Long { hash, start, len, count: 1 };
+            if slot[3] == 0 {
+                *slot = [hash, self.arena.len() as u64, piece.len() as u64, 1];
                 self.arena.extend_from_slice(piece);
                 self.long_used += 1;
                 return;
             }
-            let found = slot.start..slot.start + slot.len;
-            if slot.hash == hash && self.arena[found] == *piece {
-                slot.count += 1;
+            if slot[0] == hash && bytes_of(&self.arena, slot) == piece {
+                slot[3] += 1;
                 return;
             }
             at += 1;
@@ -172,8 +164,8 @@ impl Table {
     }
 
     #[inline]
-    fn home(&self, key: u128) -> usize {
-        let hash = fold(key as u64 ^ self.seeds[0], (key >> 64) as u64 ^ self.seeds[1]);
+    fn home(&self, [low, high]: [u64; 2]) -> usize {
+        let hash = fold(low ^ self.seeds[0], high ^ self.seeds[1]);
         hash as usize & (self.short.len() - 1)
     }
 
@@ -188,51 +180,66 @@ impl Table {
         mixed(hash, u128::from_le_bytes(last), self.seeds) ^ piece.len() as u64
     }
 
-    fn grow_short(&mut self) {
-        let larger = huge::Table::filled(2 * self.short.len(), Short::default());
+    fn grow_short(&mut self, poll: Poll<'_>) -> Result<()> {
+        let larger = Slots::zeroed(2 * self.short.len());
         let old = std::mem::replace(&mut self.short, larger);
         let last = self.short.len() - 1;
-        for slot in old.iter().filter(|slot| slot.count != 0) {
-            let mut at = self.home(slot.key);
-            while self.short[at].count != 0 {
-                at = (at + 1) & last;
+        for part in old.chunks(PART) {
+            poll()?;
+            for slot in part.iter().filter(|slot| slot[2] != 0) {
+                let mut at = self.home([slot[0], slot[1]]);
+                while self.short[at][2] != 0 {
+                    at = (at + 1) & last;
+                }
+                self.short[at] = *slot;
             }
-            self.short[at] = *slot;
         }
+        Ok(())
     }
 
-    fn grow_long(&mut self) {
-        let larger = huge::Table::filled(2 * self.long.len(), Long::default());
+    fn grow_long(&mut self, poll: Poll<'_>) -> Result<()> {
+        let larger = Slots::zeroed(2 * self.long.len());
         let old = std::mem::replace(&mut self.long, larger);
         let last = self.long.len() - 1;
-        for slot in old.iter().filter(|slot| slot.count != 0) {
-            let mut at = slot.hash as usize & last;
-            while self.long[at].count != 0 {
-                at = (at + 1) & last;
+        for part in old.chunks(PART) {
+            poll()?;
+            for slot in part.iter().filter(|slot| slot[3] != 0) {
+                let mut at = slot[0] as usize & last;
+                while self.long[at][3] != 0 {
+                    at = (at + 1) & last;
+                }
+                self.long[at] = *slot;
             }
-            self.long[at] = *slot;
         }
+        Ok(())
     }
 
     /// The entries in the order of their bytes, sorted where they are.
     pub(super) fn sorted(mut self, poll: Poll<'_>) -> Result<Sorted> {
-        let shorts = gather(&mut self.short, |slot| slot.count != 0, poll)?;
-        let longs = gather(&mut self.long, |slot| slot.count != 0, poll)?;
+        let shorts = gather(&mut self.short, |slot| slot[2] != 0, poll)?;
+        let longs = gather(&mut self.long, |slot| slot[3] != 0, poll)?;
         for part in self.short[..shorts].chunks_mut(PART) {
             poll()?;
             // Of two keys that begin alike, the shorter has zeros, or else the smaller length.
-            part.sort_unstable_by_key(|slot| slot.key.swap_bytes());
+            part.sort_unstable_by_key(|slot| (slot[0].swap_bytes(), slot[1].swap_bytes()));
         }
         let arena = &self.arena;
-        let piece = |slot: &Long| &arena[slot.start..slot.start + slot.len];
         for part in self.long[..longs].chunks_mut(PART) {
             poll()?;
             // The hash has done its work: its place takes what sorts.
-            part.iter_mut().for_each(|slot| slot.hash = prefix(piece(slot)));
-            part.sort_unstable_by(|a, b| a.hash.cmp(&b.hash).then_with(|| piece(a).cmp(piece(b))));
+            part.iter_mut().for_each(|slot| slot[0] = prefix(bytes_of(arena, slot)));
+            part.sort_unstable_by(|a, b| {
+                a[0].cmp(&b[0]).then_with(|| bytes_of(arena, a).cmp(bytes_of(arena, b)))
+            });
         }
         Ok(Sorted { table: self, shorts, longs })
     }
+}
+
+/// The bytes of a long piece.
+#[inline]
+fn bytes_of<'a>(arena: &'a [u8], &[_, start, len, _]: &Slot) -> &'a [u8] {
+    &arena[start as usize..(start + len) as usize]
 }
 
 #[inline]
@@ -256,12 +263,13 @@ fn gather<T: Copy>(items: &mut [T], wanted: impl Fn(&T) -> bool, poll: Poll<'_>)
 }
 
 #[inline]
-fn short_key(text: &[u8], start: usize, len: usize) -> u128 {
+fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
     let word = match text[start..].first_chunk::<16>() {
         Some(bytes) => u128::from_le_bytes(*bytes),
         None => padded(&text[start..start + len]),
     };
-    word & MASKS[len] | (len as u128) << 120
+    let key = word & MASKS[len] | (len as u128) << 120;
+    [key as u64, (key >> 64) as u64]
 }
 
 const MASKS: [u128; INLINE + 1] = {
@@ -294,9 +302,9 @@ impl Sorted {
     /// The lists of short pieces.
     pub(super) fn shorts(&self) -> impl Iterator<Item = impl Iterator<Item = (Piece, u64)>> {
         self.table.short[..self.shorts].chunks(PART).map(|part| {
-            part.iter().map(|slot| {
-                let bytes = slot.key.to_le_bytes();
-                (Piece { bytes, len: usize::from(bytes[INLINE]) }, slot.count)
+            part.iter().map(|&[low, high, count, _]| {
+                let bytes = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
+                (Piece { bytes, len: usize::from(bytes[INLINE]) }, count)
             })
         })
     }
@@ -304,9 +312,9 @@ impl Sorted {
     /// The lists of longer pieces.
     pub(super) fn longs(&self) -> impl Iterator<Item = impl Iterator<Item = (&[u8], u64)>> {
         let arena = &self.table.arena[..];
-        self.table.long[..self.longs].chunks(PART).map(move |part| {
-            part.iter().map(move |slot| (&arena[slot.start..slot.start + slot.len], slot.count))
-        })
+        self.table.long[..self.longs]
+            .chunks(PART)
+            .map(move |part| part.iter().map(move |slot| (bytes_of(arena, slot), slot[3])))
     }
 }
 

@@ -12,7 +12,7 @@ fn steps(name: &str) -> Vec<Step> {
 
 fn counter(pattern: Option<&str>, threads: usize) -> Counter {
     let steps = pattern.map(steps).unwrap_or_default();
-    Counter::new(&steps, threads).expect("the steps are valid")
+    Counter::new(&steps, threads, None).expect("the steps are valid")
 }
 
 fn go_on() -> Result<()> {
@@ -113,10 +113,10 @@ proptest! {
 /// English words, then white space, then something that no cut is known in.
 fn long_text() -> Vec<u8> {
     let mut text = Vec::new();
-    for word in 0..200_000_u32 {
+    for word in 0..60_000_u32 {
         text.extend_from_slice(format!("word{} Of the  text\n", word % 5003).as_bytes());
     }
-    text.extend_from_slice(&b" ".repeat(3 << 20));
+    text.extend_from_slice(&b" ".repeat(1 << 20));
     text.extend_from_slice("漢字".repeat(1 << 20).as_bytes());
     text
 }
@@ -181,4 +181,131 @@ fn work_stops_when_it_is_asked_to() {
         let told = counter.push(&[&text], &mut || Err(Error::Interrupted));
         assert_eq!(told, Err(Error::Interrupted));
     }
+}
+
+/// A folder that is gone when the test is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("bytewright-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("the folder for temporary files takes a folder");
+        Folder(path)
+    }
+
+    fn files(&self) -> usize {
+        std::fs::read_dir(&self.0).expect("the folder is there").count()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Texts of many different pieces, short and long.
+fn many_pieces() -> Vec<Vec<u8>> {
+    let mut word = 1_u64;
+    let text = |_| {
+        let mut text = Vec::new();
+        for _ in 0..1000 {
+            word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(1);
+            let name = format!(" {:x}", word >> (20 + word % 20));
+            text.extend_from_slice(name.repeat(1 + (word % 3) as usize).as_bytes());
+        }
+        text
+    };
+    (0..200).map(text).collect()
+}
+
+#[test]
+fn a_budget_changes_nothing_but_memory() {
+    let texts = many_pieces();
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    let folder = Folder::new("budget");
+    for steps in [steps("gpt2"), Vec::new()] {
+        let mut unbounded = Counter::new(&steps, 1, None).expect("valid");
+        unbounded.push(&texts, &mut go_on).expect("nothing fails");
+        assert!(!unbounded.is_large());
+        let expected = unbounded.finish(&mut go_on).expect("nothing fails");
+        // So little that even one text is too much, and room for some.
+        for (bytes, threads) in [(0, 1), (1 << 20, 1), (1 << 25, 2)] {
+            let budget = Some(Budget { bytes, folder: folder.0.clone() });
+            let mut counter = Counter::new(&steps, threads, budget).expect("valid");
+            let mut runs = 0;
+            for batch in texts.chunks(20) {
+                counter.push(batch, &mut go_on).expect("nothing fails");
+                runs = runs.max(folder.files());
+            }
+            assert!(bytes > 1 << 20 || runs > 1, "{runs} runs within {bytes} bytes");
+            assert_eq!(counter.is_large(), runs > 0);
+            assert_eq!(counter.finish(&mut go_on).as_ref(), Ok(&expected));
+            assert_eq!(folder.files(), 0);
+        }
+    }
+}
+
+#[test]
+fn runs_and_files_hold_what_was_counted() {
+    let texts = many_pieces();
+    let folder = Folder::new("runs");
+    let mut whole = counter(Some("gpt2"), 1);
+    let mut runs = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        whole.push(&[text], &mut go_on).expect("nothing fails");
+        let mut part = counter(Some("gpt2"), 1);
+        part.push(&[text], &mut go_on).expect("nothing fails");
+        runs.push(folder.0.join(format!("part-{number}")));
+        part.finish_run(&runs[number], &mut go_on).expect("the folder can be written");
+    }
+    let expected = whole.finish(&mut go_on).expect("nothing fails");
+    // More runs than are open at a time, and fewer.
+    assert_eq!(merge_runs(&runs, &mut go_on).as_ref(), Ok(&expected));
+    assert_eq!(folder.files(), runs.len());
+    let some = merge_runs(&runs[..3], &mut go_on).expect("the runs are whole");
+    assert!(some.counts.len() < expected.counts.len());
+    let flat = Folder::new("flat");
+    merge_runs_to_files(&runs, &flat.0, &mut go_on).expect("the folder can be written");
+    let words = |name: &str| {
+        let bytes = std::fs::read(flat.0.join(name)).expect("the file is there");
+        bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect::<Vec<_>>()
+    };
+    let [arena, offsets, counts] = FLAT_FILES;
+    let arena = std::fs::read(flat.0.join(arena)).expect("the file is there");
+    let offsets = words(offsets).into_iter().map(|end| end as i64).collect();
+    let pieces = Ragged { values: arena, offsets };
+    assert_eq!(Counts { pieces, counts: words(counts) }, expected);
+}
+
+#[test]
+fn a_damaged_run_is_an_error() {
+    let folder = Folder::new("damage");
+    let path = folder.0.join("run");
+    let absent = merge_runs(std::slice::from_ref(&path), &mut go_on);
+    assert!(matches!(absent, Err(Error::Data(_))), "{absent:?}");
+    let mut counter = counter(None, 1);
+    counter.push(&[b"a piece", &[7; 300]], &mut go_on).expect("nothing fails");
+    counter.finish_run(&path, &mut go_on).expect("the folder can be written");
+    let whole = std::fs::read(&path).expect("the run is there");
+    for end in 1..whole.len() {
+        std::fs::write(&path, &whole[..end]).expect("the folder can be written");
+        let told = merge_runs(std::slice::from_ref(&path), &mut go_on);
+        // Cut between two entries, a run is a shorter run.
+        assert!(end == 303 || matches!(told, Err(Error::Data(_))), "{end}: {told:?}");
+    }
+    std::fs::write(&path, [0xff; 40]).expect("the folder can be written");
+    assert!(matches!(merge_runs(&[path], &mut go_on), Err(Error::Data(_))));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error() {
+    let folder = std::env::temp_dir().join("bytewright-no-such-folder");
+    let budget = Some(Budget { bytes: 0, folder: folder.clone() });
+    let mut counter = Counter::new(&steps("gpt2"), 1, budget).expect("valid");
+    let texts = many_pieces();
+    let texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    let told = counter.push(&texts, &mut go_on);
+    let Err(Error::Data(message)) = told else { panic!("{told:?}") };
+    assert!(message.contains("no-such-folder"), "{message}");
 }

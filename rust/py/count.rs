@@ -1,5 +1,6 @@
 //! Counting pieces, as Python sees it.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{PyArray1, PyReadonlyArray1};
@@ -9,7 +10,7 @@ use super::errors::to_python;
 use super::input;
 use super::interrupt::run;
 use super::tokenizer::thread_count;
-use crate::count::{self, Counts, Rows};
+use crate::count::{self, Budget, Counts, Rows};
 use crate::pretokenize::Step;
 use crate::{Error, Result};
 
@@ -28,9 +29,14 @@ pub(super) struct PyPieceCounter {
 #[pymethods]
 impl PyPieceCounter {
     #[new]
-    fn new(steps: &str, threads: Option<usize>) -> PyResult<PyPieceCounter> {
-        let made = counter(steps, thread_count(threads)).map_err(|error| to_python(&error))?;
-        Ok(PyPieceCounter { core: Mutex::new(made) })
+    fn new(
+        steps: &str,
+        threads: Option<usize>,
+        budget: Option<(usize, PathBuf)>,
+    ) -> PyResult<PyPieceCounter> {
+        let budget = budget.map(|(bytes, folder)| Budget { bytes, folder });
+        let made = counter(steps, thread_count(threads), budget);
+        Ok(PyPieceCounter { core: Mutex::new(made.map_err(|error| to_python(&error))?) })
     }
 
     /// Counts a batch of whole texts; returns the pieces counted so far, equal ones included.
@@ -61,6 +67,21 @@ impl PyPieceCounter {
         let counts = run(py, usize::MAX, |poll| self.locked().finish(poll))?;
         Ok(flat(py, counts))
     }
+
+    /// The same as three files in a folder.
+    fn finish_files(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
+        run(py, usize::MAX, |poll| self.locked().finish_files(&folder, poll))
+    }
+
+    /// The same as a sorted run.
+    fn finish_run(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        run(py, usize::MAX, |poll| self.locked().finish_run(&path, poll))
+    }
+
+    /// Whether the result may be larger than what the budget leaves for it.
+    fn is_large(&self, py: Python<'_>) -> PyResult<bool> {
+        run(py, usize::MAX, |_| Ok(self.locked().is_large()))
+    }
 }
 
 impl PyPieceCounter {
@@ -70,10 +91,10 @@ impl PyPieceCounter {
     }
 }
 
-fn counter(steps: &str, threads: usize) -> Result<count::Counter> {
+fn counter(steps: &str, threads: usize, budget: Option<Budget>) -> Result<count::Counter> {
     let steps: Vec<Step> = serde_json::from_str(steps)
         .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")))?;
-    count::Counter::new(&steps, threads)
+    count::Counter::new(&steps, threads, budget)
 }
 
 fn flat(py: Python<'_>, counts: Counts) -> Flat<'_> {
@@ -98,6 +119,23 @@ fn rows_of<'a>((values, offsets, counts): &'a FlatIn<'_>) -> PyResult<Rows<'a>> 
         offsets: offsets.as_slice()?,
         counts: counts.as_slice()?,
     })
+}
+
+/// Merges sorted runs.
+#[pyfunction]
+pub(super) fn merge_runs<'py>(py: Python<'py>, runs: Vec<PathBuf>) -> PyResult<Flat<'py>> {
+    let counts = run(py, usize::MAX, |poll| count::merge_runs(&runs, poll))?;
+    Ok(flat(py, counts))
+}
+
+/// Merges sorted runs to three files in a folder.
+#[pyfunction]
+pub(super) fn merge_runs_to_files(
+    py: Python<'_>,
+    runs: Vec<PathBuf>,
+    folder: PathBuf,
+) -> PyResult<()> {
+    run(py, usize::MAX, |poll| count::merge_runs_to_files(&runs, &folder, poll))
 }
 
 /// Sums rows of pieces in any order, a piece in several rows or in one.

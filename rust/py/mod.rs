@@ -25,6 +25,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<count::PyPieceCounter>()?;
     module.add_function(wrap_pyfunction!(count::merge_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(count::merge_runs, module)?)?;
+    module.add_function(wrap_pyfunction!(count::merge_runs_to_files, module)?)?;
     module.add_function(wrap_pyfunction!(count::sum_counts, module)?)?;
     module.add_function(wrap_pyfunction!(functions::parse_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;

@@ -21,6 +21,7 @@ COMMANDS = {
     "convert": "convert",
     "inspect": "inspect",
     "train": "train",
+    "count-pretokens": "pretokens",
     "encode-corpus": "corpus",
     "verify": "corpus",
     "doctor": "doctor",

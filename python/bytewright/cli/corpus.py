@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bytewright.cli import common, outcome
+from bytewright.cli.progress import byte_bar
+from bytewright.errors import ArgumentError
+from bytewright.sizes import byte_size
 
 if TYPE_CHECKING:
     from bytewright.corpus import Manifest, Progress
@@ -168,39 +170,24 @@ def verify(
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Callable[[Progress], object] | None]:
     """A bar on standard error where that is a terminal, otherwise nothing."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    with byte_bar(quiet=quiet) as advance:
+        if advance is None:
+            yield None
+            return
 
-    columns = (
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("")
-
-        def advance(now: Progress) -> None:
+        def tell(now: Progress) -> None:
             found = f"{now.documents:,} documents, {now.tokens:,} tokens"
-            bar.update(task, completed=now.bytes_done, total=now.bytes_total, description=found)
+            advance(now.bytes_done, now.bytes_total, found)
 
-        yield advance
+        yield tell
 
 
 def size(text: str, option: str) -> int:
-    """A number of bytes, with K, M, G or T for powers of 1024.
-
-    >>> size("512", "--memory"), size("2K", "--memory"), size("1.5MB", "--memory")
-    (512, 2048, 1572864)
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if found is None:
-        raise typer.BadParameter(f"{option} {text!r} is not a size such as 512K, 256M or 1G")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    """A number of bytes, with K, M, G or T for powers of 1024."""
+    try:
+        return byte_size(text, option)
+    except ArgumentError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _token(text: str | None) -> int | str | None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["LONG", "ROW_COST", "Batch", "Cursor", "Item", "Piece", "split_long"]
+__all__ = ["LONG", "ROW_COST", "Batch", "Cursor", "Feed", "Item", "Piece", "split_long"]
 
 LONG = 8 << 20
 # What a document weighs besides its text, so that a part of empty documents ends too.
@@ -70,6 +70,10 @@ class Batch:
         lengths = pc.binary_length(self.texts)
         return np.asarray(pc.fill_null(lengths, 0)).astype(np.int64, copy=False)
 
+    def weight(self) -> int:
+        """What the documents weigh in a part."""
+        return int(self.lengths().sum()) + ROW_COST * len(self.texts)
+
     def split(self, rows: int) -> tuple[Batch, Batch | None]:
         """The first `rows` documents and the rest, if there is a rest."""
         if rows >= len(self.texts):
@@ -100,6 +104,37 @@ class Piece:
 
 
 Item = Batch | Piece
+
+
+class Feed:
+    """The items of a run, which are divided into parts."""
+
+    def __init__(self, items: Iterator[Item]) -> None:
+        self._items = items
+        self._next: Item | None = None
+
+    def peek(self) -> Item | None:
+        """The next item, which stays; None at the end."""
+        if self._next is None:
+            self._next = next(self._items, None)
+        return self._next
+
+    def part(self, part_bytes: int) -> Iterator[Item]:
+        """The items up to the first end of a document where the part has its bytes."""
+        room = part_bytes
+        inside = False
+        while (room > 0 or inside) and (item := self.peek()) is not None:
+            if isinstance(item, Piece):
+                self._next = None
+                inside = not item.last
+                room -= len(item.data) + (ROW_COST if item.last else 0)
+                yield item
+                continue
+            ends = np.cumsum(item.lengths() + ROW_COST)
+            rows = min(len(ends), int(np.searchsorted(ends, room, side="left")) + 1)
+            head, self._next = item.split(rows)
+            room -= int(ends[rows - 1])
+            yield head
 
 
 def split_long(batch: Batch) -> Iterator[Item]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bytewright.corpus.documents import ROW_COST, Batch, Cursor, Item, Piece
+from bytewright.corpus.documents import Batch, Cursor, Feed, Item, Piece
 from bytewright.corpus.inputs import Source
 from bytewright.corpus.manifest import Part, write_record
 from bytewright.corpus.policy import CorpusTokenizer, Policy, StreamEncoder
@@ -63,7 +63,7 @@ class Job:
         batch_bytes = max(1 << 20, memory // 32)
         first = len(parts)
         with prefetched(items) as ahead:
-            feed = _Feed(ahead)
+            feed = Feed(ahead)
             # No input at all still makes one part, so that the output can be opened.
             while feed.peek() is not None or not parts:
                 number, start = len(parts), parts[-1].end if parts else Cursor()
@@ -80,36 +80,11 @@ class Job:
         return {**kept, "part": number, "first_source": names[0] if names else None}
 
 
-class _Feed:
-    """The items, with one that may be put back."""
-
-    def __init__(self, items: Iterator[Item]) -> None:
-        self._items = items
-        self._next: Item | None = None
-
-    def peek(self) -> Item | None:
-        """The next item, which stays."""
-        if self._next is None:
-            self._next = next(self._items, None)
-        return self._next
-
-    def take(self) -> Item:
-        """The next item; `peek` has shown that there is one."""
-        item = self.peek()
-        assert item is not None
-        self._next = None
-        return item
-
-    def put_back(self, item: Item | None) -> None:
-        """Make this the next item."""
-        self._next = item
-
-
 class _PartRun:
     """The making of one part."""
 
     def __init__(
-        self, job: Job, feed: _Feed, number: int, start: Cursor, before: list[Part]
+        self, job: Job, feed: Feed, number: int, start: Cursor, before: list[Part]
     ) -> None:
         self._job = job
         self._feed = feed
@@ -150,22 +125,14 @@ class _PartRun:
     def _fill(self, writer: PartWriter, part_bytes: int, batch_bytes: int) -> None:
         gathered: list[Batch] = []
         weight = 0
-        room = part_bytes
-        while (room > 0 or self._stream is not None) and self._feed.peek() is not None:
-            item = self._feed.take()
+        for item in self._feed.part(part_bytes):
             if isinstance(item, Piece):
                 self._batches(writer, gathered)
                 gathered, weight = [], 0
                 self._piece(writer, item)
-                room -= len(item.data) + (ROW_COST if item.last else 0)
                 continue
-            ends = np.cumsum(item.lengths() + ROW_COST)
-            rows = min(len(ends), int(np.searchsorted(ends, room, side="left")) + 1)
-            head, rest = item.split(rows)
-            self._feed.put_back(rest)
-            gathered.append(head)
-            weight += int(ends[rows - 1])
-            room -= int(ends[rows - 1])
+            gathered.append(item)
+            weight += item.weight()
             if weight >= batch_bytes:
                 self._batches(writer, gathered)
                 gathered, weight = [], 0

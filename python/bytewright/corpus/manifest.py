@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from bytewright.corpus.documents import Cursor
 from bytewright.corpus.durable import move, write_atomic
+from bytewright.corpus.inputs import Source
 from bytewright.errors import DataError, ResumeError, VerifyError
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "WORK",
     "Manifest",
     "Part",
+    "compare",
+    "configure",
     "difference",
     "read_record",
     "read_sealed",
@@ -36,6 +39,7 @@ __all__ = [
 
 MANIFEST = "_manifest.json"
 WORK = ".bytewright"
+_CONFIG = "config.json"
 _VERSION = 1
 _SHOWN = 12
 
@@ -182,6 +186,28 @@ def read_record(work: Path, number: int) -> Part | None:
         return Part.from_json(read_sealed(path)["part"])
     except (VerifyError, KeyError, TypeError) as error:
         raise ResumeError(f"{path}: a damaged record; delete the folder to start again") from error
+
+
+def configure(
+    folder: Path, config: dict[str, Any], sources: Sequence[Source], *, resume: bool = True
+) -> None:
+    """Write down what the run is, or compare with what an earlier run wrote."""
+    path = folder / WORK / _CONFIG
+    # The times of large files are compared while the run is unfinished, but never published.
+    times = {source.name: source.modified_ns for source in sources if source.sampled}
+    now = {**config, "modified_ns": times}
+    if path.exists():
+        compare(folder, read_sealed(path), now, resume=resume)
+    else:
+        write_atomic(path, seal(now))
+
+
+def compare(folder: Path, old: dict[str, Any], new: dict[str, Any], *, resume: bool) -> None:
+    """Refuse to go on with a folder of another run; what differs is named."""
+    if not resume:
+        raise ResumeError(f"{folder} already holds a run; delete it, or go on with resume=True")
+    if lines := difference(old, new):
+        raise ResumeError(f"{folder} belongs to another run:\n  " + "\n  ".join(lines))
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -21,19 +21,18 @@ from typing import Any
 
 from bytewright import _core
 from bytewright.corpus.documents import Cursor
-from bytewright.corpus.durable import FolderLock, sync_folder, write_atomic, writing
+from bytewright.corpus.durable import FolderLock, sync_folder, writing
 from bytewright.corpus.flat import FlatStore
-from bytewright.corpus.inputs import Source, find_sources
+from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.job import Job, Progress
 from bytewright.corpus.manifest import (
     MANIFEST,
     WORK,
     Manifest,
     Part,
-    difference,
+    compare,
+    configure,
     read_record,
-    read_sealed,
-    seal,
 )
 from bytewright.corpus.policy import CorpusTokenizer, Format, Policy, choose_dtype
 from bytewright.corpus.readers import Documents, Reading, read_documents
@@ -44,7 +43,6 @@ from bytewright.errors import ArgumentError, ResumeError
 __all__ = ["encode_corpus"]
 
 _FORMATS = ("parquet", "arrow", "megatron", "bin", "npy")
-_CONFIG = "config.json"
 _MEMORY = 64 << 20
 
 
@@ -132,7 +130,7 @@ def encode_corpus(
         }
         if (folder / MANIFEST).exists():
             return _finished(folder, config, resume=resume)
-        _configure(folder, config, sources, resume=resume)
+        configure(folder, config, sources, resume=resume)
         store = _store(folder, format, name, width, named=id_field is not None)
         parts = _recorded(folder / WORK)
         store.resume(parts)
@@ -170,34 +168,13 @@ def _finished(folder: Path, config: dict[str, Any], *, resume: bool) -> Manifest
     manifest = Manifest.read(folder)
     # A newer version of the package does not unmake a finished folder.
     stored = {**manifest.config, "bytewright": config["bytewright"]}
-    _compare(folder, stored, config, resume=resume)
+    compare(folder, stored, config, resume=resume)
     for file, size in manifest.sizes().items():
         path = folder / file
         if not path.exists() or path.stat().st_size != size:
             raise ResumeError(f"{path}: the folder is finished, but this file is missing or cut")
     _tidy(folder / WORK)
     return manifest
-
-
-def _configure(
-    folder: Path, config: dict[str, Any], sources: tuple[Source, ...], *, resume: bool
-) -> None:
-    """Write down what the run is, or compare with what an earlier run wrote."""
-    path = folder / WORK / _CONFIG
-    # The times of large files are compared while the run is unfinished, but never published.
-    times = {source.name: source.modified_ns for source in sources if source.sampled}
-    now = {**config, "modified_ns": times}
-    if path.exists():
-        _compare(folder, read_sealed(path), now, resume=resume)
-    else:
-        write_atomic(path, seal(now))
-
-
-def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any], *, resume: bool) -> None:
-    if not resume:
-        raise ResumeError(f"{folder} already holds a run; delete it, or go on with resume=True")
-    if lines := difference(old, new):
-        raise ResumeError(f"{folder} belongs to another run:\n  " + "\n  ".join(lines))
 
 
 def _recorded(work: Path) -> list[Part]:

@@ -25,8 +25,9 @@ from bytewright.training.constraints import (
     NoLeadingDependentSign,
     ScriptBoundaries,
 )
-from bytewright.training.counting import CountProgress, count_pretokens
+from bytewright.training.counting import count_pretokens
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.feeding import CountProgress
 from bytewright.training.loop import TrainProgress
 from bytewright.training.parity import Parity
 from bytewright.training.picky import train_picky

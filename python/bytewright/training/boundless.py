@@ -27,8 +27,8 @@ from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble
-from bytewright.training.counting import feed
 from bytewright.training.counts import steps_of
+from bytewright.training.feeding import feed
 
 __all__ = ["train_boundless"]
 

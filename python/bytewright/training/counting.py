@@ -8,40 +8,27 @@ threads, nor on how they are divided among files, nor on their order.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-import pyarrow as pa
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
 
 from bytewright import _core
-from bytewright.arrays import as_batch
-from bytewright.corpus.documents import Cursor, Item, Piece
+from bytewright.corpus.documents import Feed, Item
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.prefetch import prefetched
 from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.errors import ArgumentError
+from bytewright.sizes import byte_size
+from bytewright.training import checkpoint as checkpoints
 from bytewright.training.counts import PretokenCounts, pattern_of, steps_of
-from bytewright.training.sources import Part, Texts, open_sources
+from bytewright.training.feeding import CountProgress, Feeder, reading
+from bytewright.training.sources import Files, Texts, open_sources
+from bytewright.training.stored import aside, map_flat
 
-__all__ = ["CountProgress", "Eater", "count_pretokens", "feed"]
+__all__ = ["count_pretokens"]
 
-
-@dataclass(frozen=True)
-class CountProgress:
-    """How far counting is.
-
-    Attributes:
-        bytes_done: bytes of the input files read; bytes of text, where there are no files.
-        bytes_total: bytes of all input files; None where there are no files.
-        documents: documents counted.
-        pieces: pieces counted, equal ones included.
-    """
-
-    bytes_done: int
-    bytes_total: int | None
-    documents: int
-    pieces: int
+_LEAST_MEMORY: Final = 64 << 20
 
 
 def count_pretokens(
@@ -51,6 +38,9 @@ def count_pretokens(
     text_field: str = "text",
     documents: Documents = "auto",
     threads: int | None = None,
+    memory: int | str | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    part_bytes: int | str = 512 << 20,
     progress: Callable[[CountProgress], object] | None = None,
 ) -> PretokenCounts:
     """Count the pieces that a pattern cuts texts into.
@@ -65,6 +55,14 @@ def count_pretokens(
         documents: what a document of a text file is: `"file"` (also `"auto"`) or `"line"`, without
             its line end. It matters where a pattern looks at the end of a text.
         threads: threads for counting; by default one for each processor.
+        memory: about how much memory to use, at least 64 MiB, as a number of bytes or as `"512MB"`;
+            by default as much as it takes. What does not fit goes to files in the folder for
+            temporary files (`TMPDIR`), and a large result stays in a file that is mapped. A
+            document that cannot be cut safely (by a pattern without a name, or by None), and one
+            document of a format that gives no part of it, is held whole all the same.
+        checkpoint: a folder that remembers finished parts of the input, so that the same call goes
+            on where the last one was killed. It needs files as sources.
+        part_bytes: bytes of text in a part; a kill loses one part at most.
         progress: called after each batch.
 
     Returns:
@@ -72,86 +70,116 @@ def count_pretokens(
 
     Raises:
         ArgumentError: an argument that no call can have.
-        DataError: an input cannot be read.
+        DataError: an input cannot be read, or a file cannot be written.
         PatternError: a pattern that the engine cannot run.
+        ResumeError: the checkpoint belongs to another run; the message names what differs.
+        LockedError: another process is using the checkpoint.
 
     >>> counts = count_pretokens(["to be", "or not to be"], pattern="gpt2")
     >>> list(counts)
     [(b' be', 2), (b' not', 1), (b' to', 1), (b'or', 1), (b'to', 1)]
     """
+    how = reading(text_field, documents)
     if threads is not None and threads < 1:
         raise ArgumentError(f"threads={threads} is not positive")
-    counter = _core.PieceCounter(json.dumps(steps_of(pattern)), threads)
-    feed(counter, sources, text_field=text_field, documents=documents, progress=progress)
-    return PretokenCounts(counter.finish(), pattern_of(pattern))
-
-
-class Eater(Protocol):
-    """What takes texts in batches and long texts in parts, and says how many pieces it has."""
-
-    def push(self, chunks: Sequence[Any]) -> int: ...  # noqa: D102
-    def push_part(self, part: bytes, last: bool) -> int: ...  # noqa: D102
-
-
-def feed(
-    counter: Eater,
-    sources: Any,
-    *,
-    text_field: str = "text",
-    documents: Documents = "auto",
-    progress: Callable[[CountProgress], object] | None = None,
-) -> None:
-    """Give every document of the sources to a counter; arguments as for `count_pretokens`.
-
-    Raises:
-        ArgumentError: an argument that no call can have.
-        DataError: an input cannot be read.
-    """
-    if documents not in ("auto", "file", "line"):
-        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
+    budget = None if memory is None else byte_size(memory, "memory")
+    if budget is not None and budget < _LEAST_MEMORY:
+        raise ArgumentError(f"memory={memory} is less than the {_LEAST_MEMORY} bytes of a run")
+    size = byte_size(part_bytes, "part_bytes")
+    if size < 1:
+        raise ArgumentError(f"part_bytes={part_bytes} is not positive")
+    run = _Run(pattern, how, threads, budget, Feeder(progress))
     opened = open_sources(sources, text_field=text_field, documents=documents)
-    told = _Told(progress)
-    if isinstance(opened, Texts):
-        _count_texts(counter, opened, told)
-    else:
-        found = find_sources(opened.paths, identified=False)
-        told.bytes_total = sum(source.size for source in found)
-        reading = Reading(text_field, None, documents)
-        with prefetched(read_documents(found, reading, Cursor())) as items:
-            for item in items:
-                _count_item(counter, item, told)
+    if checkpoint is not None:
+        if isinstance(opened, Texts):
+            raise ArgumentError("a checkpoint needs files: other sources cannot be read again")
+        return run.count_parts(opened, Path(checkpoint), size)
+    return run.count(opened)
 
 
-class _Told:
-    """Adds up the progress and tells it."""
+class _Run:
+    """What stays the same over one call."""
 
-    def __init__(self, progress: Callable[[CountProgress], object] | None) -> None:
-        self._progress = progress
-        self.bytes_total: int | None = None
-        self._documents = self._bytes = 0
+    def __init__(
+        self,
+        pattern: str | None,
+        how: Reading,
+        threads: int | None,
+        memory: int | None,
+        feeder: Feeder,
+    ) -> None:
+        self._pattern = pattern_of(pattern)
+        self._steps = json.dumps(steps_of(pattern))
+        self._how = how
+        self._threads = threads
+        self._memory = memory
+        self._feeder = feeder
 
-    def add(self, documents: int, pieces: int, *, size: int = 0, done: int | None = None) -> None:
-        """Count in a batch of `size` bytes, after which the files are read up to `done`."""
-        self._documents += documents
-        self._bytes = self._bytes + size if done is None else done
-        if self._progress is not None:
-            self._progress(CountProgress(self._bytes, self.bytes_total, self._documents, pieces))
+    def count(self, opened: Files | Texts) -> PretokenCounts:
+        """Count everything at once."""
+        if self._memory is None:
+            counter = self._counter(None)
+            self._feeder.everything(counter, opened, self._how)
+            return PretokenCounts(counter.finish(), self._pattern)
+        with aside() as folder:
+            counter = self._counter(folder)
+            self._feeder.everything(counter, opened, self._how)
+            if not counter.is_large():
+                return PretokenCounts(counter.finish(), self._pattern)
+            counter.finish_files(str(folder))
+            return PretokenCounts(map_flat(folder), self._pattern)
 
+    def count_parts(self, files: Files, folder: Path, part_bytes: int) -> PretokenCounts:
+        """Count part by part, each remembered in the folder."""
+        found = find_sources(files.paths, exclude=folder)
+        config = {
+            "kind": "count-pretokens",
+            "bytewright": _core.__version__,
+            "pattern": self._pattern,
+            "steps": json.loads(self._steps),
+            "text_field": self._how.text_field,
+            "documents": self._how.documents,
+            "part_bytes": part_bytes,
+            "inputs": [source.identity() for source in found],
+        }
+        feeder = self._feeder
+        feeder.total = sum(source.size for source in found)
+        with checkpoints.opened(folder, config, found) as state:
+            feeder.documents = sum(part.documents for part in state.parts)
+            feeder.before = sum(part.pieces for part in state.parts)
+            items = read_documents(found, self._how, state.end)
+            with aside(state.work) as spilled, prefetched(items) as ahead:
+                waiting = Feed(ahead)
+                while waiting.peek() is not None:
+                    self._part(state, self._counter(spilled), waiting.part(part_bytes))
+            return self._merged(state)
 
-def _count_texts(counter: Eater, texts: Texts, told: _Told) -> None:
-    for batch in texts.batches:
-        if isinstance(batch, Part):
-            pieces = counter.push_part(batch.data, batch.last)
-            told.add(int(batch.last), pieces, size=len(batch.data))
-            continue
-        size = batch.nbytes if isinstance(batch, pa.Array) else sum(map(len, batch))
-        told.add(len(batch), counter.push(as_batch(batch).chunks), size=size)
+    def _part(
+        self, state: checkpoints.Checkpoint, counter: _core.PieceCounter, items: Iterator[Item]
+    ) -> None:
+        feeder = self._feeder
+        documents = feeder.documents
+        end = feeder.items(counter, items)
+        counter.finish_run(str(state.aside()))
+        state.add(
+            documents=feeder.documents - documents,
+            pieces=feeder.pieces,
+            done=feeder.done,
+            end=end or state.end,
+        )
+        feeder.before += feeder.pieces
+        feeder.pieces = 0
 
+    def _merged(self, state: checkpoints.Checkpoint) -> PretokenCounts:
+        size = sum(part.size for part in state.parts)
+        # An entry takes up to 16 bytes more in memory than in a run.
+        if self._memory is None or 8 * size < self._memory:
+            return PretokenCounts(_core.merge_runs(state.runs), self._pattern)
+        with aside(state.work) as folder:
+            _core.merge_runs_to_files(state.runs, str(folder))
+            return PretokenCounts(map_flat(folder), self._pattern)
 
-def _count_item(counter: Eater, item: Item, told: _Told) -> None:
-    if isinstance(item, Piece):
-        pieces = counter.push_part(bytes(item.data), item.last)
-        told.add(int(item.last), pieces, done=item.done)
-    else:
-        pieces = counter.push(as_batch(item.texts).chunks)
-        told.add(len(item.texts), pieces, done=item.done)
+    def _counter(self, folder: Path | None) -> _core.PieceCounter:
+        # What is not for the tables is for the text that is read ahead, and for merging.
+        budget = None if self._memory is None else (self._memory * 5 // 8, str(folder))
+        return _core.PieceCounter(self._steps, self._threads, budget)

@@ -26,10 +26,9 @@ from bytewright.corpus.durable import move, writing
 from bytewright.definition import Step
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.formats.patterns import describe, pattern_steps
+from bytewright.training.stored import Flat, release
 
-__all__ = ["MOST", "Flat", "PretokenCounts", "pattern_of", "steps_of"]
-
-Flat = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]
+__all__ = ["MOST", "PretokenCounts", "pattern_of", "steps_of"]
 
 MOST: Final = (1 << 63) - 1
 _SCHEMA: Final = pa.schema(
@@ -203,10 +202,11 @@ class PretokenCounts:
         ) as writer:
             for start, stop in self._slices():
                 writer.write_table(self._table(start, stop).cast(schema))
+                release(self._flat)
 
     def _slices(self) -> Iterator[tuple[int, int]]:
         """Row groups of so many rows or bytes, whichever is less; a row at least."""
-        longest = int(np.diff(self._flat[1]).max(initial=0))
+        longest = max((int(part.max(initial=0)) for part, _ in self._parts()), default=0)
         if longest > _LONGEST:
             raise DataError(f"a piece of {longest} bytes: Parquet holds at most {_LONGEST}")
         offsets, start = self._flat[1], 0
@@ -247,16 +247,20 @@ class PretokenCounts:
     @property
     def total(self) -> int:
         """Pieces in the text, equal ones included."""
-        return _sum(self._flat[2])
+        return sum(_sum(counts) for _, counts in self._parts())
 
     @property
     def total_bytes(self) -> int:
         """Bytes in the text."""
-        lengths = np.diff(self._flat[1]).astype(np.uint64)
-        # The product of two arrays could pass 64 bits, so lengths are summed by their counts.
-        return sum(
-            int(length) * _sum(self._flat[2][lengths == length]) for length in np.unique(lengths)
-        )
+        return sum(_dot(lengths, counts) for lengths, counts in self._parts())
+
+    def _parts(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+        """Lengths and counts of the pieces, some at a time: there may be more than memory holds."""
+        _, offsets, counts = self._flat
+        for start in range(0, len(self), _GROUP_ROWS):
+            stop = start + _GROUP_ROWS
+            yield np.diff(offsets[start : stop + 1]), counts[start:stop]
+            release(self._flat)
 
     def most_common(self, n: int | None = None) -> list[tuple[bytes, int]]:
         """The `n` most common pieces, or all, most common first; ties in the order of the bytes."""
@@ -353,6 +357,14 @@ def _sum(counts: NDArray[np.uint64]) -> int:
     """A sum that no number of counts can make too large: high and low halves apart."""
     low = np.uint64((1 << 32) - 1)
     return (int((counts >> np.uint64(32)).sum()) << 32) + int((counts & low).sum())
+
+
+def _dot(lengths: NDArray[np.int64], counts: NDArray[np.uint64]) -> int:
+    """The sum of all products, which may pass 64 bits: counts are added up length by length."""
+    order = np.argsort(lengths, kind="stable")
+    found, starts = np.unique(lengths[order], return_index=True)
+    sums = (_sum(part) for part in np.split(counts[order], starts[1:]))
+    return sum(length * total for length, total in zip(found.tolist(), sums, strict=True))
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

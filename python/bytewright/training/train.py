@@ -25,8 +25,8 @@ from bytewright.training.constraints import (
     checked,
     varied_pattern,
 )
-from bytewright.training.counting import CountProgress
 from bytewright.training.counts import PretokenCounts, pattern_of
+from bytewright.training.feeding import CountProgress
 from bytewright.training.loop import Learned, TrainProgress
 from bytewright.training.mixture import Reading
 from bytewright.training.parity import Parity

@@ -1,0 +1,28 @@
+"""Numbers of bytes as people write them."""
+
+import re
+
+from bytewright.errors import ArgumentError
+
+__all__ = ["byte_size"]
+
+
+def byte_size(size: int | str, name: str) -> int:
+    """A number of bytes, with K, M, G or T for powers of 1024.
+
+    Args:
+        size: the number, or its text.
+        name: what to call it in an error.
+
+    Raises:
+        ArgumentError: no number of bytes.
+
+    >>> byte_size("512", "memory"), byte_size("2K", "memory"), byte_size("1.5MB", "memory")
+    (512, 2048, 1572864)
+    """
+    if isinstance(size, int):
+        return size
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
+    if found is None:
+        raise ArgumentError(f"{name} {size!r} is not a size such as 512K, 256M or 1G")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
