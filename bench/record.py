@@ -9,7 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("tiktoken", "tokenizers", "gigatoken", "fastokens", "mistral-common", "pyarrow")
+LIBRARIES = (
+    "tiktoken",
+    "tokenizers",
+    "gigatoken",
+    "fastokens",
+    "rustbpe",
+    "mistral-common",
+    "pyarrow",
+)
 
 
 def write(path: Path, figures: dict[str, Any]) -> None:

@@ -2,14 +2,10 @@
 //!
 //! Rows are grouped into items of about equal bytes; threads take items in turn, each with a
 //! scratch of its own, and the results are joined in row order. One row longer than an item is cut
-//! where that is exact. Threads live for the call, so a forked process finds none missing.
-
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+//! where that is exact.
 
 use crate::error::{Error, Poll, Result};
+use crate::parallel;
 use crate::pretokenize::last_word_cut;
 use crate::ragged::Ragged;
 use crate::token::TokenId;
@@ -17,8 +13,6 @@ use crate::tokenizer::{Allowed, Matchers, Place, Stretch, Tokenizer};
 
 /// Bytes of text that a thread takes at a time.
 const ITEM_BYTES: usize = 1 << 18;
-/// How often the calling thread looks whether to go on.
-const POLL: Duration = Duration::from_millis(50);
 
 /// Encodes each text; row `i` of the result holds the ids of text `i`.
 pub fn encode_batch(
@@ -173,65 +167,12 @@ fn in_parallel<I: Sync, T: Send>(
     poll: Poll<'_>,
     work: impl Fn(&I, Poll<'_>) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    if threads <= 1 {
-        return items.iter().map(|item| work(item, poll)).collect();
-    }
-    let next = AtomicUsize::new(0);
-    let stop = AtomicBool::new(false);
-    let done: Mutex<Vec<(usize, Result<T>)>> = Mutex::new(Vec::with_capacity(items.len()));
-    let finished = AtomicUsize::new(0);
-    let caller = thread::current();
-    let run = || {
-        let _leave = Leave { finished: &finished, caller: &caller };
-        let mut go_on = || match stop.load(Ordering::Relaxed) {
-            true => Err(Error::Interrupted),
-            false => Ok(()),
-        };
-        while !stop.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(item) = items.get(at) else { break };
-            let result = work(item, &mut go_on);
-            if result.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
-        }
-    };
-    let interrupted = thread::scope(|scope| {
-        let workers = threads.min(items.len());
-        for _ in 0..workers {
-            scope.spawn(run);
-        }
-        let mut interrupted = Ok(());
-        while interrupted.is_ok() && finished.load(Ordering::Acquire) < workers {
-            thread::park_timeout(POLL);
-            interrupted = poll().inspect_err(|_| stop.store(true, Ordering::Relaxed));
-        }
-        interrupted
-    });
-    interrupted?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // The error of one item interrupts the others, and is what is told.
-    let failed = |(_, result): &(usize, Result<T>)| {
-        result.as_ref().is_err_and(|error| *error != Error::Interrupted)
-    };
-    if let Some(at) = done.iter().position(failed) {
-        done.swap(0, at);
-        done.truncate(1);
-    }
+    let mut done: Vec<Vec<(usize, T)>> = (0..threads.max(1)).map(|_| Vec::new()).collect();
+    parallel::each(items, &mut done, poll, |done, at, item, poll| {
+        done.push((at, work(item, poll)?));
+        Ok(())
+    })?;
+    let mut done: Vec<_> = done.into_iter().flatten().collect();
     done.sort_unstable_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// Tells the caller that a worker has ended, however it ended.
-struct Leave<'a> {
-    finished: &'a AtomicUsize,
-    caller: &'a thread::Thread,
-}
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.finished.fetch_add(1, Ordering::Release);
-        self.caller.unpark();
-    }
+    Ok(done.into_iter().map(|(_, result)| result).collect())
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Poll, Result};
 /// The largest count: what Arrow's and Parquet's `int64` holds.
 pub const MOST: u64 = i64::MAX as u64;
 
-/// Pieces in strictly ascending order.
+/// Pieces in ascending order.
 pub(super) trait Ascending {
     /// Puts the next piece into `piece` and returns its count; `None` at the end.
     fn next(&mut self, piece: &mut Vec<u8>) -> Result<Option<u64>>;
@@ -67,7 +67,7 @@ pub(super) fn merge(
 }
 
 /// The sum of two counts of a piece.
-pub(super) fn added(a: u64, b: u64, piece: &[u8]) -> Result<u64> {
+fn added(a: u64, b: u64, piece: &[u8]) -> Result<u64> {
     a.checked_add(b).filter(|&sum| sum <= MOST).ok_or_else(|| {
         let shown = String::from_utf8_lossy(&piece[..piece.len().min(40)]);
         Error::Data(format!("the count of {shown:?} is more than {MOST}, the largest there is"))

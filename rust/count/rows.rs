@@ -1,7 +1,7 @@
 //! Counts that somebody else made: rows in any order, and lists to merge.
 
 use super::Counts;
-use super::merge::{Ascending, MOST, Sink, added, merge, prefix};
+use super::merge::{Ascending, MOST, merge, prefix};
 use crate::error::{Error, Poll, Result};
 
 /// Counted pieces as the caller holds them: piece `i` is `values[offsets[i]..offsets[i + 1]]`.
@@ -51,31 +51,22 @@ impl<'a> Rows<'a> {
 /// # Errors
 /// [`Error::Data`] for a sum above [`MOST`].
 pub fn sum_rows(rows: &[(&[u8], u64)], poll: Poll<'_>) -> Result<Counts> {
-    let mut order: Vec<(u64, usize)> = rows
-        .iter()
-        .enumerate()
-        .filter(|(_, (piece, count))| *count > 0 && !piece.is_empty())
-        .map(|(row, (piece, _))| (prefix(piece), row))
-        .collect();
-    poll()?;
-    let ascending = order.windows(2).all(|pair| {
-        let [(_, a), (_, b)] = [pair[0], pair[1]];
-        rows[a].0 < rows[b].0
+    // Sorted so few at a time that Ctrl-C need not wait, and then merged.
+    const PART: usize = 1 << 18;
+    let texts = rows.iter().filter(|(piece, count)| *count > 0 && !piece.is_empty());
+    let mut order: Vec<_> = texts.map(|&(piece, count)| (prefix(piece), piece, count)).collect();
+    for part in order.chunks_mut(PART) {
+        poll()?;
+        part.sort_unstable();
+    }
+    // What is in order as a whole, as a saved table is, needs no merging.
+    let parts = if order.is_sorted() { order.len().max(1) } else { PART };
+    let sources = order.chunks(parts).map(|part| {
+        let entries = part.iter().map(|&(_, piece, count)| (piece, count));
+        Box::new(entries) as Box<dyn Ascending>
     });
-    if !ascending {
-        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| rows[a.1].0.cmp(rows[b.1].0)));
-    }
-    poll()?;
     let mut counts = Counts::default();
-    let mut sum = 0;
-    for (at, &(_, row)) in order.iter().enumerate() {
-        let piece = rows[row].0;
-        sum = added(sum, rows[row].1, piece)?;
-        if order.get(at + 1).is_none_or(|&(_, next)| rows[next].0 != piece) {
-            counts.put(piece, sum)?;
-            sum = 0;
-        }
-    }
+    merge(sources.collect(), &mut counts, poll)?;
     Ok(counts)
 }
 

@@ -154,6 +154,22 @@ fn a_count_that_does_not_fit_is_an_error() {
 }
 
 #[test]
+fn more_rows_than_are_sorted_at_a_time_are_summed() {
+    let names: Vec<String> =
+        (0..700_000_u64).map(|row| (row * row % 500_009).to_string()).collect();
+    let rows: Vec<_> =
+        names.iter().zip(0..).map(|(name, row)| (name.as_bytes(), row % 3)).collect();
+    let mut expected = BTreeMap::new();
+    for &(name, count) in rows.iter().filter(|(_, count)| *count > 0) {
+        *expected.entry(name.to_vec()).or_insert(0) += count;
+    }
+    let counts = sum_rows(&rows, &mut go_on).expect("the sums are small");
+    assert_eq!(as_map(&counts), expected);
+    let in_order: Vec<_> = entries(&counts).collect();
+    assert_eq!(sum_rows(&in_order, &mut go_on).as_ref(), Ok(&counts));
+}
+
+#[test]
 fn lists_that_are_no_counts_are_refused() {
     let values = b"abc";
     for (offsets, counts) in [

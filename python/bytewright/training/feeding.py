@@ -51,7 +51,7 @@ def reading(text_field: str, documents: Documents) -> Reading:
     """
     if documents not in ("auto", "file", "line"):
         raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
-    return Reading(text_field, None, documents)
+    return Reading(text_field, None, "file" if documents == "auto" else documents)
 
 
 def feed(
