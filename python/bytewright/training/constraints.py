@@ -35,6 +35,7 @@ __all__ = [
     "ScriptBoundaries",
     "checked",
     "cut_pieces",
+    "letters_first",
     "lowered",
     "varied_pattern",
 ]
@@ -107,7 +108,12 @@ class NoLeadingDependentSign:
 
     Constrained BPE of MorphTok (Brahma et al. 2025, arXiv 2504.10335): in Brahmic scripts such a
     sign belongs to the consonant before it. Here the rule is kept for bytes: a sign never becomes a
-    token of its own, so the bytes of a sign join the consonant.
+    token of its own, its bytes join the consonant one after the other. So that a consonant does not
+    take the first bytes of the next consonant for those of a sign, letters that share these bytes
+    with a sign are learned before everything else, as far as they are frequent.
+
+    It is for patterns that leave marks with their letters, as o200k does; `gpt2` and `gpt4` cut a
+    sign off its consonant, and then its bytes stay apart.
     """
 
 
@@ -225,6 +231,14 @@ def _rule(constraint: Constraint) -> dict[str, Any] | None:
             return {"type": "no_leading_sign"}
         case Digits() | Morphology():
             return None
+
+
+def letters_first(constraints: Iterable[Constraint]) -> str | None:
+    """The rules for the letters that are learned before everything else, if any are."""
+    found = list(constraints)
+    if not any(isinstance(constraint, NoLeadingDependentSign) for constraint in found):
+        return None
+    return json.dumps([*json.loads(lowered(found)), {"type": "beside_sign"}])
 
 
 def varied_pattern(constraints: Iterable[Constraint], pattern: str | None) -> str | None:

@@ -16,7 +16,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,12 +28,13 @@ from bytewright.corpus.durable import write_atomic
 from bytewright.errors import DataError, ResumeError
 from bytewright.training.counts import PretokenCounts
 
-__all__ = ["Learned", "Plan", "TrainProgress", "learn"]
+__all__ = ["Learned", "Plan", "TrainProgress", "learn", "prepared"]
 
 _MAGIC: Final = b"bytewright training 1\n"
 _TURN_MS: Final = 100
 _CHECKPOINT_SECONDS: Final = 5.0
 _SHOWN: Final = 5
+_RARER: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,26 @@ def learn(
     told.tell(trainer)
     rows, found = trainer.steps(0)
     return Learned(np.frombuffer(rows, "<u4").reshape(-1, 3), found, trainer.vocab_size)
+
+
+def prepared(counts: PretokenCounts, wanted: int, plan: Plan, rules: str) -> Plan:
+    """The plan with the frequent merges that other rules allow, before all others.
+
+    Frequent are those that stand at least a thousandth as often as the first of them.
+    """
+    known = len(plan.initial)
+    base = replace(plan, rules=rules)
+    first = learn(counts, min(wanted, _size(counts, base) + 1), base).counts[known:]
+    if not len(first):
+        return plan
+    least = max(plan.min_count, int(first[0]) // _RARER)
+    found = learn(counts, wanted, replace(base, min_count=least)).merges[:, :2]
+    return replace(plan, initial=found)
+
+
+def _size(counts: PretokenCounts, plan: Plan) -> int:
+    """The tokens that a plan begins with."""
+    return learn(counts, 0, plan).vocab_size
 
 
 class _Told:

@@ -8,9 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bytewright.errors import ArgumentError
-from bytewright.training.constraints import Constraint, checked, cut_pieces, lowered
+from bytewright.training.constraints import (
+    Constraint,
+    checked,
+    cut_pieces,
+    letters_first,
+    lowered,
+)
 from bytewright.training.counts import PretokenCounts, pattern_of
-from bytewright.training.loop import Learned, Plan, learn
+from bytewright.training.loop import Learned, Plan, learn, prepared
 from bytewright.training.mixture import Reading, gather
 from bytewright.training.parity import Parity, learn_parity
 from bytewright.training.start import Continued, Fresh
@@ -56,8 +62,11 @@ class Task:
 def learn_words(task: Task) -> Learned:
     """Plain training."""
     counts, unit = task.counts()
+    plan = task.plan(unit)
+    if (letters := letters_first(task.rules)) is not None:
+        plan = prepared(counts, task.wanted, plan, letters)
     progress, checkpoint = task.reading.progress, task.checkpoint
-    return learn(counts, task.wanted, task.plan(unit), progress=progress, checkpoint=checkpoint)
+    return learn(counts, task.wanted, plan, progress=progress, checkpoint=checkpoint)
 
 
 def learn_superwords(task: Task, superword: Superword) -> tuple[Learned, Fresh]:

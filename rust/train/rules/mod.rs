@@ -30,6 +30,8 @@ pub enum Rule {
     OneScript,
     /// No token begins with a dependent vowel sign or a virama.
     NoLeadingSign,
+    /// A token is a character, or begins one, that shares all bytes but the last with such a sign.
+    BesideSign,
 }
 
 /// Whether all rules allow a token of these parts.
@@ -48,6 +50,7 @@ impl Rule {
                 !substrings.iter().any(|part| memmem::find(token, part).is_some())
             }
             Rule::OneScript => keeps_characters(token) && scripts::one_at_most(token),
+            Rule::BesideSign => signs::beside(token),
             Rule::NoLeadingSign => keeps_characters(token) && !signs::leads(token),
         }
     }
@@ -152,6 +155,10 @@ mod tests {
         let expected = [true, false, false, false, true, false, true, false, true];
         let tokens: Vec<&[u8]> = tokens.iter().map(|token| token.as_bytes()).collect();
         assert_eq!(allowed(&Rule::NoLeadingSign, &tokens), expected);
+        let beside: [&[u8]; 7] =
+            [b"\xe0\xa4", b"\xe0", "क".as_bytes(), "अक".as_bytes(), "日".as_bytes(), b"\xa4", b"a"];
+        let expected = [true, true, true, false, false, false, false];
+        assert_eq!(allowed(&Rule::BesideSign, &beside), expected);
         // Bytes that only begin a sign are no sign yet; those that end one have nothing behind.
         let parts: [&[u8]; 3] = [b"\xe0\xa5", b"\xa5\x80", b"\x80\xe0"];
         assert_eq!(allowed(&Rule::NoLeadingSign, &parts), [true, true, false]);

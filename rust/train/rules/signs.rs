@@ -1,5 +1,6 @@
 //! Dependent vowel signs and viramas of the scripts that write them behind a consonant.
 
+use super::{begun, continues};
 use crate::utf8::first_char;
 
 /// Ranges of code points, by Unicode's Indic_Syllabic_Category: Vowel_Dependent, Virama,
@@ -97,6 +98,24 @@ const SIGNS: [(u32, u32); 71] = [
 /// Whether the first character is one of them.
 pub(super) fn leads(token: &[u8]) -> bool {
     first_char(token).is_some_and(|(char, _)| is_sign(u32::from(char)))
+}
+
+/// Whether a token is one character, whole or begun, that a sign differs from in the last byte only.
+pub(super) fn beside(token: &[u8]) -> bool {
+    match (first_char(token), begun(token)) {
+        (Some((char, width)), _) if width == token.len() => {
+            let first = u32::from(char) & !0x3f;
+            token.len() > 1 && has_sign(first, first | 0x3f)
+        }
+        (None, Some((first, last))) => {
+            token[1..].iter().all(|byte| continues(*byte)) && has_sign(first, last)
+        }
+        _ => false,
+    }
+}
+
+fn has_sign(first: u32, last: u32) -> bool {
+    SIGNS.iter().any(|range| range.0 <= last && first <= range.1)
 }
 
 fn is_sign(code: u32) -> bool {
