@@ -10,14 +10,9 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "tiktoken",
-    "tokenizers",
-    "gigatoken",
-    "fastokens",
-    "rustbpe",
-    "mistral-common",
-    "pyarrow",
-)
+    "tiktoken", "tokenizers", "gigatoken", "fastokens", "mistral-common", "pyarrow",
+    "rustbpe", "ffbpe", "bpeasy", "sentencepiece",
+)  # fmt: skip
 
 
 def write(path: Path, figures: dict[str, Any]) -> None:
