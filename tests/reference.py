@@ -265,7 +265,11 @@ def _best(counts: Counter[Merge], ids: dict[bytes, int]) -> Merge | None:
 
 
 def trained(
-    pieces: dict[bytes, int], wanted: int, *, order: Sequence[bytes], least: int = 1
+    pieces: dict[bytes, int],
+    wanted: int,
+    *,
+    order: Sequence[bytes],
+    allowed: Callable[[bytes], bool] = lambda token: True,
 ) -> list[Merge]:
     """BPE by its definition: the most frequent pair of all, joined everywhere, until enough.
 
@@ -279,9 +283,10 @@ def trained(
         for row, count in rows:
             for pair in pairwise(row):
                 counts[pair] += count
-        if max(counts.values(), default=0) < max(1, least):
+        found = [pair for pair in counts if allowed(pair[0] + pair[1])]
+        if not found:
             break
-        best = min(counts, key=lambda pair: (-counts[pair], ids[pair[0]], ids[pair[1]]))
+        best = min(found, key=lambda pair: (-counts[pair], ids[pair[0]], ids[pair[1]]))
         ids.setdefault(best[0] + best[1], len(ids))
         rows = [(joined(row, best), count) for row, count in rows]
         merges.append(best)

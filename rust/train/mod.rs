@@ -86,7 +86,6 @@ pub struct Trainer {
     queue: Queue,
     around: Around,
     rules: Vec<Rule>,
-    min_count: u64,
     /// Tokens that the text has now, each piece as often as it occurs.
     length: u64,
     /// A merge was interrupted half way.
@@ -104,29 +103,26 @@ impl Trainer {
         let cells = Cells::new(pieces, &tokens, poll)?;
         let length = cells.length();
         let mut pairs = Pairs::default();
-        let mut queue = Queue::default();
-        let min_count = settings.min_count.max(1);
+        let mut queue = Queue::new(settings.min_count);
         for (pair, count, places) in cells.byte_pairs(&mut pairs, poll)? {
             pairs.add(pair, count, places);
-            if count >= min_count {
-                queue.push(count, pair);
-            }
+            queue.push(count, pair);
         }
         let (around, rules) = (Around::default(), settings.rules.clone());
-        Ok(Trainer { cells, tokens, pairs, queue, around, rules, min_count, length, torn: false })
+        Ok(Trainer { cells, tokens, pairs, queue, around, rules, length, torn: false })
     }
 
     /// The pair that the next merge of greedy training takes, if any pair may be merged.
     pub fn best(&mut self) -> Option<Candidate> {
         loop {
-            let (count, pair) = self.queue.first()?;
+            let (count, pair) = self.queue.first(&self.pairs)?;
             let now = self.pairs.count(pair);
             if now != count {
-                self.queue.replace_first((now >= self.min_count).then_some(now));
+                self.queue.replace_first(now);
             } else if self.allows(pair) {
                 return Some(Candidate { left: pair.0, right: pair.1, count });
             } else {
-                self.queue.replace_first(None);
+                self.queue.replace_first(0);
             }
         }
     }
@@ -180,11 +176,9 @@ impl Trainer {
         self.around.begin(self.tokens.len());
         let places = self.pairs.places(&places);
         self.length -= self.cells.merge(&merging, places, &mut self.around, poll)?;
-        let (pairs, queue, least) = (&mut self.pairs, &mut self.queue, self.min_count);
+        let (pairs, queue) = (&mut self.pairs, &mut self.queue);
         self.around.finish(pair, product, pairs, &mut |change| {
-            if let Change::More(pair, _, now) = change
-                && now >= least
-            {
+            if let Change::More(pair, _, now) = change {
                 queue.push(now, pair);
             }
             changed(change);

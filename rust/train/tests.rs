@@ -183,6 +183,15 @@ fn all_pairs(words: &[(Vec<TokenId>, u64)]) -> HashMap<(TokenId, TokenId), u64> 
 }
 
 #[test]
+fn a_pair_that_became_too_rare_is_not_merged() {
+    let pieces = [("ab", 20), ("abc", 3), ("bc", 4)].map(|(p, n)| (p.as_bytes().to_vec(), n));
+    let settings = Settings { min_count: 5, ..Settings::default() };
+    // The other pair stood 7 times and then 4.
+    let steps = [Step { left: 97, right: 98, product: 256, count: 23 }];
+    assert_eq!(trained(&pieces, 300, &settings), steps);
+}
+
+#[test]
 fn nothing_comes_of_nothing() {
     for pieces in [vec![], vec![(vec![], 3)], vec![(b"a".to_vec(), 5)], vec![(b"ab".to_vec(), 0)]] {
         assert_eq!(trained(&pieces, 300, &Settings::default()), []);

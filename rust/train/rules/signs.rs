@@ -4,9 +4,9 @@ use super::{begun, continues};
 use crate::utf8::first_char;
 
 /// Ranges of code points, by Unicode's Indic_Syllabic_Category: Vowel_Dependent, Virama,
-/// Pure_Killer and Invisible_Stacker. Scripts that write vowels before the consonant in memory (Thai,
-/// Lao) are not among them: there, such a vowel does begin a syllable.
-const SIGNS: [(u32, u32); 71] = [
+/// Pure_Killer and Invisible_Stacker. Vowels that stand before the consonant in memory too, as some of
+/// Thai and Lao do, are not among them: such a vowel does begin a syllable.
+const SIGNS: [(u32, u32); 75] = [
     // Devanagari
     (0x93a, 0x93b),
     (0x93e, 0x94f),
@@ -63,6 +63,11 @@ const SIGNS: [(u32, u32); 71] = [
     (0xdd6, 0xdd6),
     (0xdd8, 0xddf),
     (0xdf2, 0xdf3),
+    // Thai, Lao
+    (0xe30, 0xe3a),
+    (0xe45, 0xe45),
+    (0xeb0, 0xeb9),
+    (0xeba, 0xebb),
     // Tibetan
     (0xf71, 0xf7d),
     (0xf80, 0xf81),
