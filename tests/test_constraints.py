@@ -78,7 +78,7 @@ def test_bytes_are_bounded(mixed: bw.PretokenCounts) -> None:
 
 
 def test_forbidden_texts_are_in_no_token(mixed: bw.PretokenCounts) -> None:
-    forbidden = ["th", "ия", b"\xe0\xa4\xb9"]
+    forbidden: list[str | bytes] = ["th", "ия", b"\xe0\xa4\xb9"]
     assert any(b"th" in token for token in learned(bw.train(mixed, 3000)))
     tok = bw.train(mixed, 3000, constraints=bw.ForbiddenSubstrings(*forbidden))
     parts = [part.encode() if isinstance(part, str) else part for part in forbidden]
@@ -92,7 +92,7 @@ def test_words_are_bounded() -> None:
 
 
 def test_constraints_compose(mixed: bw.PretokenCounts) -> None:
-    together = [bw.MaxChars(4), bw.ScriptBoundaries(), bw.ForbiddenSubstrings("e")]
+    together: list[Any] = [bw.MaxChars(4), bw.ScriptBoundaries(), bw.ForbiddenSubstrings("e")]
     one = bw.train(mixed, 2000, constraints=together)
     assert bw.train(mixed, 2000, constraints=together[::-1]).fingerprint == one.fingerprint
     for token in learned(one):
@@ -102,7 +102,7 @@ def test_constraints_compose(mixed: bw.PretokenCounts) -> None:
 
 
 def test_rules_that_forbid_nothing_change_nothing(mixed: bw.PretokenCounts) -> None:
-    idle = [bw.MaxBytes(1 << 16), bw.MaxChars(1 << 16), bw.ForbiddenSubstrings("\0\0")]
+    idle: list[Any] = [bw.MaxBytes(1 << 16), bw.MaxChars(1 << 16), bw.ForbiddenSubstrings("\0\0")]
     plain = bw.train(mixed, 3000)
     assert bw.train(mixed, 3000, constraints=idle).fingerprint == plain.fingerprint
 
