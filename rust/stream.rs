@@ -11,9 +11,9 @@ const CHUNK: usize = 1 << 20;
 /// Encodes a text that arrives in chunks; the ids are those of the whole text.
 ///
 /// Text is encoded up to the last place where it may be cut: between an ASCII letter and a space
-/// before another letter or, failing that, after the last piece that is settled. A tokenizer for
-/// which no such place is safe (its normalizer or pattern looks further) keeps the whole text
-/// until the end, and so does a text of one endless piece.
+/// before another letter or, failing that, after the last piece that is settled. A tokenizer that
+/// has no such place (its normalizer or pattern looks further) keeps the whole text until the end,
+/// and so does a text of one endless piece.
 #[derive(Debug)]
 pub struct StreamEncoder {
     allowed: Allowed,
@@ -77,11 +77,12 @@ impl StreamEncoder {
             word = last_word_cut(&head[from..]).map(|cut| from + cut);
             self.searched = head.len();
         }
+        let head = Stretch { text: head, place: self.place };
         let Some(cut) = word.or_else(|| tokenizer.last_settled(head, matchers)) else {
             self.wanted *= 2;
             return Ok(());
         };
-        let stretch = Stretch { text: &head[..cut], place: self.place };
+        let stretch = Stretch { text: &head.text[..cut], ..head };
         let ids = tokenizer.encode_stretch(stretch, matchers, poll)?;
         self.made.extend(ids);
         self.done += cut;

@@ -413,8 +413,10 @@ class Tokenizer:
 class StreamEncoder:
     """Encodes one text that arrives in chunks; the ids are those of the whole text.
 
-    Memory is that of about one chunk where the tokenizer allows text to be cut between words
-    (every published pattern does, behind an identity normalizer), else that of the text.
+    Memory is that of about one chunk, or of the longest stretch that cannot be cut: a piece, or
+    marks on one letter. The whole text is kept by a pattern that looks behind itself or joins its
+    pieces, and by a normalizer that strips or collapses spaces, replaces a regex, or has compiled
+    rules.
 
     >>> encoder = Tokenizer.from_merges([(b"l", b"o")]).stream_encoder()
     >>> [*encoder.push(b"l"), *encoder.push(b"o"), *encoder.finish()] == [256]

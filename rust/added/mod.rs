@@ -15,12 +15,12 @@ mod word;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, FindIter, MatchKind};
 use serde::Deserialize;
 
-use crate::utf8::{leading_whitespace, trailing_whitespace};
+use crate::utf8::{first_char, last_char, leading_whitespace, trailing_whitespace};
 use crate::{Error, Result};
 
 /// A token that is matched in the text itself, before anything is cut or merged.
@@ -57,6 +57,10 @@ pub struct Matcher {
     automaton: Option<AhoCorasick>,
     /// The rule of every pattern of the automaton.
     rules: Vec<Rule>,
+    /// Pairs of bytes that some content holds, in order.
+    pairs: HashSet<[u8; 2]>,
+    /// Bytes at the ends of contents that must be words.
+    borders: HashSet<u8>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +92,30 @@ impl Matcher {
             }
         }
         let automaton = if contents.is_empty() { None } else { Some(automaton(&contents)?) };
-        Ok(Self { automaton, rules })
+        let pairs = contents.iter().flat_map(|content| content.as_bytes().windows(2));
+        let pairs = pairs.map(|pair| [pair[0], pair[1]]).collect();
+        let words = contents.iter().zip(&rules).filter(|(_, rule)| rule.single_word);
+        let ends = |content: &str| [content.bytes().next(), content.bytes().last()];
+        let borders = words.flat_map(|(content, _)| ends(content)).flatten().collect();
+        Ok(Self { automaton, rules, pairs, borders })
+    }
+
+    /// Whether the matches in a text are those in its two parts, whatever stands around `at`, which
+    /// is inside the text.
+    ///
+    /// No content holds the two bytes there, so that none lies across; none that must be a word has
+    /// an end there; and there is no white space that a token might take along.
+    pub fn may_cut(&self, text: &[u8], at: usize) -> bool {
+        if self.rules.is_empty() {
+            return true;
+        }
+        let (before, after) = (text[at - 1], text[at]);
+        let is_space = |char: Option<(char, usize)>| char.is_some_and(|(c, _)| c.is_whitespace());
+        !self.pairs.contains(&[before, after])
+            && !self.borders.contains(&before)
+            && !self.borders.contains(&after)
+            && !is_space(last_char(&text[..at]))
+            && !is_space(first_char(&text[at..]))
     }
 
     /// Whether no text can hold a match.

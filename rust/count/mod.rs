@@ -129,7 +129,7 @@ impl Counter {
             true => last_word_cut(&self.kept),
             false => None,
         };
-        let Some(cut) = word.or_else(|| self.pretokenizer.settled_end(&self.kept)) else {
+        let Some(cut) = word.or_else(|| self.pretokenizer.settled_ends(&self.kept).pop()) else {
             self.wanted = 2 * self.kept.len();
             return Ok(());
         };

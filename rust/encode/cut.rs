@@ -109,10 +109,12 @@ impl Cuts {
     }
 
     /// The last place in `text` where two bytes stand that no token has in this order, outside
-    /// characters.
-    pub(crate) fn last(&self, text: &[u8]) -> Option<usize> {
-        let apart = |w: &[u8]| !is_continuation(w[1]) && self.separates(w[0], w[1]);
-        text.windows(2).rposition(apart).map(|at| at + 1)
+    /// characters, and that is accepted.
+    pub(crate) fn last(&self, text: &[u8], accept: impl Fn(usize) -> bool) -> Option<usize> {
+        let apart = |&at: &usize| {
+            !is_continuation(text[at]) && self.separates(text[at - 1], text[at]) && accept(at)
+        };
+        (1..text.len()).rev().find(apart)
     }
 
     #[inline]

@@ -145,9 +145,10 @@ impl Model {
         self.cuts.as_ref().is_some_and(|cuts| letters().all(|c| cuts.separates(c, b' ')))
     }
 
-    /// The last place in a piece that no merge can cross, if the piece may be cut at all.
-    pub fn last_cut(&self, piece: &[u8]) -> Option<usize> {
-        self.cuts.as_ref()?.last(piece)
+    /// The last place in a piece that no merge can cross and that is accepted, if the piece may be
+    /// cut at all.
+    pub fn last_cut(&self, piece: &[u8], accept: impl Fn(usize) -> bool) -> Option<usize> {
+        self.cuts.as_ref()?.last(piece, accept)
     }
 
     /// Appends the ids of the pieces `spans` of `text`.

@@ -52,6 +52,11 @@ pub(super) fn nmt(edits: &mut Edits<'_>) {
     }
 }
 
+/// Whether the Nmt clean-up removes or changes the character.
+pub(super) fn is_cleaned(char: char) -> bool {
+    is_nmt_control(char) || is_nmt_space(char)
+}
+
 fn is_nmt_control(char: char) -> bool {
     matches!(
         u32::from(char),

@@ -21,11 +21,13 @@ mod tests;
 
 use std::borrow::Cow;
 
+use crate::utf8::first_char;
 use crate::{Error, Result};
 use charsmap::Charsmap;
 use edits::{Edited, Edits};
 use replace::Replacement;
 use unicode::{Form, Normalization};
+use versions::is_mark;
 
 pub use step::{Pattern, Prefix, Replace, Scope, Step, Unless};
 
@@ -100,6 +102,33 @@ impl Normalizer {
         })
     }
 
+    /// The last place up to `end` where [`Normalizer::may_cut`] holds.
+    pub fn last_cut(&self, text: &[u8], end: usize) -> Option<usize> {
+        (1..=end).rev().find(|&at| self.may_cut(text, at))
+    }
+
+    /// Whether normalizing the two sides of `at` gives what normalizing the whole gives, whatever
+    /// stands around the characters there.
+    ///
+    /// They are two characters that no rule changes or takes into a match, and before which every
+    /// normal form begins anew. So they reach every rule side by side: a rule that looks at single
+    /// characters keeps them, no match of a replacement can hold them, and nothing before or after
+    /// them composes with them or moves past them. After a normal form the second may have taken a
+    /// mark, so a second form is not allowed. Rules about the ends of a text, or with matches of
+    /// unknown length, allow no cut.
+    pub fn may_cut(&self, text: &[u8], at: usize) -> bool {
+        if self.rules.is_empty() {
+            return true;
+        }
+        let forms = self.rules.iter().filter(|rule| matches!(rule, Rule::Unicode(_))).count();
+        if forms > 1 || is_continuation(text.get(at)) {
+            return false;
+        }
+        let Some((first, len)) = text.get(at..).and_then(first_char) else { return false };
+        let Some((second, _)) = first_char(&text[at + len..]) else { return false };
+        self.rules.iter().all(|rule| rule.keeps(first) && rule.keeps(second))
+    }
+
     /// Runs all rules; `None` when none changed the text.
     fn run(
         &self,
@@ -143,6 +172,20 @@ impl Rule {
         })
     }
 
+    /// Whether the character comes through wherever it stands, and what is before it does not see
+    /// it.
+    fn keeps(&self, char: char) -> bool {
+        match self {
+            Rule::Unicode(form) => form.is_inert(char),
+            Rule::Lowercase => char.to_lowercase().eq([char]),
+            Rule::StripAccents => !is_mark(char),
+            Rule::Nmt => !chars::is_cleaned(char),
+            Rule::Replace(replacement) => replacement.never_holds(char),
+            Rule::Prepend(_) | Rule::Prefix(_) => true,
+            Rule::Strip { .. } | Rule::Charsmap(_) | Rule::CollapseSpaces => false,
+        }
+    }
+
     fn apply(&self, at_start: bool, edits: &mut Edits<'_>) {
         match self {
             Rule::Unicode(form) => form.apply(edits),
@@ -157,4 +200,9 @@ impl Rule {
             Rule::CollapseSpaces => space::collapse_spaces(edits),
         }
     }
+}
+
+/// Whether the byte goes on with a character that began before it.
+fn is_continuation(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|byte| byte & 0xc0 == 0x80)
 }

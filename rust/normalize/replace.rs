@@ -34,6 +34,17 @@ impl Replacement {
         Ok(Self { search, content: replace.content.clone().into_bytes() })
     }
 
+    /// Whether no match can hold the character.
+    pub fn never_holds(&self, char: char) -> bool {
+        match &self.search {
+            Search::String(finder) => {
+                let mut encoded = [0; 4];
+                memmem::find(finder.needle(), char.encode_utf8(&mut encoded).as_bytes()).is_none()
+            }
+            Search::Regex(_) => false,
+        }
+    }
+
     /// Replaces the matches, which do not overlap, from left to right.
     pub fn apply(&self, edits: &mut Edits<'_>) {
         let text = edits.text();

@@ -145,7 +145,7 @@ impl Normalization {
         edits.splice(range, bytes, sources);
     }
 
-    fn is_inert(&self, char: char) -> bool {
+    pub fn is_inert(&self, char: char) -> bool {
         let code = u32::from(char);
         match self.inert.get((code / 64) as usize) {
             Some(word) => word >> (code % 64) & 1 == 1,

@@ -129,26 +129,32 @@ impl Pretokenizer {
         matches!(self.kind, Kind::Whole)
     }
 
-    /// The last end of a piece that is the same whatever follows `text`; for the named splitters.
+    /// The last ends of pieces that are the same whatever follows `text`, where it may be cut.
     ///
-    /// Proof. They decide a piece by what it holds and a few characters after it, but for white
-    /// space, which they scan to its end. So a piece that ends in something else, far enough from
-    /// the end of the text, was decided by characters that are there.
-    pub fn settled_end(&self, text: &[u8]) -> Option<usize> {
+    /// Proof for the named splitters. They decide a piece by what it holds and a few characters
+    /// after it, but for white space, which they scan to its end. So a piece that ends in something
+    /// else, far enough from the end of the text, was decided by characters that are there.
+    pub fn settled_ends(&self, text: &[u8]) -> Vec<usize> {
         const MARGIN: usize = 64;
-        if !self.cuts_at_words() {
-            return None;
-        }
-        let limit = text.len().checked_sub(MARGIN)?;
-        let mut pieces = self.pieces(text);
-        let mut spans = [Span::default(); 128];
-        let mut settled = None;
-        loop {
-            let filled = pieces.fill(&mut spans);
-            let ends = spans[..filled].iter().map(|span| span.end).take_while(|&end| end <= limit);
-            settled = ends.filter(|&end| !ends_in_space(text, end)).last().or(settled);
-            if filled == 0 || spans[filled - 1].end > limit {
-                return settled;
+        match &self.kind {
+            Kind::Whole => Vec::new(),
+            Kind::Steps(steps) => steps.settled_ends(text),
+            Kind::Named(_) => {
+                let Some(limit) = text.len().checked_sub(MARGIN) else { return Vec::new() };
+                let mut ends = Vec::new();
+                let mut pieces = self.pieces(text);
+                let mut spans = [Span::default(); 128];
+                loop {
+                    let filled = pieces.fill(&mut spans);
+                    // No more than these are asked for.
+                    ends.drain(..ends.len().saturating_sub(spans.len()));
+                    let known = spans[..filled].iter().map(|span| span.end);
+                    let settled = known.take_while(|&end| end <= limit);
+                    ends.extend(settled.filter(|&end| !ends_in_space(text, end)));
+                    if filled == 0 || spans[filled - 1].end > limit {
+                        return ends;
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 //! Empty pieces are dropped. The cursor holds one level per step, each with its place in its own
 //! text, so memory does not grow with the text and filling can stop and go on anywhere.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::{Behavior, Pattern, Span, Step};
@@ -65,7 +66,53 @@ impl Steps {
     }
 }
 
+impl Steps {
+    /// The last places where pieces of the first step end and the text may be cut, whatever
+    /// follows it.
+    ///
+    /// The other steps see each of these pieces as a text of its own. The first must not look
+    /// behind or join pieces; then what follows a cut is split as before. What precedes it may see
+    /// the end of the text now: the pieces for which the pattern has read so far are made again.
+    pub(super) fn settled_ends(&self, text: &[u8]) -> Vec<usize> {
+        const MOST: usize = 128;
+        let Some(stage) = self.stages.first().filter(|stage| stage.stands_alone()) else {
+            return Vec::new();
+        };
+        let mut level = Level::new(stage);
+        level.restart(text, Span { start: 0, end: text.len() });
+        // Ends of pieces, and how far the text was read for all up to there.
+        let mut known = VecDeque::from([(0, 0)]);
+        while let Some(piece) = level.next_piece()
+            && let Some(reach) = level.settled_reach()
+        {
+            known.push_back((piece.end, reach));
+            if known.len() > MOST {
+                known.pop_front();
+            }
+        }
+        let known = known.make_contiguous();
+        let ends = (1..known.len()).filter(|&last| {
+            let end = known[last].0;
+            let sure = known[..last].partition_point(|&(_, reach)| reach < end);
+            let Some(first) = sure.checked_sub(1) else { return false };
+            level.restart(text, Span { start: known[first].0, end });
+            let again = std::iter::from_fn(|| level.next_piece()).map(|piece| piece.end);
+            again.eq(known[first + 1..=last].iter().map(|&(end, _)| end))
+        });
+        ends.map(|at| known[at].0).collect()
+    }
+}
+
 impl Stage {
+    /// Whether each piece depends on the text from its start on alone.
+    fn stands_alone(&self) -> bool {
+        let by_itself = matches!(self.behavior, Behavior::Isolated | Behavior::Removed);
+        match &self.finder {
+            Finder::Pattern(pattern) => by_itself && !pattern.looks_behind(),
+            Finder::NumericStandIns => false,
+        }
+    }
+
     fn new(step: &Step) -> Result<Stage> {
         let stage = |pattern, behavior, invert| {
             Ok(Stage { finder: Finder::Pattern(Box::new(pattern)), behavior, invert })
@@ -201,6 +248,14 @@ impl<'a> Level<'a> {
             if piece.start < piece.end {
                 return Some(Span { start: self.base + piece.start, end: self.base + piece.end });
             }
+        }
+    }
+
+    /// The last place that was read, if the pieces so far are the same whatever follows the text.
+    fn settled_reach(&self) -> Option<usize> {
+        match &self.found {
+            Found::Pattern(matches) => matches.settled_reach(),
+            Found::NumericStandIns { .. } => None,
         }
     }
 

@@ -35,6 +35,16 @@ impl<'r, 't> Matches<'r, 't> {
         self.place = Place::new(&self.regex.program, text);
     }
 
+    /// The last position that was read, if the matches so far are those of any text that begins
+    /// with this one: none was decided by the end of the text, or by a character that it may cut
+    /// off.
+    pub fn settled_reach(&self) -> Option<usize> {
+        const LONGEST_CHAR: usize = 4;
+        let Place { text, at, reach, ref oracle, .. } = self.place;
+        let reach = reach.max(at);
+        (oracle.is_none() && reach + LONGEST_CHAR <= text.len()).then_some(reach)
+    }
+
     /// Goes on from this position.
     pub(super) fn move_to(&mut self, at: usize) {
         self.place.at = at;
@@ -86,6 +96,8 @@ struct Place<'r, 't> {
     at: usize,
     previous_end: Option<usize>,
     credit: usize,
+    /// The last position that was read.
+    reach: usize,
     oracle: Option<Box<Oracle>>,
     /// Characters read, for tests of linear time.
     work: u64,
@@ -94,7 +106,7 @@ struct Place<'r, 't> {
 impl<'r, 't> Place<'r, 't> {
     fn new(program: &'r Program, text: &'t [u8]) -> Place<'r, 't> {
         let credit = FIRST_CREDIT;
-        Place { program, text, at: 0, previous_end: None, credit, oracle: None, work: 0 }
+        Place { program, text, at: 0, previous_end: None, credit, reach: 0, oracle: None, work: 0 }
     }
 
     #[inline]
@@ -143,6 +155,7 @@ impl<'r, 't> Place<'r, 't> {
             return end;
         }
         let Scan { end, stop } = cache.scan(self.program, self.text, at);
+        self.reach = self.reach.max(stop);
         self.work += (stop - at) as u64 + 1;
         let consumed = end.map_or(0, |end| end - at);
         let wasted = (stop - at) - consumed;

@@ -84,6 +84,11 @@ impl Regex {
         &self.pattern
     }
 
+    /// Whether a match may depend on what stands before it.
+    pub fn looks_behind(&self) -> bool {
+        self.program.looks_behind()
+    }
+
     /// The first match that begins at `start` or later; what lies before is seen by look-behind.
     ///
     /// For one match: the time of repeated calls is linear only through [`Regex::matches`].

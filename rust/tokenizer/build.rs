@@ -53,10 +53,7 @@ impl Tokenizer {
         };
         let normalizer = Normalizer::new(&owned(steps))?;
         let (_, inner): (Vec<_>, Vec<_>) = header.normalizer.iter().partition(|step| step.opens());
-        let inner = match inner.iter().all(|step| step.cuts_at_words()) {
-            true => Some(Normalizer::new(&owned(inner))?),
-            false => None,
-        };
+        let keeps_words = inner.iter().all(|step| step.cuts_at_words());
         let always = Arc::new(matchers(&header.added, &normalizer, &Allowed::None)?);
         Ok(Tokenizer {
             model,
@@ -64,7 +61,8 @@ impl Tokenizer {
             pretokenizer: Pretokenizer::new(&header.pretokenizer)?,
             normalizer,
             inference,
-            inner,
+            inner: Normalizer::new(&owned(inner))?,
+            keeps_words,
             added: header.added,
             decoder: header.decoder,
             foreign,

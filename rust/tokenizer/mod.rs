@@ -5,6 +5,7 @@
 //! threads, and a forked process.
 
 mod build;
+mod cut;
 mod inference;
 mod segment;
 mod special;
@@ -14,12 +15,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::added::AddedToken;
-use crate::encode::{Model, Scratch, WholePieces};
+use crate::encode::{Model, Scratch};
 use crate::error::{Poll, Result};
 use crate::header::Decoder;
 use crate::merges::Merges;
 use crate::normalize::Normalizer;
-use crate::pretokenize::{Pretokenizer, Span, last_word_cut};
+use crate::pretokenize::{Pretokenizer, Span};
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
@@ -35,8 +36,6 @@ use segment::{Origins, Segment};
 const CACHE_BYTES: usize = 64 << 20;
 /// Pieces cut at a time.
 const PIECES: usize = 512;
-/// Bytes of a long text that are normalized at a time.
-const STRETCH: usize = 1 << 22;
 /// Bytes of text between two looks at whether to go on.
 const POLL_BYTES: usize = 1 << 18;
 
@@ -50,8 +49,10 @@ pub struct Tokenizer {
     normalizer: Normalizer,
     /// Puts a space before each text that the pre-tokenizer gets, where the format does so.
     prefixer: Normalizer,
-    /// The normalizer of what follows a cut between words, where there may be one.
-    inner: Option<Normalizer>,
+    /// The normalizer of what follows a cut, where nothing is put before a text.
+    inner: Normalizer,
+    /// Whether it never brings a letter and the space before another together.
+    keeps_words: bool,
     pretokenizer: Pretokenizer,
     inference: Inference,
     added: Vec<AddedToken>,
@@ -101,19 +102,9 @@ impl Tokenizer {
         ids: &mut Vec<TokenId>,
         poll: Poll<'_>,
     ) -> Result<()> {
-        // A long text is normalized, and searched for added tokens, a stretch at a time.
-        let Stretch { mut text, mut place } = stretch;
-        let cuts = text.len() > 2 * STRETCH && self.cuts_at_words(matchers);
-        while cuts
-            && text.len() > 2 * STRETCH
-            && let Some(cut) = last_word_cut(&text[..STRETCH])
-        {
-            let (head, tail) = text.split_at(cut);
-            self.encode_at_once(Stretch { text: head, place }, matchers, scratch, ids, poll)?;
-            poll()?;
-            (text, place) = (tail, Place::AfterCut);
-        }
-        self.encode_at_once(Stretch { text, place }, matchers, scratch, ids, poll)
+        self.each_stretch(stretch, matchers, poll, &mut |stretch, _, poll| {
+            self.encode_at_once(stretch, matchers, scratch, ids, poll)
+        })
     }
 
     fn encode_at_once(
@@ -123,7 +114,7 @@ impl Tokenizer {
         scratch: &mut Scratch,
         ids: &mut Vec<TokenId>,
         poll: Poll<'_>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
             Segment::Token { id, .. } => {
                 ids.push(id);
@@ -195,25 +186,27 @@ impl Tokenizer {
         let mut count = 0;
         let whole = Stretch { text, place: Place::Start };
         let within = |count: usize| limit.is_none_or(|limit| count <= limit);
-        self.each_segment(whole, matchers, Origins::Untracked, &mut |segment| match segment {
-            Segment::Token { .. } => {
-                count += 1;
-                Ok(within(count))
-            }
-            Segment::Text { text, .. } => match &self.inference {
-                Inference::Across(merges) => {
-                    self.each_joined(text, merges, scratch, poll, |_, _| {
-                        count += 1;
-                        within(count)
-                    })
-                }
-                inference => self.each_batch(text, poll, |spans, poll| {
-                    ids.clear();
-                    inference.encode(&self.model, text, spans, scratch, &mut ids, poll)?;
-                    count += ids.len();
+        self.each_stretch(whole, matchers, poll, &mut |stretch, _, poll| {
+            self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
+                Segment::Token { .. } => {
+                    count += 1;
                     Ok(within(count))
-                }),
-            },
+                }
+                Segment::Text { text, .. } => match &self.inference {
+                    Inference::Across(merges) => {
+                        self.each_joined(text, merges, scratch, poll, |_, _| {
+                            count += 1;
+                            within(count)
+                        })
+                    }
+                    inference => self.each_batch(text, poll, |spans, poll| {
+                        ids.clear();
+                        inference.encode(&self.model, text, spans, scratch, &mut ids, poll)?;
+                        count += ids.len();
+                        Ok(within(count))
+                    }),
+                },
+            })
         })?;
         Ok(count)
     }
@@ -236,40 +229,35 @@ impl Tokenizer {
                 false => Origins::Tracked,
             };
             let whole = Stretch { text, place: Place::Start };
-            self.each_segment(whole, &matchers, tracked, &mut |segment| match segment {
-                Segment::Token { id, source } => {
-                    ids.push(id);
-                    starts.push(source.start as i64);
-                    Ok(ids.len() <= room)
-                }
-                Segment::Text { text: part, start: base, origins } => {
-                    let origin = |at: usize| origins.map_or(base + at, |map| map[at]);
-                    if let Inference::Across(merges) = &self.inference {
-                        return self.each_joined(part, merges, scratch, poll, |id, start| {
+            self.each_stretch(whole, &matchers, poll, &mut |stretch, base, poll| {
+                self.each_segment(stretch, &matchers, tracked, &mut |segment| {
+                    let (part, start, origins) = match segment {
+                        Segment::Token { id, source } => {
                             ids.push(id);
-                            starts.push(origin(start) as i64);
-                            ids.len() <= room
-                        });
+                            starts.push((base + source.start) as i64);
+                            return Ok(ids.len() <= room);
+                        }
+                        Segment::Text { text, start, origins } => (text, start, origins),
+                    };
+                    let mut emit = |id, at: usize| {
+                        ids.push(id);
+                        starts.push((base + origins.map_or(start + at, |map| map[at])) as i64);
+                        ids.len() <= room
+                    };
+                    if let Inference::Across(merges) = &self.inference {
+                        return self.each_joined(part, merges, scratch, poll, emit);
                     }
                     self.each_batch(part, poll, |spans, poll| {
+                        let mut go_on = true;
                         for span in spans {
                             let piece = &part[span.start..span.end];
-                            let emit = |id, start| {
-                                ids.push(id);
-                                starts.push(origin(span.start + start) as i64);
-                            };
-                            let inference = &self.inference;
-                            inference.encode_with_starts(
-                                &self.model,
-                                piece,
-                                scratch,
-                                poll,
-                                emit,
-                            )?;
+                            let place = |id, at| go_on = emit(id, span.start + at);
+                            let (model, inference) = (&self.model, &self.inference);
+                            inference.encode_with_starts(model, piece, scratch, poll, place)?;
                         }
-                        Ok(ids.len() <= room)
+                        Ok(go_on)
                     })
-                }
+                })
             })
         })?;
         starts.push(text.len() as i64);
@@ -324,40 +312,6 @@ impl Tokenizer {
             pool.push(scratch);
         }
         result
-    }
-
-    /// Whether text may be cut between a letter and the space before a letter, each side encoded
-    /// by itself and the ids joined.
-    pub(crate) fn cuts_at_words(&self, matchers: &Matchers) -> bool {
-        let pieces_end = self.pretokenizer.cuts_at_words();
-        let merges_end = self.merges_only() && self.model.separates_words();
-        let local = self.inference.is_local();
-        local && matchers.keep_words && self.inner.is_some() && (pieces_end || merges_end)
-    }
-
-    /// The last place where a text that goes on may be cut, found without looking for words; only
-    /// where text is not normalized and has no added tokens.
-    pub(crate) fn last_settled(&self, text: &[u8], matchers: &Matchers) -> Option<usize> {
-        let plain = self.normalizer.is_identity() && self.prefixer.is_identity();
-        if !plain
-            || !self.inference.is_local()
-            || !matchers.raw.is_empty()
-            || !matchers.normalized.is_empty()
-        {
-            return None;
-        }
-        match self.merges_only() {
-            true => self.model.last_cut(text),
-            false => self.pretokenizer.settled_end(text),
-        }
-    }
-
-    /// Whether merges alone decide the ids of a text, which is one piece and not looked up whole.
-    fn merges_only(&self) -> bool {
-        let plain = self.inference.is_plain();
-        plain
-            && self.pretokenizer.keeps_whole()
-            && self.model.whole_pieces == WholePieces::AreMerged
     }
 
     /// Cuts `text` into pieces, a buffer at a time, until `visit` returns false. Returns whether

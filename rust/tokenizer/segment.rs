@@ -43,14 +43,15 @@ pub(crate) enum Origins {
 }
 
 impl Tokenizer {
-    /// Calls `visit` with each stretch of the text until it returns false.
+    /// Calls `visit` with each segment of the text until it returns false. Returns whether to go
+    /// on.
     pub(crate) fn each_segment(
         &self,
         stretch: Stretch<'_>,
         matchers: &Matchers,
         origins: Origins,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let text = stretch.text;
         self.check_alphabet(text)?;
         let mut from = 0;
@@ -59,12 +60,11 @@ impl Tokenizer {
                 self.normalized_segments(stretch, from..found.start, matchers, origins, visit)?
                     && visit(Segment::Token { id: found.id, source: found.start..found.end })?;
             if !go_on {
-                return Ok(());
+                return Ok(false);
             }
             from = found.end;
         }
-        self.normalized_segments(stretch, from..text.len(), matchers, origins, visit)?;
-        Ok(())
+        self.normalized_segments(stretch, from..text.len(), matchers, origins, visit)
     }
 
     fn check_alphabet(&self, text: &[u8]) -> Result<()> {
@@ -91,29 +91,19 @@ impl Tokenizer {
             return Ok(true);
         }
         let part = &stretch.text[source.clone()];
-        let at_start = source.start == 0;
-        if at_start
-            && stretch.place == Place::AfterCut
-            && let Some(inner) = &self.inner
-        {
-            let text = &inner.normalize(part, false)?;
-            return self.matched_segments(text, 0, None, Place::AfterCut, matchers, visit);
-        }
+        let start = source.start;
+        let place = if start == 0 { stretch.place } else { Place::Start };
+        let (normalizer, at_start) = match place {
+            Place::Start => (&self.normalizer, start == 0),
+            Place::AfterCut => (&self.inner, false),
+        };
         if origins == Origins::Tracked {
-            let (normal, mut map) = self.normalizer.normalize_aligned(part, at_start)?;
-            map.iter_mut().for_each(|at| *at += source.start);
-            let map = Some(&map[..]);
-            return self.matched_segments(
-                &normal,
-                source.start,
-                map,
-                Place::Start,
-                matchers,
-                visit,
-            );
+            let (normal, mut map) = normalizer.normalize_aligned(part, at_start)?;
+            map.iter_mut().for_each(|at| *at += start);
+            return self.matched_segments(&normal, start, Some(&map), place, matchers, visit);
         }
-        let normal = self.normalizer.normalize(part, at_start)?;
-        self.matched_segments(&normal, source.start, None, Place::Start, matchers, visit)
+        let normal = normalizer.normalize(part, at_start)?;
+        self.matched_segments(&normal, start, None, place, matchers, visit)
     }
 
     fn matched_segments(
@@ -155,7 +145,7 @@ impl Tokenizer {
         let part = &text[range.clone()];
         let start = base + range.start;
         if place == Place::AfterCut && range.start == 0 {
-            return visit(Segment::Text { text: part, start, origins: None });
+            return visit(Segment::Text { text: part, start, origins: map });
         }
         let Some(map) = map else {
             let text = &self.prefixer.normalize(part, start == 0)?;
