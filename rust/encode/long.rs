@@ -22,6 +22,9 @@ use crate::token::TokenId;
 /// Bytes of a first window; its scratch fits the first-level cache.
 pub(crate) const WINDOW: usize = 512;
 
+/// Bytes of a window that is not made longer for speed.
+const MOST: usize = 1 << 13;
+
 /// Windows between two looks at whether to go on.
 const ROUNDS: usize = 64;
 
@@ -86,11 +89,13 @@ impl Long {
                 continue;
             };
             self.settle(joint, fresh..last + 1);
-            joint = Joint {
-                at: joint.at + self.units[last].start as usize,
-                token: self.token(last),
-                known: self.tokens.len(),
-            };
+            let advance = self.units[last].start as usize;
+            let at = joint.at + advance;
+            joint = Joint { at, token: self.token(last), known: self.tokens.len() };
+            // Where tokens are so long that much is merged twice, windows become longer.
+            if 5 * advance < 3 * window && window < MOST {
+                window *= 2;
+            }
         }
         self.emit_all(poll, emit)
     }

@@ -1,11 +1,13 @@
 //! Merging one long sequence of symbols: always the pair of lowest rank, leftmost first.
 //!
 //! The pair ranks are the leaves of a 16-ary tournament tree of minima: a merge recomputes one block a
-//! level, so `n` symbols cost `n log n` and no allocation beyond the scratch. [`super::long`] bounds
-//! `n`; [`super::short`] merges what is so short that scanning is faster.
+//! level, so `n` symbols cost `n log n` and no allocation beyond the scratch. Where a pair repeats,
+//! all of it is merged in one walk. [`super::long`] bounds `n`; [`super::short`] merges what is so
+//! short that scanning is faster.
 
 use crate::merges::{NEVER, Pairs};
 use crate::simd::{Kernel, Task, dispatch};
+use crate::token::TokenId;
 
 use super::units::Unit;
 
@@ -52,7 +54,14 @@ impl Tree {
     fn run(&mut self, merges: &impl Pairs, units: &mut Vec<Unit>) {
         let len = units.len();
         self.reset(merges, units);
+        let mut last = NEVER;
         while let Some((at, rank)) = self.minimum() {
+            if rank == last {
+                self.merge_all(merges, units, at, rank);
+                last = NEVER;
+                continue;
+            }
+            last = rank;
             units[at].id = merges.product(rank);
             let dead = self.next[at] as usize;
             let after = self.next[dead] as usize;
@@ -71,6 +80,76 @@ impl Tree {
             }
         }
         self.compact(units);
+    }
+
+    /// Merges the pair of this rank from `at`, its leftmost place, to the right, and brings the
+    /// minima up to date once for all of them.
+    ///
+    /// This is what taking the minimum again and again does for as long as no new pair has this
+    /// rank or a lower one: the pairs to the left rank higher, so that the next one is the next to
+    /// the right. The first merge that makes such a pair is the last.
+    #[inline(always)]
+    fn merge_all(&mut self, merges: &impl Pairs, units: &mut [Unit], at: usize, rank: u32) {
+        let len = units.len();
+        let product = merges.product(rank);
+        // Neighbours repeat where pairs do.
+        let (mut lefts, mut rights) = (Known::default(), Known::default());
+        let first = self.previous.get(at).map_or(0, |&before| before.min(at as u32) as usize);
+        let mut here = at;
+        loop {
+            units[here].id = product;
+            let dead = self.next[here] as usize;
+            let after = self.next[dead] as usize;
+            self.next[here] = after as u32;
+            self.levels[0][dead] = NEVER;
+            let mut right = NEVER;
+            if after < len {
+                self.previous[after] = here as u32;
+                right = rights.rank(units[after].id, |id| merges.rank(product, id));
+            }
+            self.levels[0][here] = right;
+            let mut left = NEVER;
+            if here > 0 {
+                let before = self.previous[here] as usize;
+                left = lefts.rank(units[before].id, |id| merges.rank(id, product));
+                self.levels[0][before] = left;
+            }
+            let lowest = left.min(right);
+            match self.next_of(rank, after).filter(|_| lowest > rank) {
+                Some(next) => here = next,
+                None => return self.renew(first, dead),
+            }
+        }
+    }
+
+    /// The first slot from `from` on with this rank; the minima from there on are up to date.
+    #[inline(always)]
+    fn next_of(&self, rank: u32, from: usize) -> Option<usize> {
+        let of = |&entry: &u32| entry == rank;
+        let border = from.next_multiple_of(FAN);
+        let ranks = &self.levels[0];
+        if let Some(at) = ranks.get(from..border)?.iter().position(of) {
+            return Some(from + at);
+        }
+        let Some(minima) = self.levels.get(1) else {
+            return ranks[border..].iter().position(of).map(|at| border + at);
+        };
+        let block = border / FAN + minima.get(border / FAN..)?.iter().position(of)?;
+        let at = ranks[block * FAN..].iter().position(of)?;
+        Some(block * FAN + at)
+    }
+
+    /// Computes the minima above the slots `first..=last` anew.
+    #[inline(always)]
+    fn renew(&mut self, mut first: usize, mut last: usize) {
+        for level in 1..self.levels.len() {
+            (first, last) = (first / FAN, last / FAN);
+            let (below, above) = self.levels.split_at_mut(level);
+            let blocks = &below[level - 1].as_chunks::<FAN>().0[first..=last];
+            for (minimum, block) in above[0][first..=last].iter_mut().zip(blocks) {
+                *minimum = block_minimum(block);
+            }
+        }
     }
 
     #[inline(always)]
@@ -144,6 +223,26 @@ impl Tree {
             from = self.next[from] as usize;
         }
         units.truncate(to);
+    }
+}
+
+/// The rank of one symbol with a fixed other one, for as long as it comes again.
+#[derive(Default)]
+struct Known {
+    last: Option<(TokenId, u32)>,
+}
+
+impl Known {
+    #[inline(always)]
+    fn rank(&mut self, id: TokenId, find: impl FnOnce(TokenId) -> u32) -> u32 {
+        match self.last {
+            Some((known, rank)) if known == id => rank,
+            _ => {
+                let rank = find(id);
+                self.last = Some((id, rank));
+                rank
+            }
+        }
     }
 }
 

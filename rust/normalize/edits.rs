@@ -39,6 +39,11 @@ impl<'t> Edits<'t> {
         self.text
     }
 
+    /// Whether the source of every byte is recorded.
+    pub fn are_tracked(&self) -> bool {
+        self.sources.is_some()
+    }
+
     /// Puts `with` in place of `range`; every new byte comes from the start of the range.
     pub fn replace(&mut self, range: Range<usize>, with: &[u8]) {
         if self.text[range.clone()] == *with {

@@ -37,6 +37,9 @@ pub struct Normalizer {
     rules: Vec<Rule>,
 }
 
+/// A changed text and where its bytes come from.
+pub type Aligned = (Vec<u8>, Vec<usize>);
+
 #[derive(Debug)]
 enum Rule {
     Unicode(Normalization),
@@ -90,16 +93,14 @@ impl Normalizer {
     }
 
     /// The normalized text and for each of its bytes the offset in `text` where its source
-    /// begins, with `text.len()` at the end; the offsets never decrease.
+    /// begins, with `text.len()` at the end; the offsets never decrease. `None` for a text that
+    /// stays as it is.
     ///
     /// # Errors
     /// As `normalize`.
-    pub fn normalize_aligned(&self, text: &[u8], at_start: bool) -> Result<(Vec<u8>, Vec<usize>)> {
-        let identity = || (0..=text.len()).collect();
-        Ok(match self.run(text, at_start, |text| Edits::with_sources(text)) {
-            Some(edited) => (edited.bytes, edited.sources.unwrap_or_else(identity)),
-            None => (text.to_vec(), identity()),
-        })
+    pub fn normalize_aligned(&self, text: &[u8], at_start: bool) -> Result<Option<Aligned>> {
+        let edited = self.run(text, at_start, |text| Edits::with_sources(text));
+        Ok(edited.and_then(|edited| Some((edited.bytes, edited.sources?))))
     }
 
     /// The last place up to `end` where [`Normalizer::may_cut`] holds.

@@ -6,7 +6,7 @@
 //! class and composed by itself. Cost: linear, but n log n in the marks on one base character;
 //! memory: one cluster.
 
-use std::iter::once;
+use std::iter::{once, repeat_n};
 use std::ops::Range;
 use std::str;
 
@@ -134,14 +134,18 @@ impl Normalization {
         if matches!(self.form, Form::Nfc | Form::Nfkc) {
             compose_cluster(units);
         }
-        settle_sources(units);
         bytes.clear();
         sources.clear();
-        for unit in units.drain(..) {
+        for unit in &*units {
             let mut buffer = [0; 4];
             bytes.extend_from_slice(unit.char.encode_utf8(&mut buffer).as_bytes());
-            sources.resize(bytes.len(), unit.source);
         }
+        if edits.are_tracked() && edits.text()[range.clone()] != **bytes {
+            settle_sources(units);
+            let width = |unit: &Unit| repeat_n(unit.source, unit.char.len_utf8());
+            sources.extend(units.iter().flat_map(width));
+        }
+        units.clear();
         edits.splice(range, bytes, sources);
     }
 

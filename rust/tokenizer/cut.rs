@@ -132,12 +132,12 @@ impl Tokenizer {
         let start = range.start;
         let part = text.get(range)?;
         let normalizer = if place == Place::AfterCut { &self.inner } else { &self.normalizer };
-        let bytes = normalizer.normalize(part, start == 0).ok()?;
-        if let Cow::Borrowed(_) = bytes {
-            return Some(Tail { bytes, start, origins: None });
-        }
-        let (bytes, origins) = normalizer.normalize_aligned(part, start == 0).ok()?;
-        Some(Tail { bytes: Cow::Owned(bytes), start, origins: Some(origins) })
+        Some(match normalizer.normalize_aligned(part, start == 0).ok()? {
+            Some((bytes, origins)) => {
+                Tail { bytes: Cow::Owned(bytes), start, origins: Some(origins) }
+            }
+            None => Tail { bytes: Cow::Borrowed(part), start, origins: None },
+        })
     }
 
     /// Whether merges alone decide the ids of a text, which is one piece and not looked up whole.

@@ -97,62 +97,85 @@ impl Tokenizer {
             Place::Start => (&self.normalizer, start == 0),
             Place::AfterCut => (&self.inner, false),
         };
-        if origins == Origins::Tracked {
-            let (normal, mut map) = normalizer.normalize_aligned(part, at_start)?;
-            map.iter_mut().for_each(|at| *at += start);
-            return self.matched_segments(&normal, start, Some(&map), place, matchers, visit);
+        if origins == Origins::Untracked {
+            let text = &normalizer.normalize(part, at_start)?;
+            let normal = Normal { text, start, map: None, place, origins };
+            return self.matched_segments(normal, matchers, visit);
         }
-        let normal = normalizer.normalize(part, at_start)?;
-        self.matched_segments(&normal, start, None, place, matchers, visit)
+        match normalizer.normalize_aligned(part, at_start)? {
+            Some((text, mut map)) => {
+                map.iter_mut().for_each(|at| *at += start);
+                let normal = Normal { text: &text, start, map: Some(&map), place, origins };
+                self.matched_segments(normal, matchers, visit)
+            }
+            None => {
+                let normal = Normal { text: part, start, map: None, place, origins };
+                self.matched_segments(normal, matchers, visit)
+            }
+        }
     }
 
     fn matched_segments(
         &self,
-        text: &[u8],
-        base: usize,
-        map: Option<&[usize]>,
-        place: Place,
+        normal: Normal<'_>,
         matchers: &Matchers,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
     ) -> Result<bool> {
         let mut from = 0;
-        let origin = |at: usize| map.map_or(base + at, |map| map[at]);
-        for found in matchers.normalized.matches(text) {
-            let source = origin(found.start)..origin(found.end);
-            let before = from..found.start;
-            let go_on = self.prefixed_segment(text, before, base, map, place, visit)?
+        for found in matchers.normalized.matches(normal.text) {
+            let source = normal.origin(found.start)..normal.origin(found.end);
+            let go_on = self.prefixed_segment(normal, from..found.start, visit)?
                 && visit(Segment::Token { id: found.id, source })?;
             if !go_on {
                 return Ok(false);
             }
             from = found.end;
         }
-        self.prefixed_segment(text, from..text.len(), base, map, place, visit)
+        self.prefixed_segment(normal, from..normal.text.len(), visit)
     }
 
     fn prefixed_segment(
         &self,
-        text: &[u8],
+        normal: Normal<'_>,
         range: Range<usize>,
-        base: usize,
-        map: Option<&[usize]>,
-        place: Place,
         visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
     ) -> Result<bool> {
         if range.is_empty() {
             return Ok(true);
         }
-        let part = &text[range.clone()];
-        let start = base + range.start;
-        if place == Place::AfterCut && range.start == 0 {
-            return visit(Segment::Text { text: part, start, origins: map });
+        let part = &normal.text[range.clone()];
+        let start = normal.start + range.start;
+        let origins = normal.map.map(|map| &map[range.start..=range.end]);
+        if normal.place == Place::AfterCut && range.start == 0 {
+            return visit(Segment::Text { text: part, start, origins });
         }
-        let Some(map) = map else {
+        if normal.origins == Origins::Untracked {
             let text = &self.prefixer.normalize(part, start == 0)?;
-            return visit(Segment::Text { text, start, origins: None });
-        };
-        let (text, inner) = &self.prefixer.normalize_aligned(part, start == 0)?;
-        let origins: Vec<usize> = inner.iter().map(|&at| map[range.start + at]).collect();
-        visit(Segment::Text { text, start, origins: Some(&origins) })
+            return visit(Segment::Text { text, start, origins });
+        }
+        match self.prefixer.normalize_aligned(part, start == 0)? {
+            Some((text, mut map)) => {
+                map.iter_mut().for_each(|at| *at = normal.origin(range.start + *at));
+                visit(Segment::Text { text: &text, start, origins: Some(&map) })
+            }
+            None => visit(Segment::Text { text: part, start, origins }),
+        }
+    }
+}
+
+/// The normalized text between two added tokens of the first round. Byte `i` comes from byte
+/// `map[i]` of the input, or from byte `start + i` where nothing was changed or nothing is tracked.
+#[derive(Clone, Copy)]
+struct Normal<'a> {
+    text: &'a [u8],
+    start: usize,
+    map: Option<&'a [usize]>,
+    place: Place,
+    origins: Origins,
+}
+
+impl Normal<'_> {
+    fn origin(&self, at: usize) -> usize {
+        self.map.map_or(self.start + at, |map| map[at])
     }
 }
