@@ -166,7 +166,11 @@ calls = {
     "count": lambda text: tok.count(text),
     "encode": lambda text: tok.encode_array(text),
     "batch": lambda text: tok.encode_batch([text], threads=2),
+    "offsets": lambda text: tok.encode_offsets(text),
+    "stream": lambda text: stream(tok.stream_encoder(), text),
 }
+def stream(encoder, text):
+    return [encoder.push(text[at : at + 4096]) for at in range(0, len(text), 4096)]
 def status(field):
     return next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith(field))
 def peak(call):
@@ -193,7 +197,21 @@ def peaks(path: Path, unit: bytes, size: int) -> dict[str, int]:
 def test_memory_is_a_small_multiple_of_the_text(vocabs: Path, name: str, unit: bytes) -> None:
     size = 4 * MB
     found = peaks(vocabs / FILES[name], unit, size)
+    del found["offsets"], found["stream"]
     assert max(found.values()) <= BYTES_A_BYTE * size + FIXED, found
+
+
+@needs_data
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("unit", ["so it is. ", "東京、京都。"])
+@pytest.mark.parametrize("file", ["mistral-v3.spm.model", "olmo-neox-dolma-v1_5.tokenizer.json"])
+def test_normalized_text_is_held_a_stretch_at_a_time(vocabs: Path, file: str, unit: str) -> None:
+    # One normalizer writes three bytes for a space, the other composes marks.
+    size = 16 * MB
+    found = peaks(vocabs / file, unit.encode(), size)
+    assert found["offsets"] <= BYTES_A_BYTE * size, found
+    # The ids, which are kept here, and the chunk that the encoder holds.
+    assert found["stream"] <= 4 * size + FIXED, found
 
 
 @needs_data

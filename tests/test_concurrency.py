@@ -221,6 +221,8 @@ calls = {
     "decode_wide": lambda: tok.decode_bytes(wide),
     "decode_list": lambda: tok.decode_bytes(listed),
     "decode_batch": lambda: tok.decode_batch(lists),
+    "decode_canonical": lambda: tok.is_canonical(ids),
+    "encode_truncate": lambda: tok.truncate(text, len(text) // 4),
 }
 string = text.decode() if case == "encode_str" else ""
 rows = [text[i : i + 97] for i in range(0, len(text), 97)] if case == "encode_rows" else []
@@ -246,7 +248,7 @@ CASES = [
     "encode", "encode_array", "encode_str", "encode_special", "encode_offsets", "encode_batch_1",
     "encode_batch_2", "encode_rows", "count", "count_batch", "stream", "piece_array",
     "piece_offsets", "piece_batch", "piece_same", "decode", "decode_wide", "decode_list",
-    "decode_batch",
+    "decode_batch", "decode_canonical", "encode_truncate",
 ]  # fmt: skip
 
 
