@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -336,3 +337,130 @@ def superwords(
         made.append(best)
         rows = [(joined(row, best), n) for row, n in rows]
     return made
+
+
+def _matches(chunks: set[bytes], text: bytes, at: int) -> list[bytes]:
+    """The chunks that a text has at a place, the longest first."""
+    found = [text[at:end] for end in range(len(text), at, -1) if text[at:end] in chunks]
+    return found or [text[at : at + 1]]
+
+
+def _choice(
+    chunks: set[bytes], rank: Callable[[bytes], int], text: bytes, at: int, horizon: int = 24
+) -> tuple[bytes, bytes | None]:
+    """The chunk to take and the other that it was compared with, if it was."""
+    matches = _matches(chunks, text, at)
+    if len(matches) == 1:
+        return matches[0], None
+    ways = [[matches[0]], [matches[1]]]
+    ends = [at + len(way[0]) for way in ways]
+    while ends[0] != ends[1]:
+        behind = ends.index(min(ends))
+        if len(ways[behind]) == horizon or ends[behind] == len(text):
+            return matches[0], None
+        ways[behind].append(_matches(chunks, text, ends[behind])[0])
+        ends[behind] += len(ways[behind][-1])
+    one, two = ((len(way), sum(map(rank, way))) for way in ways)
+    return (matches[1], matches[0]) if two < one else (matches[0], matches[1])
+
+
+def lexicon_chunks(ranked: Sequence[bytes], text: bytes) -> Row:
+    """Less-is-Better: a text cut into chunks; `ranked` are those of several bytes, best first."""
+    chunks = {*ranked, *(bytes([byte]) for byte in range(256))}
+    row, at = [], 0
+    while at < len(text):
+        chunk, _ = _choice(chunks, lambda c: ranked.index(c) + 1 if len(c) > 1 else 0, text, at)
+        row.append(chunk)
+        at += len(chunk)
+    return row
+
+
+def split_mix(seed: int) -> Callable[[], float]:
+    """Numbers from 0 to 1 by SplitMix64."""
+    state, mask = seed, (1 << 64) - 1
+
+    def draw() -> float:
+        nonlocal state
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        mixed = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & mask
+        return ((mixed ^ (mixed >> 31)) >> 11) / (1 << 53)
+
+    return draw
+
+
+def learned_lexicon(
+    sentences: Sequence[bytes],
+    *,
+    alpha: float,
+    delta: float,
+    life: int,
+    tail: float,
+    longest: int,
+    epochs: int,
+    seed: int,
+) -> list[bytes]:
+    """Less-is-Better: the chunks of several bytes that are learned, best first."""
+    draw, step, credit = split_mix(seed), 0, 0.0
+    ranked: list[bytes] = []
+    singles = {bytes([byte]) for byte in range(256)}
+    probation: dict[bytes, int] = {}
+    for sentence in [*sentences] * epochs:
+        # A source has no empty documents.
+        if not sentence:
+            continue
+        at, last = 0, b""
+        while at < len(sentence):
+            chunks = {*ranked, *singles}
+            chunk, other = _choice(
+                chunks, lambda c: ranked.index(c) + 1 if len(c) > 1 else 0, sentence, at
+            )
+            if other is not None:
+                probation.pop(chunk, None)
+                for moved, sign in ((chunk, -1), (other, 1)):
+                    if moved in ranked:
+                        rank = ranked.index(moved)
+                        ranked.remove(moved)
+                        ranked.insert(max(0, rank + sign * (int(rank * delta) + 1)), moved)
+            new = last + chunk
+            if last and draw() < alpha and len(new) <= longest and new not in ranked:
+                ranked.append(new)
+                probation[new] = step + life
+            at += len(chunk)
+            last = chunk
+        credit += tail * len(ranked)
+        for chunk in ranked[len(ranked) - int(credit) :] if credit >= 1 else []:
+            probation.setdefault(chunk, step + life)
+        credit -= int(credit)
+        for chunk in [chunk for chunk, end in probation.items() if end <= step]:
+            del probation[chunk]
+            ranked.remove(chunk)
+        step += 1
+    return ranked
+
+
+def compression_aware(
+    pieces: Sequence[bytes], validation: Sequence[bytes], vocab_size: int, tried: int
+) -> list[Merge]:
+    """Of the `tried` most frequent pairs, the one after which the ids are shortest packed."""
+    ids = {bytes([byte]): byte for byte in range(256)}
+    rows = [[bytes([b]) for b in piece] for piece in pieces]
+    text = [[bytes([b]) for b in piece] for piece in validation]
+    merges: list[Merge] = []
+    while len(ids) < vocab_size:
+        counts = weighted([(row, 1) for row in rows])
+        best = sorted(counts, key=lambda p: (-counts[p], ids[p[0]], ids[p[1]]))[:tried]
+        if not best:
+            break
+        sizes = []
+        for pair in best:
+            known = ids | {pair[0] + pair[1]: len(ids)}
+            stream = [known[token] for row in text for token in joined(row, pair)]
+            packed = b"".join(token.to_bytes(2, "little") for token in stream)
+            sizes.append(len(zlib.compress(packed, 6)))
+        pair = best[sizes.index(min(sizes))]
+        ids.setdefault(pair[0] + pair[1], len(ids))
+        merges.append(pair)
+        rows = [joined(row, pair) for row in rows]
+        text = [joined(row, pair) for row in text]
+    return merges

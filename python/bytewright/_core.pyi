@@ -7,8 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ChunkCounter",
+    "Lexicon",
     "PieceCounter",
     "Replay",
+    "Stepper",
     "StreamEncoder",
     "Tokenizer",
     "Trainer",
@@ -19,6 +22,7 @@ __all__ = [
     "extend_merges",
     "graft_tokens",
     "jsonl_texts",
+    "learn_lexicon",
     "merge_counts",
     "merge_runs",
     "merge_runs_to_files",
@@ -186,3 +190,40 @@ class WordRuns:
     def train(
         self, vocab_size: int, min_count: int
     ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.bool_]]: ...
+
+@final
+class ChunkCounter:
+    def __new__(
+        cls, coarse: str, fine: str, weights: Sequence[float], seed: int
+    ) -> ChunkCounter: ...
+    def push(self, chunks: Sequence[Any]) -> int: ...
+    def push_part(self, part: bytes, last: bool) -> int: ...
+    def finish(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]: ...
+
+@final
+class Stepper:
+    def __new__(
+        cls, arena: NDArray[np.uint8], offsets: NDArray[np.uint64], counts: NDArray[np.uint64]
+    ) -> Stepper: ...
+    def candidates(self, most: int, min_count: int) -> list[tuple[int, int, int]]: ...
+    def join(self, left: int, right: int) -> int | None: ...
+    def token_bytes(self, id: int) -> bytes | None: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+@final
+class Lexicon:
+    def __new__(cls, chunks: Sequence[bytes]) -> Lexicon: ...
+    def encode(self, text: str | bytes) -> NDArray[np.int32]: ...
+    def decode_bytes(self, ids: Any) -> bytes: ...
+    def token_bytes(self, id: int) -> bytes: ...
+    @property
+    def vocab_size(self) -> int: ...
+
+def learn_lexicon(
+    chunks: Sequence[Any],
+    rates: tuple[float, float, int, float],
+    longest: int,
+    epochs: int,
+    seed: int,
+) -> list[bytes]: ...

@@ -1,10 +1,12 @@
 //! The door to Python: flat data in, flat arrays out. The only room that knows pyo3.
 
+mod chunks;
 mod count;
 mod errors;
 mod functions;
 mod input;
 mod interrupt;
+mod lexicon;
 mod replay;
 mod stream;
 mod tokenizer;
@@ -39,6 +41,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(variants::parity_merges, module)?)?;
     module.add_function(wrap_pyfunction!(variants::picky_history, module)?)?;
     module.add_class::<variants::PyWordRuns>()?;
+    module.add_class::<chunks::PyChunkCounter>()?;
+    module.add_class::<chunks::PyStepper>()?;
+    module.add_class::<lexicon::PyLexicon>()?;
+    module.add_function(wrap_pyfunction!(lexicon::learn_lexicon, module)?)?;
     Ok(())
 }
 

@@ -6,12 +6,14 @@
 
 pub mod boundless;
 mod chains;
+pub mod chunks;
 pub mod extend;
 mod graft;
 pub mod parity;
 pub mod picky;
 mod queue;
 pub mod runs;
+pub mod stepper;
 mod symbols;
 
 #[cfg(test)]

@@ -73,6 +73,22 @@ impl Queue {
         None
     }
 
+    /// The first pairs in order, each with its count; they stay in the queue.
+    pub fn firsts(&mut self, most: usize, min_count: u64, symbols: &Symbols) -> Vec<(Pair, u64)> {
+        let mut found: Vec<(Pair, u64)> = Vec::new();
+        while found.len() < most
+            && let Some(best) = self.best(symbols).filter(|best| best.1 >= min_count)
+        {
+            self.pop(symbols);
+            // A pair may be in the heap twice, with equal counts.
+            if found.last() != Some(&best) {
+                found.push(best);
+            }
+        }
+        found.iter().for_each(|&(pair, count)| self.push((count, pair), symbols));
+        found
+    }
+
     fn push(&mut self, entry: (u64, Pair), symbols: &Symbols) {
         self.heap.push(entry);
         let mut at = self.heap.len() - 1;

@@ -11,10 +11,13 @@ what merges do to the counts of pairs.
 
 `stages` is the order in which things are learned: in two with `superword`, by turns of languages
 with `parity`. `picky` and `boundless` are trainings of their own, whose tokenizers encode by other
-rules than merges by rank; `assemble` builds these. `surgery` changes tokenizers that are there.
+rules than merges by rank, and so is `compression`; `assemble` builds these. `supertokens` counts
+random chunks instead of pieces, `lexicon` learns chunks without merges. `surgery` changes
+tokenizers that are there.
 """
 
 from bytewright.training.boundless import train_boundless
+from bytewright.training.compression import train_compression_aware
 from bytewright.training.constraints import (
     Digits,
     ForbiddenSubstrings,
@@ -28,10 +31,12 @@ from bytewright.training.constraints import (
 from bytewright.training.counting import count_pretokens
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.feeding import CountProgress
+from bytewright.training.lexicon import Lexicon, train_lexicon
 from bytewright.training.loop import TrainProgress
 from bytewright.training.parity import Parity
 from bytewright.training.picky import train_picky
 from bytewright.training.replay import Replay, ReplayChunk, replay
+from bytewright.training.supertokens import count_chunks
 from bytewright.training.superword import Superword
 from bytewright.training.surgery import (
     Dead,
@@ -40,6 +45,7 @@ from bytewright.training.surgery import (
     Surgery,
     extend,
     merge_vocabularies,
+    pad_to_power_of_two,
     prune_leaves,
     pruning_order,
     reachability,
@@ -51,6 +57,7 @@ __all__ = [
     "Dead",
     "Digits",
     "ForbiddenSubstrings",
+    "Lexicon",
     "MaxBytes",
     "MaxChars",
     "MaxWords",
@@ -66,14 +73,18 @@ __all__ = [
     "Superword",
     "Surgery",
     "TrainProgress",
+    "count_chunks",
     "count_pretokens",
     "extend",
     "merge_vocabularies",
+    "pad_to_power_of_two",
     "prune_leaves",
     "pruning_order",
     "reachability",
     "replay",
     "train",
     "train_boundless",
+    "train_compression_aware",
+    "train_lexicon",
     "train_picky",
 ]

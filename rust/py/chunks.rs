@@ -1,0 +1,131 @@
+//! Counting random chunks, and training in which Python chooses the merge.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::errors::to_python;
+use super::input;
+use super::interrupt::run;
+use crate::pretokenize::Step;
+use crate::token::TokenId;
+use crate::variants::chunks::Chunker;
+use crate::variants::stepper::Stepper;
+use crate::{Error, Result};
+
+type Array<'py, T> = Bound<'py, PyArray1<T>>;
+/// Pieces as bytes, offsets and counts.
+type Flat<'py> = (Array<'py, u8>, Array<'py, i64>, Array<'py, u64>);
+
+/// Counts random chunks of several words. An error or a Ctrl-C leaves it unfit for more.
+#[pyclass(frozen, name = "ChunkCounter", module = "bytewright._core")]
+pub(super) struct PyChunkCounter {
+    core: Mutex<Chunker>,
+}
+
+#[pymethods]
+impl PyChunkCounter {
+    #[new]
+    fn new(coarse: &str, fine: &str, weights: Vec<f64>, seed: u64) -> PyResult<PyChunkCounter> {
+        let made =
+            steps(coarse).and_then(|coarse| Chunker::new(&coarse, &steps(fine)?, &weights, seed));
+        Ok(PyChunkCounter { core: Mutex::new(made.map_err(|error| to_python(&error))?) })
+    }
+
+    /// Adds a batch of whole texts; returns the chunks so far, equal ones included.
+    fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let chunks = input::chunks(chunks)?;
+        let rows = input::rows(&chunks)?;
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            rows.iter().try_for_each(|text| core.push(text, poll))?;
+            Ok(core.total())
+        })
+    }
+
+    /// Adds a part of one long text, the last part if `last`; returns what `push` does.
+    fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
+        run(py, usize::MAX, |poll| {
+            let mut core = self.locked();
+            core.push_part(part, last, poll)?;
+            Ok(core.total())
+        })
+    }
+
+    /// The chunks in the order of their bytes.
+    fn finish<'py>(&self, py: Python<'py>) -> Flat<'py> {
+        let (mut arena, mut ends, mut counts) = (Vec::new(), vec![0], Vec::new());
+        for (chunk, &count) in self.locked().counts() {
+            arena.extend_from_slice(chunk);
+            ends.push(arena.len() as i64);
+            counts.push(count);
+        }
+        (
+            PyArray1::from_vec(py, arena),
+            PyArray1::from_vec(py, ends),
+            PyArray1::from_vec(py, counts),
+        )
+    }
+}
+
+impl PyChunkCounter {
+    /// Waited for only away from the interpreter, which the holder may need.
+    fn locked(&self) -> MutexGuard<'_, Chunker> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A training that shows its candidates and is told which to take.
+#[pyclass(frozen, name = "Stepper", module = "bytewright._core")]
+pub(super) struct PyStepper {
+    core: Mutex<Stepper>,
+}
+
+#[pymethods]
+impl PyStepper {
+    /// Lays out the pieces; their counts decide which pairs are candidates.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        arena: PyReadonlyArray1<'_, u8>,
+        offsets: PyReadonlyArray1<'_, u64>,
+        counts: PyReadonlyArray1<'_, u64>,
+    ) -> PyResult<PyStepper> {
+        let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
+        let made = run(py, usize::MAX, |_| Stepper::new(arena, offsets, counts))?;
+        Ok(PyStepper { core: Mutex::new(made) })
+    }
+
+    /// The most frequent pairs, at most `most` of them: left id, right id and count of each.
+    fn candidates(&self, most: usize, min_count: u64) -> Vec<(TokenId, TokenId, u64)> {
+        let found = self.locked().candidates(most, min_count);
+        found.into_iter().map(|((left, right), count)| (left, right, count)).collect()
+    }
+
+    /// Joins a pair; returns the id of the product, or nothing if no token can be made of it.
+    fn join(&self, left: TokenId, right: TokenId) -> Option<TokenId> {
+        self.locked().join((left, right))
+    }
+
+    fn token_bytes<'py>(&self, py: Python<'py>, id: TokenId) -> Option<Bound<'py, PyBytes>> {
+        self.locked().token(id).map(|bytes| PyBytes::new(py, bytes))
+    }
+
+    #[getter]
+    fn vocab_size(&self) -> usize {
+        self.locked().size()
+    }
+}
+
+impl PyStepper {
+    fn locked(&self) -> MutexGuard<'_, Stepper> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn steps(json: &str) -> Result<Vec<Step>> {
+    serde_json::from_str(json)
+        .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")))
+}

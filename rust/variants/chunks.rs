@@ -1,0 +1,128 @@
+//! Supertokens: texts cut into random chunks of several words, counted.
+//!
+//! A text is cut by the coarse steps, and each stretch by the fine ones into words. A chunk is as
+//! many words as the dice say; it never crosses a coarse cut. The dice are thrown anew for each text,
+//! from its bytes and the seed, so the counts do not depend on the order of the texts.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Poll, Result};
+use crate::pretokenize::{Pretokenizer, Span, Step};
+use crate::random::Random;
+
+/// Counts chunks of texts.
+#[derive(Debug)]
+pub struct Chunker {
+    coarse: Pretokenizer,
+    fine: Pretokenizer,
+    /// `shares[i]`: the probability of at most `i + 1` words.
+    shares: Vec<f64>,
+    seed: u64,
+    kept: Vec<u8>,
+    counts: BTreeMap<Vec<u8>, u64>,
+    total: u64,
+}
+
+impl Chunker {
+    /// A counter of chunks; `weights[i]` is how often chunks of `i + 1` words come, in proportion.
+    ///
+    /// # Errors
+    /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
+    pub fn new(coarse: &[Step], fine: &[Step], weights: &[f64], seed: u64) -> Result<Chunker> {
+        let sum: f64 = weights.iter().sum();
+        let shares = weights.iter().scan(0.0, |below, weight| {
+            *below += weight / sum;
+            Some(*below)
+        });
+        Ok(Chunker {
+            coarse: Pretokenizer::new(coarse)?,
+            fine: Pretokenizer::new(fine)?,
+            shares: shares.collect(),
+            seed,
+            kept: Vec::new(),
+            counts: BTreeMap::new(),
+            total: 0,
+        })
+    }
+
+    /// Chunks so far, equal ones included.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Chunks and how often each stands in the texts, in the order of their bytes.
+    pub fn counts(&self) -> &BTreeMap<Vec<u8>, u64> {
+        &self.counts
+    }
+
+    /// Adds a text.
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn push(&mut self, text: &[u8], poll: Poll<'_>) -> Result<()> {
+        let mut random = Random::of_text(self.seed, text);
+        let coarse = self.coarse.clone();
+        let fine = self.fine.clone();
+        for stretch in spans(&coarse, text) {
+            let stretch = &text[stretch.start..stretch.end];
+            let (mut start, mut left) = (0, self.words(&mut random));
+            for word in spans(&fine, stretch) {
+                left -= 1;
+                if left == 0 {
+                    self.count(&stretch[start..word.end]);
+                    (start, left) = (word.end, self.words(&mut random));
+                }
+            }
+            self.count(&stretch[start..]);
+            poll()?;
+        }
+        Ok(())
+    }
+
+    /// Adds a part of a text that arrives in several.
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn push_part(&mut self, part: &[u8], last: bool, poll: Poll<'_>) -> Result<()> {
+        self.kept.extend_from_slice(part);
+        if last {
+            let text = std::mem::take(&mut self.kept);
+            self.push(&text, poll)?;
+        }
+        Ok(())
+    }
+
+    /// How many words the next chunk has.
+    fn words(&self, random: &mut Random) -> usize {
+        let thrown = random.unit();
+        let below = self.shares.iter().take_while(|&&share| share <= thrown).count();
+        below.min(self.shares.len().saturating_sub(1)) + 1
+    }
+
+    fn count(&mut self, chunk: &[u8]) {
+        if chunk.is_empty() {
+            return;
+        }
+        self.total += 1;
+        match self.counts.get_mut(chunk) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.insert(chunk.to_vec(), 1);
+            }
+        }
+    }
+}
+
+/// All pieces of a text, one after the other.
+fn spans<'a>(pretokenizer: &'a Pretokenizer, text: &'a [u8]) -> impl Iterator<Item = Span> + 'a {
+    let mut pieces = pretokenizer.pieces(text);
+    let mut buffer = [Span::default(); 64];
+    let (mut at, mut filled) = (0, 0);
+    std::iter::from_fn(move || {
+        if at == filled {
+            (at, filled) = (0, pieces.fill(&mut buffer));
+        }
+        at += 1;
+        (filled > 0).then(|| buffer[at - 1])
+    })
+}
