@@ -7,6 +7,7 @@ mod merge;
 mod queue;
 mod ranks;
 mod reach;
+mod settle;
 mod short;
 mod units;
 
@@ -14,20 +15,20 @@ mod units;
 mod tests;
 
 use crate::error::{Poll, Result};
-use crate::key::{self, Key};
 use crate::merges::Merges;
 use crate::pretokenize::Span;
-use crate::token::{Kind, TokenId};
+use crate::token::TokenId;
 use crate::vocab::Vocab;
 
 use cache::{Asked, BROAD, Cache, NARROW, ROOM};
 use cut::Cuts;
 use long::Long;
-use queue::{Item, Queue};
+use queue::{Cut, Item, Queue};
 pub(crate) use ranks::single_char;
 pub use ranks::{UnitKind, merges_from_ranks};
 use reach::Unreachable;
-use short::{ABREAST, BytePairs, SHORT, Short, merge_abreast};
+use settle::Part;
+use short::{ABREAST, BytePairs, SHORT, Short};
 use units::Unit;
 pub(crate) use units::byte_table;
 pub use units::{CharTable, Units};
@@ -62,8 +63,6 @@ enum Role {
     Piece,
     /// A part of one, between places where no merge can cross.
     Part,
-    /// The same, of a piece that is to be remembered: its ids must stay together.
-    PartOfKept,
 }
 
 /// What becomes of a piece that is a token.
@@ -81,6 +80,9 @@ pub enum WholePieces {
 pub struct Scratch {
     cache: Cache,
     queue: Queue,
+    parts: Vec<Part>,
+    /// Which of the parts the cache has not got.
+    fresh: Vec<usize>,
     shorts: Vec<Short>,
     long: Long,
     units: Vec<Unit>,
@@ -92,6 +94,8 @@ impl Scratch {
         Scratch {
             cache: Cache::new(bytes),
             queue: Queue::default(),
+            parts: Vec::new(),
+            fresh: Vec::new(),
             shorts: vec![Short::default(); ABREAST],
             long: Long::default(),
             units: Vec::new(),
@@ -177,7 +181,7 @@ impl Model {
             *slot = work.scratch.cache.ask(work.text, *span);
         }
         for (done, span) in spans.iter().enumerate() {
-            if role != Role::PartOfKept && work.scratch.queue.is_full(ABREAST) {
+            if work.scratch.queue.is_full(ABREAST) {
                 self.settle(work)?;
             }
             let Scratch { cache, queue, .. } = &mut *work.scratch;
@@ -189,9 +193,7 @@ impl Model {
             match if is_narrow { cache.get(now) } else { None } {
                 // Nearly every hit copies three ids, whatever their number.
                 Some(slot) if slot.count() <= ROOM => queue.set_some(&slot.ids, slot.count()),
-                Some(slot) => {
-                    queue.set(|room| Some(cache.write(slot, room)));
-                }
+                Some(slot) => queue.set_packed(cache, slot),
                 // A short piece in ASCII seldom has a place to cut, and not to look is faster.
                 None if is_narrow
                     && (role != Role::Piece || now.key.is_ascii())
@@ -205,7 +207,7 @@ impl Model {
         Ok(())
     }
 
-    /// Appends or queues the ids of a piece that the first table of the cache has not got.
+    /// Sets down or queues the ids of a piece that the first table of the cache has not got.
     #[inline(never)]
     fn encode_slowly(
         &self,
@@ -215,45 +217,31 @@ impl Model {
         work: &mut Work<'_>,
     ) -> Result<()> {
         let piece = &work.text[span.start..span.end];
+        let Scratch { cache, queue, .. } = &mut *work.scratch;
         // Such a piece has other ids than the same bytes as a part, so it stays out of the cache.
         if let Some(id) = self.unreachable.get(piece) {
             if role == Role::Piece && self.whole_pieces == WholePieces::AreTokens {
-                work.scratch.queue.set(|room| {
-                    room[0] = id;
-                    Some(1)
-                });
+                queue.set_one(id);
             } else {
-                work.scratch.queue.push(span, asked, false);
+                queue.push(Item::new(span, asked, Cut::Never, false));
             }
             return Ok(());
         }
-        let is_phrase = role == Role::Piece && piece.len() > NARROW / 2 && rarely_repeats(piece[0]);
-        if piece.len() > BROAD || is_phrase {
-            return self.encode_parts(span, asked, false, work);
+        let is_phrase = piece.len() > NARROW / 2 && rarely_repeats(piece[0]);
+        if role == Role::Piece && self.cuts.is_some() && (piece.len() > BROAD || is_phrase) {
+            return self.encode_parts(span, work);
         }
-        let Scratch { cache, queue, .. } = &mut *work.scratch;
-        if piece.len() > NARROW && queue.set(|room| cache.get_longer(piece, asked, room)).is_some()
-        {
+        if piece.len() > NARROW && piece.len() <= BROAD && queue.set_longer(cache, piece, asked) {
             return Ok(());
         }
-        self.encode_parts(span, asked, true, work)
+        let cut = if role == Role::Piece { Cut::Perhaps } else { Cut::Never };
+        queue.push(Item::new(span, asked, cut, piece.len() <= BROAD));
+        Ok(())
     }
 
-    /// Appends or queues the ids of a piece that the cache has not got, part by part where it may be
-    /// cut; `keep` says that it is to be remembered, and short.
-    fn encode_parts(
-        &self,
-        span: Span,
-        asked: Asked,
-        keep: bool,
-        work: &mut Work<'_>,
-    ) -> Result<()> {
-        let Some(cuts) = &self.cuts else {
-            work.scratch.queue.push(span, asked, keep);
-            return Ok(());
-        };
-        let start = work.scratch.queue.edge();
-        let role = if keep { Role::PartOfKept } else { Role::Part };
+    /// Sets down or queues the ids of a piece part by part; it is not remembered as a whole.
+    fn encode_parts(&self, span: Span, work: &mut Work<'_>) -> Result<()> {
+        let Some(cuts) = &self.cuts else { return Ok(()) };
         let mut rest = span;
         let mut polled = span.start;
         while rest.start < rest.end {
@@ -265,110 +253,14 @@ impl Model {
                 rest.start = end;
                 found += 1;
             }
-            match parts[..found] {
-                [whole] if whole == span => {
-                    work.scratch.queue.push(span, asked, keep);
-                    return Ok(());
-                }
-                // A part cannot be cut again, so this goes no deeper.
-                _ => self.encode_spans(&parts[..found], role, work)?,
-            }
+            // A part cannot be cut again, so this goes no deeper.
+            self.encode_spans(&parts[..found], Role::Part, work)?;
             if rest.start - polled >= POLL_BYTES {
                 polled = rest.start;
                 (work.poll)()?;
             }
         }
-        if keep {
-            work.scratch.queue.push_whole(span, asked, start);
-        }
         Ok(())
-    }
-
-    /// Finds the ids of what is queued, puts them in their places and remembers them.
-    fn settle(&self, work: &mut Work<'_>) -> Result<()> {
-        if work.scratch.queue.is_empty() {
-            return Ok(());
-        }
-        self.find_queued(work)?;
-        let Work { text, scratch, out, .. } = work;
-        let Scratch { queue, cache, .. } = &mut **scratch;
-        let start = out.len();
-        queue.flow(out);
-        for item in queue.items.iter().filter(|item| item.keep) {
-            let piece = &text[item.span.start..item.span.end];
-            cache.insert(piece, item.asked, &queue.found[item.ids.clone()]);
-        }
-        for (span, asked, ids) in queue.wholes() {
-            cache.insert(&text[span.start..span.end], asked, &out[start..][ids]);
-        }
-        queue.clear();
-        Ok(())
-    }
-
-    /// Finds the ids of the queued items.
-    fn find_queued(&self, work: &mut Work<'_>) -> Result<()> {
-        let Work { text, scratch, poll, .. } = work;
-        let Scratch { queue, shorts, long, units, .. } = scratch;
-        let found = &mut queue.found;
-        for items in queue.items.chunks_mut(ABREAST) {
-            let piece = |item: &Item| &text[item.span.start..item.span.end];
-            let mut hashes = [0; ABREAST];
-            for (hash, item) in hashes.iter_mut().zip(&*items) {
-                let piece = piece(item);
-                *hash = match piece.len() {
-                    len if len <= NARROW => item.asked.hash,
-                    len if len <= self.vocab.longest() => key::hash(piece),
-                    _ => continue,
-                };
-                self.vocab.prefetch(*hash);
-            }
-            for &hash in &hashes[..items.len()] {
-                self.vocab.prefetch_token(hash);
-            }
-            let mut merged = [0; ABREAST];
-            let mut abreast = 0;
-            for (at, item) in items.iter_mut().enumerate() {
-                let piece = piece(item);
-                let before = found.len();
-                if let Some(id) = self.known(piece, item.asked.key, hashes[at]) {
-                    found.push(id);
-                } else if piece.len() > SHORT {
-                    long.encode(&self.merges, &self.units, piece, poll, |id, _| found.push(id))?;
-                    self.fuse(found, before);
-                } else {
-                    match &self.byte_pairs {
-                        Some(pairs) => shorts[abreast].set_bytes(pairs, piece),
-                        None => shorts[abreast]
-                            .set(&self.merges, |ids| self.short_units(piece, units, ids)),
-                    }
-                    merged[abreast] = at;
-                    abreast += 1;
-                }
-                item.ids = before..found.len();
-            }
-            merge_abreast(&self.merges, &mut shorts[..abreast]);
-            for (short, &at) in shorts.iter().zip(&merged[..abreast]) {
-                let before = found.len();
-                found.extend_from_slice(short.ids());
-                self.fuse(found, before);
-                items[at].ids = before..found.len();
-            }
-        }
-        Ok(())
-    }
-
-    /// The token that merging these bytes would give, where that can be told without merging.
-    fn known(&self, piece: &[u8], key: Key, hash: u64) -> Option<TokenId> {
-        if self.cuts.is_none() || self.unreachable.get(piece).is_some() {
-            return None;
-        }
-        let id = match piece.len() {
-            len if len <= NARROW => self.vocab.token_of_key(key, hash)?,
-            len if len <= self.vocab.longest() => self.vocab.token_of_hash(piece, hash)?,
-            _ => return None,
-        };
-        let kind = self.vocab.kind(id);
-        (kind.has(Kind::MODEL) && !kind.has(Kind::BYTE)).then_some(id)
     }
 
     /// Joins runs of the unknown token in `out[from..]`, where the format does so.

@@ -6,24 +6,39 @@
 
 use std::ops::Range;
 
-use super::cache::{Asked, NARROW, ROOM, STRIDE, copy};
+use super::cache::{Asked, Cache, NARROW, ROOM, STRIDE, Slot, copy};
+use crate::key::Key;
 use crate::pretokenize::Span;
 use crate::token::TokenId;
 
 /// Ids that are set down before all go to the output.
 const STAGE: usize = 2048;
-/// Room beyond that for one more piece that is remembered as a whole, and for copying too much.
-const SLACK: usize = 128;
+/// Room beyond that for the ids of one more piece that the cache has, and for copying too much.
+const SLACK: usize = 64 + STRIDE;
+
+/// Whether a piece is looked at for places to cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    Never,
+    Perhaps,
+}
 
 /// A stretch of text whose ids are to be found.
 #[derive(Debug, Clone)]
 pub(crate) struct Item {
     pub span: Span,
     pub asked: Asked,
+    pub cut: Cut,
     /// Whether it is to be remembered.
     pub keep: bool,
     /// Where its ids are, once found.
     pub ids: Range<usize>,
+}
+
+impl Item {
+    pub(crate) fn new(span: Span, asked: Asked, cut: Cut, keep: bool) -> Item {
+        Item { span, asked, cut, keep, ids: 0..0 }
+    }
 }
 
 /// A place among the ids set down.
@@ -31,24 +46,6 @@ pub(crate) struct Item {
 struct Place {
     at: usize,
     item: usize,
-    /// Ids that this place and those before it add.
-    shift: usize,
-}
-
-/// A piece whose ids are those of its parts, to be remembered as a whole.
-#[derive(Debug, Clone, Copy)]
-struct Whole {
-    span: Span,
-    asked: Asked,
-    start: Edge,
-    end: Edge,
-}
-
-/// A border between ids: how many are set down and how many places there are before it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Edge {
-    at: usize,
-    places: usize,
 }
 
 /// What is set down, and what waits.
@@ -60,7 +57,6 @@ pub(crate) struct Queue {
     set: Vec<TokenId>,
     len: usize,
     places: Vec<Place>,
-    wholes: Vec<Whole>,
 }
 
 impl Default for Queue {
@@ -71,7 +67,6 @@ impl Default for Queue {
             set: vec![0; STAGE + SLACK],
             len: 0,
             places: Vec::new(),
-            wholes: Vec::new(),
         }
     }
 }
@@ -82,7 +77,6 @@ impl Queue {
         self.found.clear();
         self.len = 0;
         self.places.clear();
-        self.wholes.clear();
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -102,74 +96,67 @@ impl Queue {
         self.len += count;
     }
 
-    /// Sets down the ids that `write` writes and counts.
-    pub(crate) fn set(
-        &mut self,
-        write: impl FnOnce(&mut [TokenId]) -> Option<usize>,
-    ) -> Option<usize> {
-        let count = write(&mut self.set[self.len..])?;
-        self.len += count;
-        Some(count)
+    /// Sets down one id.
+    pub(crate) fn set_one(&mut self, id: TokenId) {
+        self.set[self.len] = id;
+        self.len += 1;
     }
 
-    /// Notes that the ids of a piece belong here, which is of at most [`NARROW`] bytes and to be
-    /// remembered.
+    /// Sets down the ids of a slot that holds more than [`ROOM`].
+    pub(crate) fn set_packed(&mut self, cache: &Cache, slot: &Slot<Key, ROOM>) {
+        self.len += cache.write(slot, &mut self.set[self.len..]);
+    }
+
+    /// Sets down the ids of a piece of more than [`NARROW`] bytes; false when the cache has not got
+    /// it.
+    pub(crate) fn set_longer(&mut self, cache: &Cache, piece: &[u8], asked: Asked) -> bool {
+        let count = cache.get_longer(piece, asked, &mut self.set[self.len..]);
+        self.len += count.unwrap_or(0);
+        count.is_some()
+    }
+
+    /// Notes that the ids of a piece belong here, which has at most [`NARROW`] bytes, is not cut and
+    /// is to be remembered.
     #[inline]
     pub(crate) fn push_narrow(&mut self, span: Span, asked: Asked) {
-        let same = |item: &Item| item.keep && item.asked.key == asked.key;
-        let item = self.items.iter().position(same).unwrap_or_else(|| {
-            self.items.push(Item { span, asked, keep: true, ids: 0..0 });
-            self.items.len() - 1
-        });
-        self.places.push(Place { at: self.len, item, shift: 0 });
+        self.push_once(Item::new(span, asked, Cut::Never, true));
     }
 
-    /// Notes that the ids of a piece belong here, and whether it is to be remembered.
-    pub(crate) fn push(&mut self, span: Span, asked: Asked, keep: bool) {
-        if keep && span.end - span.start <= NARROW {
-            return self.push_narrow(span, asked);
+    /// Notes that the ids of a piece belong here.
+    pub(crate) fn push(&mut self, item: Item) {
+        if item.keep && item.span.end - item.span.start <= NARROW {
+            return self.push_once(item);
         }
-        self.places.push(Place { at: self.len, item: self.items.len(), shift: 0 });
-        self.items.push(Item { span, asked, keep, ids: 0..0 });
+        self.places.push(Place { at: self.len, item: self.items.len() });
+        self.items.push(item);
     }
 
-    /// The border that is reached.
-    pub(crate) fn edge(&self) -> Edge {
-        Edge { at: self.len, places: self.places.len() }
-    }
-
-    /// Notes that a piece is to be remembered with the ids from `start` to here.
-    pub(crate) fn push_whole(&mut self, span: Span, asked: Asked, start: Edge) {
-        self.wholes.push(Whole { span, asked, start, end: self.edge() });
+    #[inline]
+    fn push_once(&mut self, item: Item) {
+        let same = |other: &Item| other.keep && other.asked.key == item.asked.key;
+        let at = self.items.iter().position(same).unwrap_or(self.items.len());
+        self.places.push(Place { at: self.len, item: at });
+        if at == self.items.len() {
+            self.items.push(item);
+        }
     }
 
     /// Appends all ids in their order, once those of the items are found.
     pub(crate) fn flow(&mut self, out: &mut Vec<TokenId>) {
         let added: usize = self.places.iter().map(|place| self.items[place.item].ids.len()).sum();
-        let start = out.len();
-        out.resize(start + self.len + added + STRIDE, 0);
+        let mut to = out.len();
+        out.resize(to + self.len + added + STRIDE, 0);
         self.found.resize(self.found.len() + STRIDE, 0);
-        let (mut from, mut to) = (0, start);
-        for place in &mut self.places {
+        let mut from = 0;
+        for place in &self.places {
             copy(&self.set, from, out, to, place.at - from);
             to += place.at - from;
             from = place.at;
-            let ids = self.items[place.item].ids.clone();
+            let ids = &self.items[place.item].ids;
             copy(&self.found, ids.start, out, to, ids.len());
             to += ids.len();
-            place.shift = to - start - from;
         }
         copy(&self.set, from, out, to, self.len - from);
         out.truncate(to + self.len - from);
-    }
-
-    /// The pieces to remember and where among the ids appended by [`Queue::flow`] theirs are.
-    pub(crate) fn wholes(&self) -> impl Iterator<Item = (Span, Asked, Range<usize>)> {
-        let shifted = |edge: Edge| {
-            edge.at + edge.places.checked_sub(1).map_or(0, |last| self.places[last].shift)
-        };
-        self.wholes
-            .iter()
-            .map(move |whole| (whole.span, whole.asked, shifted(whole.start)..shifted(whole.end)))
     }
 }
