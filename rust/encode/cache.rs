@@ -1,12 +1,12 @@
 //! The piece cache: text repeats itself, so most pieces are looked up, not merged.
 //!
-//! A key is the piece itself, inline beside its length, so a hit compares a few machine words
-//! and never follows a pointer. Three tables: pieces of up to 15 bytes with up to 3 ids in half a
-//! cache line, pieces of up to 31 bytes with up to 7 ids in one, and pieces of up to 63 bytes with up
-//! to 15 ids in two. More ids than that live in an arena. The cache is bounded in bytes; when a table is full a new piece replaces the one at its
-//! home slot, which keeps every probe chain intact. Large pages under the slots, and slots filled
-//! ahead with the short tokens of the vocabulary, were tried: what they gain later they cost in the
-//! first megabytes.
+//! A key is the piece itself, inline beside its length, so a hit compares a few machine words and
+//! never follows a pointer. Three tables: pieces of up to 15 bytes with 3 ids in half a cache line,
+//! pieces of up to 31 bytes with 7 ids in one, and pieces of up to 63 bytes with 15 ids in two. Some
+//! more ids fit when they are packed; still more live in an arena. The cache is bounded in bytes;
+//! when a table is full a new piece replaces the one at its home slot, which keeps every probe chain
+//! intact. Slots filled ahead with the short tokens of the vocabulary were tried: what they gain later
+//! they cost in the first megabytes.
 
 use crate::key::{self, Key, mix, padded};
 use crate::pretokenize::Span;

@@ -93,9 +93,7 @@ impl Model {
             found.resize(before + BROAD + STRIDE, 0);
             let room = &mut found[before..];
             let count = match piece.len() {
-                len if len <= NARROW => {
-                    cache.get(part.asked).map(|slot| cache.write(slot, room))
-                }
+                len if len <= NARROW => cache.get(part.asked).map(|slot| cache.write(slot, room)),
                 _ => cache.get_longer(piece, part.asked, room),
             };
             part.is_new = count.is_none();

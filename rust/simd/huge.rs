@@ -5,67 +5,103 @@
 //! before its first use is backed by pages of 2 MiB where the system has them, but only pages that
 //! lie in it whole: so a table begins at such a page and has the last one to itself.
 
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 const PAGE: usize = 2 << 20;
 /// Tables from this size on get pages of their own.
 const LEAST: usize = PAGE / 4;
 
 /// A table of fixed length, on large pages if that pays and can be had.
-#[derive(Debug)]
 pub struct Table<T> {
-    items: Vec<T>,
-    /// Where the first large page begins.
-    start: usize,
+    items: NonNull<T>,
+    len: usize,
+    layout: Layout,
 }
+
+// SAFETY: the table owns its items, as a vector does, and gives them out by the rules of borrowing.
+unsafe impl<T: Send> Send for Table<T> {}
+// SAFETY: as above; through a shared table there are only shared items.
+unsafe impl<T: Sync> Sync for Table<T> {}
 
 impl<T: Copy> Table<T> {
     /// A table of `len` items, all the same.
     pub fn filled(len: usize, item: T) -> Table<T> {
-        let bytes = len * size_of::<T>();
-        if bytes < LEAST || !PAGE.is_multiple_of(size_of::<T>().max(1)) {
-            return Table { items: vec![item; len], start: 0 };
+        let layout = layout::<T>(len);
+        if layout.size() == 0 {
+            return Table { items: NonNull::dangling(), len, layout };
         }
-        let room = (bytes.next_multiple_of(PAGE) + PAGE) / size_of::<T>();
-        let mut items = Vec::with_capacity(room);
-        let address = items.as_ptr() as usize;
-        let start = (address.next_multiple_of(PAGE) - address) / size_of::<T>();
-        mark(&items, start * size_of::<T>(), bytes.next_multiple_of(PAGE));
-        items.resize(start + len, item);
-        Table { items, start }
+        // SAFETY: the size is not zero.
+        let Some(items) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        if layout.align() == PAGE {
+            mark(items, layout.size());
+        }
+        let items = items.cast::<T>();
+        for at in 0..len {
+            // SAFETY: `layout` has room for `len` items, properly aligned.
+            unsafe { items.add(at).write(item) }
+        }
+        Table { items, len, layout }
+    }
+}
+
+/// Room for `len` items: whole large pages, where there are enough items for one.
+fn layout<T>(len: usize) -> Layout {
+    let plain = Layout::array::<T>(len).expect("a table is smaller than the address space");
+    if plain.size() < LEAST {
+        return plain;
+    }
+    let paged = plain.align_to(PAGE).expect("a power of two, and a size far from the largest");
+    paged.pad_to_align()
+}
+
+impl<T> Drop for Table<T> {
+    fn drop(&mut self) {
+        if self.layout.size() > 0 {
+            // SAFETY: allocated in `filled` with this layout; the items are `Copy`, so nothing else
+            // is to be done for them.
+            unsafe { dealloc(self.items.cast().as_ptr(), self.layout) }
+        }
     }
 }
 
 impl<T> Deref for Table<T> {
     type Target = [T];
 
-    #[inline]
+    #[inline(always)]
     fn deref(&self) -> &[T] {
-        &self.items[self.start..]
+        // SAFETY: `filled` has written `len` items there, and they live as long as the table.
+        unsafe { std::slice::from_raw_parts(self.items.as_ptr(), self.len) }
     }
 }
 
 impl<T> DerefMut for Table<T> {
-    #[inline]
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.items[self.start..]
+        // SAFETY: as in `deref`; the table is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.items.as_ptr(), self.len) }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Table<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
     }
 }
 
 #[cfg(target_os = "linux")]
-fn mark<T>(items: &Vec<T>, from: usize, bytes: usize) {
-    let allocated = items.capacity() * size_of::<T>();
-    if from + bytes <= allocated {
-        // SAFETY: the range lies inside the vector's own allocation, and the advice changes how
-        // memory is backed, not what it holds. A failure changes nothing, so it is not looked at.
-        unsafe {
-            libc::madvise(items.as_ptr().byte_add(from) as *mut _, bytes, libc::MADV_HUGEPAGE)
-        };
-    }
+fn mark(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the range is a whole allocation, and the advice changes how memory is backed, not what
+    // it holds. A failure changes nothing, so it is not looked at.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_HUGEPAGE) };
 }
 
 #[cfg(not(target_os = "linux"))]
-fn mark<T>(_items: &Vec<T>, _from: usize, _bytes: usize) {}
+fn mark(_start: NonNull<u8>, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {
