@@ -7,7 +7,7 @@ import io
 import pickle
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -337,6 +337,30 @@ def test_what_is_no_source_is_refused(tmp_path: Path) -> None:
     for sources, error, message in refused:
         with pytest.raises(error, match=message):
             bw.count_pretokens(sources, pattern="gpt2")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    whole = write_input(tmp_path, "jsonl.gz", [*TEXTS]).read_bytes()
+    wrong: dict[str, tuple[bytes, str]] = {
+        "cut.jsonl.gz": (whole[: len(whole) // 2], r"cut\.jsonl\.gz"),
+        "no.parquet": (b"PAR1 this is not", r"no\.parquet"),
+        "bad.jsonl": (b'{"text": "one"}\n{"text": two}\n', r"bad\.jsonl, line 2"),
+        "other.jsonl": (b'{"body": "one"}\n', r"other\.jsonl, line 1: no field 'text'"),
+        "number.jsonl": (b'{"text": 1}\n', r"number\.jsonl, line 1"),
+    }
+    for name, (content, message) in wrong.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(bw.DataError, match=message):
+            bw.count_pretokens(tmp_path / name, pattern="gpt2")
+
+
+def test_an_error_of_the_source_comes_out_as_it_is() -> None:
+    def texts() -> Iterator[str]:
+        yield "one"
+        raise RuntimeError("the source is gone")
+
+    with pytest.raises(RuntimeError, match="the source is gone"):
+        bw.count_pretokens(texts(), pattern="gpt2")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@
 
                  PretokenCounts  ──constraints, loop──▶  merges  ──start──▶  Tokenizer
 
-`sources` says what a source of text is, `counting` counts its pieces, `counts` is the result;
-`mixture` weighs several. `constraints` are what a token may be, `loop` drives the core, `start`
-says where training begins and what the ids are in the end; `train` is all of it. `replay` tells
-what merges do to the counts of pairs.
+`sources` says what a source of text is, `feeding` brings its documents to a counter, `counting`
+counts their pieces (in parts that survive a kill: `checkpoint`), `counts` is the result (mapped
+from files where it is large: `stored`); `mixture` weighs several. `constraints` are what a token
+may be, `loop` drives the core, `start` says where training begins and what the ids are in the end;
+`train` is all of it. `replay` tells what merges do to the counts of pairs.
 
 `stages` is the order in which things are learned: in two with `superword`, by turns of languages
 with `parity`. `picky` and `boundless` are trainings of their own, whose tokenizers encode by other

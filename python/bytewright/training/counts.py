@@ -16,21 +16,20 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bytewright import _core
-from bytewright.arrays import as_batch, binary_array, decoded
+from bytewright.arrays import binary_array
 from bytewright.corpus.durable import move, writing
 from bytewright.definition import Step
-from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.errors import ArgumentError, DataError
 from bytewright.formats.patterns import describe, pattern_steps
 from bytewright.training.stored import Flat, release
+from bytewright.training.tables import MOST, rows_of
 
-__all__ = ["MOST", "PretokenCounts", "pattern_of", "steps_of"]
+__all__ = ["PretokenCounts", "pattern_of", "steps_of"]
 
-MOST: Final = (1 << 63) - 1
 _SCHEMA: Final = pa.schema(
     [pa.field("piece", pa.binary(), nullable=False), pa.field("count", pa.int64(), nullable=False)]
 )
@@ -107,18 +106,7 @@ class PretokenCounts:
         {'piece': [b'a', b'b'], 'count': [2, 4]}
         """
         pattern = pattern_of(pattern)
-        if isinstance(table, pa.RecordBatch):
-            table = pa.Table.from_batches([table])
-        if not isinstance(table, pa.Table):
-            raise ArgumentTypeError(f"an Arrow table is needed, not {type(table).__name__}")
-        counts = _integers(_column(table, "count"))
-        pieces = _column(table, "piece")
-        if pieces.null_count:
-            raise DataError(f"row {_first(pieces.is_null())}: the piece is null")
-        rows = pa.chunked_array(
-            [decoded(chunk) for chunk in pieces.chunks] or [pa.array([], "str")]
-        )
-        return cls(_core.sum_counts(as_batch(rows).chunks, counts), pattern)
+        return cls(_core.sum_counts(*rows_of(table)), pattern)
 
     @classmethod
     def merge(cls, parts: Iterable[PretokenCounts]) -> PretokenCounts:
@@ -365,39 +353,6 @@ def _dot(lengths: NDArray[np.int64], counts: NDArray[np.uint64]) -> int:
     found, starts = np.unique(lengths[order], return_index=True)
     sums = (_sum(part) for part in np.split(counts[order], starts[1:]))
     return sum(length * total for length, total in zip(found.tolist(), sums, strict=True))
-
-
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    if table.schema.names.count(name) != 1:
-        how = "no column" if name not in table.schema.names else "several columns"
-        raise DataError(f"{how} {name!r}; there are {', '.join(table.schema.names) or 'none'}")
-    return table.column(name)
-
-
-def _integers(column: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """Counts as numbers; the row of a null or of one out of range is told."""
-    kind = column.type
-    if pa.types.is_null(kind) and not len(column):
-        return np.zeros(0, np.uint64)
-    if not (pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)):
-        raise DataError(f"the column 'count' is {kind}, not of an integer type")
-    if column.null_count:
-        raise DataError(f"row {_first(column.is_null())}: the count is null")
-    if pa.types.is_uint64(kind):
-        refused = pc.greater(column, pa.scalar(MOST, kind))
-    elif pa.types.is_decimal(kind):
-        refused = pc.or_(pc.less(column, 0), pc.greater(column, MOST))
-    else:
-        refused = pc.less(column, pa.scalar(0, kind))
-    if pc.any(refused).as_py():
-        row = _first(refused)
-        raise DataError(f"row {row}: a count of {column[row].as_py()}; 0 to {MOST} is allowed")
-    counts: NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
-    return np.ascontiguousarray(counts).view(np.uint64)
-
-
-def _first(mask: pa.ChunkedArray) -> int:
-    return int(pc.index(mask, True).as_py())
 
 
 def _stored_pattern(

@@ -24,7 +24,7 @@ class CountProgress:
     """How far counting is.
 
     Attributes:
-        bytes_done: bytes of the input files read; bytes of text, where there are no files.
+        bytes_done: bytes of the input files read; without files, the length of the texts.
         bytes_total: bytes of all input files; None where there are no files.
         documents: documents counted.
         pieces: pieces counted, equal ones included.
@@ -78,7 +78,7 @@ class Feeder:
 
     Attributes:
         total: bytes of all input files; None where there are no files.
-        done: bytes of them that are read; bytes of text, where there are no files.
+        done: bytes of them that are read; the length of the texts, where there are no files.
         documents: documents counted.
         before: pieces of earlier counters.
         pieces: pieces of this counter.
