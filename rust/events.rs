@@ -8,8 +8,9 @@
 //! or split before. Time is `n log n` in the length of a piece for each time that it is split.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
+use crate::map::Map;
 use crate::merges::Merge;
 use crate::token::TokenId;
 
@@ -26,8 +27,8 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Events {
     list: Vec<Event>,
-    joins: HashMap<(TokenId, TokenId), Vec<u32>>,
-    splits: HashMap<TokenId, Vec<u32>>,
+    joins: Map<(TokenId, TokenId), Vec<u32>>,
+    splits: Map<TokenId, Vec<u32>>,
 }
 
 /// Buffers for one piece at a time.

@@ -11,6 +11,7 @@ pub mod header;
 pub mod jsonl;
 pub mod key;
 pub mod lexicon;
+pub mod map;
 pub mod merges;
 pub mod normalize;
 pub mod parallel;

@@ -82,6 +82,12 @@ def test_old_tokens_keep_ids_and_merges() -> None:
     assert bw.reachability(done.tokenizer).dead == ()
 
 
+def test_counts_extend_as_texts_do() -> None:
+    old = bw.Tokenizer.from_merges(SMALL, pattern="gpt2")
+    counts = bw.count_pretokens(TEXTS, pattern="gpt2")
+    assert bw.extend(old, counts, 6).tokenizer == bw.extend(old, TEXTS, 6).tokenizer
+
+
 words = st.lists(st.text("ab ", max_size=12), max_size=5)
 
 

@@ -349,6 +349,7 @@ FLORES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_parity_makes_languages_pay_alike_for_few_more_tokens(shared: Path) -> None:
     corpora = shared / "data/corpora"
     parallel = {
@@ -366,6 +367,7 @@ def test_parity_makes_languages_pay_alike_for_few_more_tokens(shared: Path) -> N
     assert sum(after) <= 1.05 * sum(before)
 
 
+@pytest.mark.long
 def test_superwords_save_a_quarter_of_the_tokens_of_english(shared: Path) -> None:
     path = shared / "data/corpora/english/books_en.jsonl.zst"
     texts = [row["text"] for row in read_jsonl_zst(path)]

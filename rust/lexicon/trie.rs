@@ -1,8 +1,7 @@
 //! Chunks by their bytes: the longest that a text begins with.
 
-use std::collections::HashMap;
-
 use super::Match;
+use crate::map::Map;
 use crate::token::TokenId;
 
 /// No chunk ends here.
@@ -12,13 +11,13 @@ const NONE: TokenId = TokenId::MAX;
 #[derive(Debug)]
 pub(super) struct Trie {
     first: Box<[u32; 256]>,
-    children: HashMap<(u32, u8), u32>,
+    children: Map<(u32, u8), u32>,
     ends: Vec<TokenId>,
 }
 
 impl Default for Trie {
     fn default() -> Trie {
-        Trie { first: Box::new([0; 256]), children: HashMap::new(), ends: vec![NONE] }
+        Trie { first: Box::new([0; 256]), children: Map::default(), ends: vec![NONE] }
     }
 }
 

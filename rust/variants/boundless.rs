@@ -10,12 +10,13 @@
 //! arXiv 2604.05192). So the work across begins with a slot a word, not a byte, and a word that
 //! never becomes a token costs nothing more.
 
-use super::chains::{Chains, Change, Map, Pair};
+use super::chains::{Chains, Change, Pair};
 use super::extend::Changes;
 use super::queue::{Queue, Ties};
 use super::runs::Runs;
 use super::symbols::{Product, Symbols};
 use crate::error::{Error, Poll, Result};
+use crate::map::Map;
 use crate::merges::Merge;
 use crate::token::{MAX_IDS, TokenId};
 

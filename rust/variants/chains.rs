@@ -5,18 +5,14 @@
 //! is a list that may be out of date: an entry is checked when it is read. Memory is about 16 bytes
 //! a unit and 4 more for every pair that ever was.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::map::Map;
 use crate::token::TokenId;
 
 /// Two tokens, one after the other.
 pub type Pair = (TokenId, TokenId);
-
-/// A map whose order is never read, with a hash for small keys.
-pub(super) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Mix>>;
 
 /// No neighbour.
 const NONE: u32 = u32::MAX;
@@ -219,30 +215,5 @@ impl Chains {
 
     fn token(&self, at: u32) -> Option<TokenId> {
         self.ids.get(at as usize).copied().filter(|&id| id < self.opaque)
-    }
-}
-
-/// Hash of one or two small integers: multiply, fold.
-#[derive(Debug, Default)]
-pub(super) struct Mix(u64);
-
-impl Hasher for Mix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(u32::from(byte));
-        }
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word ^ 0xd6e8_feb8_6659_fd93) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product >> 64) as u64 ^ product as u64;
     }
 }

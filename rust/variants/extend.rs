@@ -4,10 +4,11 @@
 //! is joined, and again, as in training, so every new token is reachable and every old one keeps its
 //! id and its place among the merges.
 
-use super::chains::{Chains, Change, Map, Pair};
+use super::chains::{Chains, Change, Pair};
 use super::queue::Queue;
 use super::symbols::Symbols;
 use crate::error::{Poll, Result};
+use crate::map::Map;
 use crate::merges::Merge;
 
 /// When to stop.

@@ -1,7 +1,8 @@
 //! Which pair is next: a heap whose entries may be out of date, checked when they come up.
 
-use super::chains::{Map, Pair};
+use super::chains::Pair;
 use super::symbols::Symbols;
+use crate::map::Map;
 use crate::token::TokenId;
 
 /// Which of two pairs with equal counts comes first.
