@@ -24,8 +24,9 @@ const INNER: u32 = HEADER - 1;
 const HEAVY: u32 = HEADER - 1;
 /// Pieces of more bytes than this are long.
 const LONG: usize = 256;
-/// A place is an index of 31 bits, so that no number of cells is too large to count.
-const MAX_CELLS: usize = 1 << 31;
+/// Places and the arena of their lists are counted in 32 bits: there is a place for each cell at first,
+/// and two more at most for each token that the text loses, so three times as many in all.
+const MAX_CELLS: usize = 1 << 30;
 /// Bytes or places between two looks at whether to go on.
 const POLL_EVERY: usize = 1 << 18;
 /// Places ahead whose cells are asked for.

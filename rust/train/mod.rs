@@ -42,6 +42,9 @@ pub use tokens::Tokens;
 /// A token may have this many bytes, no more; formats and the encoder rely on it.
 pub const MAX_TOKEN_BYTES: usize = 1 << 16;
 
+/// Places of no use that are no reason to close up the others.
+const SLACK: usize = 4 << 20;
+
 /// What training goes by, besides the text.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -96,7 +99,7 @@ impl Trainer {
     /// Lays out the pieces and counts the pairs of their bytes.
     ///
     /// # Errors
-    /// Offsets or counts that do not fit each other, more than 2^31 bytes of distinct pieces,
+    /// Offsets or counts that do not fit each other, more than 2^30 bytes of distinct pieces,
     /// counts whose sum over all bytes passes 2^64, an order that is none.
     pub fn new(pieces: Pieces<'_>, settings: &Settings, poll: Poll<'_>) -> Result<Trainer> {
         let tokens = Tokens::new(&settings.order)?;
@@ -170,6 +173,7 @@ impl Trainer {
         }
         let product = self.tokens.join(left, right)?;
         let pair = (left, right);
+        self.pairs.tidy(SLACK);
         let (count, places) = self.pairs.remove(pair);
         self.torn = true;
         let merging = cells::Merging { pair, product, lengths: self.tokens.lengths() };

@@ -1,8 +1,9 @@
 //! Pairs of tokens: how often each stands in the text, and where.
 //!
-//! One open-addressing table. The places of all pairs lie in one arena that only grows at its end;
-//! a single place is kept in the entry itself. Places ascend and may be stale: whoever reads them
-//! checks the text. A pair that stands nowhere is forgotten when the table grows.
+//! One open-addressing table. The places of all pairs lie in one arena that grows at its end and is
+//! closed up when most of it is of no use; a single place is kept in the entry itself. Places ascend
+//! and may be stale: whoever reads them checks the text. A pair that stands nowhere has no places, and
+//! is forgotten when the table grows.
 
 use super::Candidate;
 use crate::simd::{huge, prefetch};
@@ -13,6 +14,8 @@ pub(super) type Pair = (TokenId, TokenId);
 
 /// No pair: both ids would be larger than any.
 const VACANT: u64 = u64::MAX;
+/// Lists that are joined may need more room than there is to be; then the arena is closed up earlier.
+const MOST_PLACES: usize = 3 << 30;
 const FIRST_SLOTS: usize = 1 << 12;
 
 /// Where a pair stood when it was found: `len` places from `start` in the arena, or the one place
@@ -38,6 +41,8 @@ pub(super) struct Pairs {
     shift: u32,
     used: usize,
     arena: Vec<u32>,
+    /// Places in the arena that no pair has any more.
+    unused: usize,
 }
 
 impl Default for Pairs {
@@ -49,7 +54,7 @@ impl Default for Pairs {
 impl Pairs {
     fn with_slots(slots: usize) -> Pairs {
         let table = huge::Table::filled(slots, EMPTY);
-        Pairs { table, shift: 64 - slots.trailing_zeros(), used: 0, arena: Vec::new() }
+        Pairs { table, shift: 64 - slots.trailing_zeros(), used: 0, arena: Vec::new(), unused: 0 }
     }
 
     /// How often a pair stands in the text.
@@ -80,6 +85,10 @@ impl Pairs {
         let slot = self.slot(key(pair));
         let entry = &mut self.table[slot];
         entry.count = entry.count.saturating_sub(count);
+        if entry.count == 0 {
+            let places = std::mem::take(&mut entry.places);
+            self.leave(places);
+        }
     }
 
     /// The pair stands `count` times more, at these places too; returns how often it stands now.
@@ -105,7 +114,39 @@ impl Pairs {
     pub(super) fn remove(&mut self, pair: Pair) -> (u64, Places) {
         let slot = self.slot(key(pair));
         let entry = &mut self.table[slot];
-        (std::mem::take(&mut entry.count), std::mem::take(&mut entry.places))
+        let found = (std::mem::take(&mut entry.count), std::mem::take(&mut entry.places));
+        self.leave(found.1);
+        found
+    }
+
+    /// Closes the gaps of the arena if they are more than what is left and `slack`. Places that are
+    /// in no entry are then lost.
+    pub(super) fn tidy(&mut self, slack: usize) {
+        let full = self.arena.len() > MOST_PLACES;
+        if !full && (self.unused <= slack || 2 * self.unused <= self.arena.len()) {
+            return;
+        }
+        let listed = |entry: &Entry| entry.places.len > 1;
+        let slots = (0..self.table.len()).filter(|slot| listed(&self.table[*slot]));
+        let mut slots: Vec<u32> = slots.map(|slot| slot as u32).collect();
+        slots.sort_unstable_by_key(|slot| self.table[*slot as usize].places.start);
+        let mut end = 0;
+        for slot in slots {
+            let places = &mut self.table[slot as usize].places;
+            let (start, len) = (places.start as usize, places.len as usize);
+            self.arena.copy_within(start..start + len, end);
+            places.start = end as u32;
+            end += len;
+        }
+        self.arena.truncate(end);
+        self.unused = 0;
+    }
+
+    /// Room in the arena that is of no use any more.
+    fn leave(&mut self, places: Places) {
+        if places.len > 1 {
+            self.unused += places.len as usize;
+        }
     }
 
     /// Room for `len` places, each to be put.
@@ -140,6 +181,8 @@ impl Pairs {
         if one.len == 0 || other.len == 0 {
             return if one.len == 0 { other } else { one };
         }
+        self.leave(one);
+        self.leave(other);
         let mut all = [self.places(&one), self.places(&other)].concat();
         all.sort_unstable();
         all.dedup();
@@ -170,6 +213,7 @@ impl Pairs {
         }
         larger.used = alive;
         larger.arena = std::mem::take(&mut self.arena);
+        larger.unused = self.unused;
         *self = larger;
     }
 }

@@ -130,6 +130,7 @@ proptest! {
             if counts.is_empty() {
                 break;
             }
+            trainer.pairs.tidy(0);
             // Any pair may be merged, not only the best, and in any order.
             let ((left, right), count) = counts[(seed * 31 + turn * 17) % counts.len()];
             let step = trainer.merge(left, right, &mut go_on).expect("a pair of the text");
