@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -349,6 +352,20 @@ def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path) -> None:
     tok = bw.train(counts, 1500, checkpoint=kept, progress=found.append)
     assert tok.fingerprint == bw.train(counts, 1500).fingerprint
     assert found[0].merges > 400
+
+
+def test_ctrl_c_stops_inside_a_merge_and_leaves_the_checkpoint(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    line = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, 10_000_000)].tobytes()
+    counts = bw.PretokenCounts.from_dict({line: 1}, pattern=None)
+    kept = tmp_path / "kept"
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        bw.train(counts, 20_000, checkpoint=kept)
+    timer.join()
+    few = bw.train(counts, 260, checkpoint=kept)
+    assert few.merges == bw.train(counts, 260).merges
 
 
 # Progress
