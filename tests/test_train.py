@@ -137,6 +137,12 @@ def test_threads_partitions_and_order_change_nothing(tmp_path: Path) -> None:
         assert bw.train(sum(counted), 370).fingerprint == expected
 
 
+def test_a_budget_of_memory_changes_nothing() -> None:
+    assert bw.train(TEXTS, 300, memory="64MB").fingerprint == bw.train(TEXTS, 300).fingerprint
+    with pytest.raises(bw.ArgumentError, match="less than"):
+        bw.train(TEXTS, 300, memory="1MB")
+
+
 @pytest.mark.parametrize("texts", [[], [""], ["a"], [b"\xff"]])
 def test_what_has_no_pairs_gives_the_bytes_and_a_warning(texts: list[str]) -> None:
     with pytest.warns(UserWarning, match="has pairs for 0 merges"):

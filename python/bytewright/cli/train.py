@@ -91,6 +91,10 @@ def train(
         Path | None,
         typer.Option(metavar="FILE", help="For merges so far. Default: beside --out."),
     ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="About how much memory counting uses, as 512M."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Default: every processor.")] = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
@@ -120,6 +124,7 @@ def train(
             documents=documents.value,
             checkpoint=kept,
             threads=threads,
+            memory=memory,
             progress=progress,
         )
     tokenizer.save(out)

@@ -31,6 +31,7 @@ class Reading:
     documents: Documents
     threads: int | None
     progress: Callable[[Any], object] | None
+    memory: int | str | None = None
 
     def counts(self, source: Any) -> PretokenCounts:
         """Counts as they are, if they are of this pattern; a source, counted."""
@@ -41,6 +42,7 @@ class Reading:
                 text_field=self.text_field,
                 documents=self.documents,
                 threads=self.threads,
+                memory=self.memory,
                 progress=self.progress,
             )
         if source.pattern != pattern_of(self.pattern):

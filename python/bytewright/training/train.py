@@ -57,6 +57,7 @@ def train(
     documents: Documents = "auto",
     checkpoint: str | os.PathLike[str] | None = None,
     threads: int | None = None,
+    memory: int | str | None = None,
     progress: Callable[[CountProgress | TrainProgress], object] | None = None,
 ) -> Tokenizer:
     """Learn a byte-level BPE tokenizer.
@@ -84,6 +85,7 @@ def train(
         checkpoint: a file for the merges so far, written every few seconds. If it is there,
             training goes on from it, to the same result; that of another training is refused.
         threads: threads for counting.
+        memory: about how much memory counting may use, as in `count_pretokens`.
         progress: called with a `CountProgress` while text is counted, then with a `TrainProgress`
             several times a second.
 
@@ -119,7 +121,7 @@ def train(
     special = special_texts(special_tokens)
     start = _start(initial_merges, byte_order, special, sources_or_counts, pattern, rules)
     wanted = _wanted(vocab_size, start)
-    reading = Reading(start.pattern, text_field, documents, threads, progress)
+    reading = Reading(start.pattern, text_field, documents, threads, progress, memory)
     least = max(1, min_frequency)
     task = Task(sources_or_counts, weights, reading, rules, start, wanted, least, checkpoint)
     if superword is not None:
