@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,23 @@ def flat(counts: Counter[bytes]) -> Any:
     return np.frombuffer(b"".join(pieces), np.uint8), ends, amounts
 
 
+def quietly(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Without the warning that the text has no more pairs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return call(*arguments, **options)
+
+
 # Picky BPE
 
 
 def picky_agrees(texts: list[str], size: int, tau: float, probes: list[str]) -> None:
-    tok = bw.train_picky(
-        [t.encode() for t in texts], size, tau=tau, pattern=r" ?[a-zA-Z]+| ?[^\sa-zA-Z]+|\s"
+    tok = quietly(
+        bw.train_picky,
+        [t.encode() for t in texts],
+        size,
+        tau=tau,
+        pattern=r" ?[a-zA-Z]+| ?[^\sa-zA-Z]+|\s",
     )
     split = tok._core.pieces
     pieces: Counter[bytes] = Counter()
@@ -81,8 +93,8 @@ def test_picky_is_the_definition_on_english(shared: Path) -> None:
 
 def test_picky_takes_tokens_out_and_stays_lossless() -> None:
     texts = ["hum hums humor human"] * 4
-    plain = bw.train_picky(texts, 270, tau=1.0, pattern="gpt2")
-    picky = bw.train_picky(texts, 270, tau=0.8, pattern="gpt2", special_tokens=["<end>"])
+    plain = quietly(bw.train_picky, texts, 270, tau=1.0, pattern="gpt2")
+    picky = quietly(bw.train_picky, texts, 270, tau=0.8, pattern="gpt2", special_tokens=["<end>"])
     assert plain.token_id(b"hu") is not None
     assert picky.token_id(b"hu") is None
     data = bytes(range(256)) + "human humor, humid \u00e9".encode()
@@ -93,7 +105,7 @@ def test_picky_takes_tokens_out_and_stays_lossless() -> None:
 
 
 def test_other_formats_refuse_removals_by_name(tmp_path: Path) -> None:
-    tok = bw.train_picky(["hum hums humor human"] * 4, 270, tau=0.8, pattern="gpt2")
+    tok = quietly(bw.train_picky, ["hum hums humor human"] * 4, 270, tau=0.8, pattern="gpt2")
     for name in ("tokenizer.json", "ranks.tiktoken"):
         with pytest.raises(bw.UnsupportedError, match="replaying merges and removals"):
             tok.save(tmp_path / name)
@@ -103,7 +115,7 @@ def test_other_formats_refuse_removals_by_name(tmp_path: Path) -> None:
 
 
 def boundless_agrees(texts: list[str], size: int, probes: list[str]) -> None:
-    tok = bw.train_boundless([t.encode() for t in texts], size, pattern="gpt2")
+    tok = quietly(bw.train_boundless, [t.encode() for t in texts], size, pattern="gpt2")
     pieces = [reference.gpt2_pieces(text.encode()) for text in texts]
     merges = reference.boundless(pieces, size)
     assert tok.merges == [pair for pair, _ in merges]
@@ -131,8 +143,12 @@ def test_boundless_is_the_definition_on_english(shared: Path) -> None:
 
 
 def test_words_join_across_pieces_only_where_they_touch() -> None:
-    tok = bw.train_boundless(
-        ["of the sea, of the sun"] * 3, 265, pattern="gpt2", special_tokens=["<e>"]
+    tok = quietly(
+        bw.train_boundless,
+        ["of the sea, of the sun"] * 3,
+        265,
+        pattern="gpt2",
+        special_tokens=["<e>"],
     )
     of_the = tok.token_id(b" of the")
     assert of_the in tok.encode("sun of the sea")
@@ -188,8 +204,8 @@ def test_words_are_what_the_expression_says(piece: str) -> None:
     expected = split.pre_tokenize_str(piece) == []
     # Two such pieces in a row are a run, and so give a merge across once each is one token.
     size = 256 + 4 * len(piece.encode())
-    tok = bw.train_boundless(
-        [f"{piece}|" * 9, f"{piece}{piece}|" * 3], size, pattern=piece + "|[|]"
+    tok = quietly(
+        bw.train_boundless, [f"{piece}|" * 9, f"{piece}{piece}|" * 3], size, pattern=piece + "|[|]"
     )
     joined = (piece + piece).encode()
     assert (tok.token_id(joined) is not None) == expected
@@ -273,15 +289,6 @@ def test_superword_training_is_the_definition(texts: list[str], transition: int,
     assert tok.merges == expected
 
 
-def quietly(call: Any, *arguments: Any) -> Any:
-    """Without the warning that the text has no more pairs."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return call(*arguments)
-
-
 def test_superwords_are_the_definition_on_english(shared: Path) -> None:
     texts = [t.encode("ascii", "ignore").replace(b"'", b"") for t in english(shared, 3)]
     texts = [text[:4000] for text in texts]
@@ -327,6 +334,43 @@ def test_other_libraries_encode_superwords_alike(shared: Path, tmp_path: Path) -
 def test_wrong_arguments_are_refused(call: Any) -> None:
     with pytest.raises(bw.BytewrightError):
         call()
+
+
+TRAINERS: dict[str, Any] = {
+    "picky": bw.train_picky,
+    "boundless": bw.train_boundless,
+    "compression": lambda texts, size: bw.train_compression_aware(texts, size, b"abc"),
+    "superword": lambda texts, size: bw.train(texts, size, superword=bw.Superword(0)),
+    "parity": lambda texts, size: bw.train({"x": texts}, size, parity=bw.Parity({"x": [b"a"]})),
+    "chunks": lambda texts, size: bw.train(bw.count_chunks(texts), size),
+}
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+@pytest.mark.parametrize("text", [b"", b"a", b"aaaaaaa", b"\xff\xfe\xff\xfe", b"ab\x00ab\x00"])
+def test_little_text_gives_a_small_vocabulary_and_a_warning(name: str, text: bytes) -> None:
+    with pytest.warns(UserWarning, match="smaller than asked for"):
+        tok = TRAINERS[name]([text], 300)
+    assert 256 <= tok.vocab_size < 300
+    for data in (text, bytes(range(256)), text * 9):
+        assert tok.decode_bytes(tok.encode(data)) == data
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_vocabulary_without_room_for_the_bytes_is_refused(name: str) -> None:
+    with pytest.raises(bw.ArgumentError, match="from 256"):
+        TRAINERS[name]([b"abab"], 255)
+
+
+def test_counts_beyond_32_bits_are_counted() -> None:
+    many = 1 << 40
+    counts = bw.PretokenCounts.from_dict({"abcd": many, "bcx": many + 1, "dd": 5}, pattern="gpt2")
+    plain = bw.train(counts, 260)
+    picky = bw.train_picky(counts, 260, tau=1.0)
+    assert [plain.token_bytes(i) for i in range(256, 260)] == [
+        picky.token_bytes(i) for i in range(256, 260)
+    ]
+    assert plain.merges[0] == (b"b", b"c")
 
 
 # What the variants promise, on whole corpora

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.definition import MODEL
+from bytewright.definition import MAX_IDS, MODEL
+from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.surgery.edit import Tables, rebuild
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "learned_size"]
+
+
+def learned_size(vocab_size: int, special_tokens: Sequence[str]) -> int:
+    """How many of the tokens are to be bytes and learned ones.
+
+    Raises:
+        ArgumentError: fewer than the 256 bytes, or more tokens than there can be.
+    """
+    least = 256 + len(special_tokens)
+    if not least <= vocab_size <= MAX_IDS:
+        raise ArgumentError(
+            f"vocab_size={vocab_size}: from {least}, for the bytes and the special tokens, to "
+            f"{MAX_IDS} is allowed"
+        )
+    return vocab_size - len(special_tokens)
 
 
 def assemble(
@@ -22,8 +39,11 @@ def assemble(
     pattern: str | None,
     special_tokens: Sequence[str],
     rules: Mapping[str, Any],
+    wanted: int,
 ) -> Tokenizer:
     """A tokenizer of bytes, `tokens` and special tokens, with ids in this order.
+
+    Warns if the tokens are fewer than wanted.
 
     Args:
         tokens: what comes behind the 256 bytes, which have the ids 0 to 255.
@@ -31,7 +51,14 @@ def assemble(
         pattern: as for `Tokenizer.from_merges`.
         special_tokens: as for `Tokenizer.from_merges`.
         rules: fields of the header besides the usual ones.
+        wanted: how many bytes and tokens there should be, special ones aside.
     """
+    if (missing := wanted - 256 - len(tokens)) > 0:
+        warnings.warn(
+            f"the text has no more pairs to merge: the vocabulary is {missing} tokens smaller "
+            "than asked for",
+            stacklevel=3,
+        )
     plain = Tokenizer.from_merges([], pattern=pattern, special_tokens=special_tokens).definition
     tables = Tables.of(plain)
     special = tables.header["added"]

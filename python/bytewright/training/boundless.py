@@ -26,7 +26,7 @@ import numpy as np
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
-from bytewright.training.assemble import assemble
+from bytewright.training.assemble import assemble, learned_size
 from bytewright.training.counts import steps_of
 from bytewright.training.feeding import feed
 
@@ -61,9 +61,10 @@ def train_boundless(
     """
     if min_frequency < 1:
         raise ArgumentError(f"min_frequency={min_frequency}: at least 1 is allowed")
+    wanted = learned_size(vocab_size, special_tokens)
     runs = _core.WordRuns(json.dumps(steps_of(pattern)))
     feed(runs, sources)
-    rows, _, across = runs.train(vocab_size - len(special_tokens), min_frequency)
+    rows, _, across = runs.train(wanted, min_frequency)
     tokens = [bytes([byte]) for byte in range(256)]
     for left, right, _ in rows.reshape(-1, 3).tolist():
         tokens.append(tokens[left] + tokens[right])
@@ -73,4 +74,5 @@ def train_boundless(
         pattern=pattern,
         special_tokens=special_tokens,
         rules={"supermerges": np.flatnonzero(across).tolist()},
+        wanted=wanted,
     )

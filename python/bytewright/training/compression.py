@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
-from bytewright.training.assemble import assemble
+from bytewright.training.assemble import assemble, learned_size
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.picky import counted
 from bytewright.training.segments import unsigned
@@ -63,12 +63,13 @@ def train_compression_aware(
         raise ArgumentError(
             f"candidates={candidates}, min_frequency={min_frequency}: at least 1 is allowed"
         )
+    wanted = learned_size(vocab_size, special_tokens)
     counts: PretokenCounts = counted(sources, pattern, threads)
     pattern = counts.pattern or pattern
     text = _Text(validation, pattern)
     stepper = _core.Stepper(*unsigned(counts))
     rows: list[tuple[int, int, int]] = []
-    while stepper.vocab_size < vocab_size - len(special_tokens):
+    while stepper.vocab_size < wanted:
         pairs = stepper.candidates(candidates, min_frequency)
         if not pairs:
             break
@@ -81,7 +82,14 @@ def train_compression_aware(
             rows.append((left, right, product))
     made = [stepper.token_bytes(i) or b"" for i in range(256, stepper.vocab_size)]
     merges = np.array(rows, np.uint32).reshape(-1, 3)
-    return assemble(made, merges, pattern=pattern, special_tokens=special_tokens, rules={})
+    return assemble(
+        made,
+        merges,
+        pattern=pattern,
+        special_tokens=special_tokens,
+        rules={},
+        wanted=wanted,
+    )
 
 
 class _Text:

@@ -25,7 +25,7 @@ import numpy as np
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
-from bytewright.training.assemble import assemble
+from bytewright.training.assemble import assemble, learned_size
 from bytewright.training.counting import count_pretokens
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
@@ -58,17 +58,18 @@ def train_picky(
     Returns:
         The tokenizer; it has fewer tokens where the text has no more pairs.
 
-    >>> tok = train_picky(["hum hums humor human"] * 4, 262, tau=0.9, pattern="gpt2")
+    >>> tok = train_picky(["hum hums humor human"] * 4, 260, tau=0.9, pattern="gpt2")
     >>> [tok.token_bytes(i) for i in range(256, tok.vocab_size)]
-    [b'hum', b' hums', b' human', b' humor']
+    [b'hum', b' hum', b'an', b'or']
     >>> tok.decode(tok.encode("human humor")), tok.count("human humor")
     ('human humor', 4)
     """
     if not 0 < tau <= 1 or min_frequency < 1:
         raise ArgumentError(f"tau={tau}, min_frequency={min_frequency}: above 0, up to 1; from 1")
+    wanted = learned_size(vocab_size, special_tokens)
     counts = counted(sources, pattern, threads)
     (arena, ends, present), (steps, step_ends) = _core.picky_history(
-        unsigned(counts), vocab_size - len(special_tokens), bytes(range(256)), min_frequency, tau
+        unsigned(counts), wanted, bytes(range(256)), min_frequency, tau
     )
     tokens = [arena[a:b] for a, b in pairwise(ends.tolist())]
     there = np.flatnonzero(present)
@@ -87,6 +88,7 @@ def train_picky(
         pattern=counts.pattern or pattern,
         special_tokens=special_tokens,
         rules={"replay": replay} if listed else {},
+        wanted=wanted,
     )
 
 
