@@ -16,6 +16,8 @@ use crate::pretokenize::last_word_cut;
 
 /// Bytes of a long text that are normalized at a time.
 pub(super) const STRETCH: usize = 1 << 18;
+/// Bytes in which a place to cut is looked for; what has none is one stretch with all that follows.
+const LONGEST: usize = 1 << 25;
 /// Bytes before the end of a text in which a border between merges is looked for first.
 const TAIL: usize = 1 << 12;
 
@@ -40,7 +42,8 @@ impl Tokenizer {
         let Stretch { text, mut place } = whole;
         let (mut at, mut size) = (0, STRETCH);
         let changes = !self.normalizer.is_identity() || !self.prefixer.is_identity();
-        while changes && text.len() - at > 2 * size {
+        while changes && size <= LONGEST && text.len() - at > 2 * size {
+            poll()?;
             let head = Stretch { text: &text[at..at + size], place };
             let Some(cut) = self.last_cut(head, matchers) else {
                 size *= 2;
@@ -50,7 +53,6 @@ impl Tokenizer {
             if !visit(stretch, at, poll)? {
                 return Ok(());
             }
-            poll()?;
             (at, place, size) = (at + cut, Place::AfterCut, STRETCH);
         }
         visit(Stretch { text: &text[at..], place }, at, poll).map(drop)
