@@ -10,7 +10,7 @@
 
 use crate::key::{self, Key, mix, padded};
 use crate::pretokenize::Span;
-use crate::simd::prefetch;
+use crate::simd::{huge, prefetch};
 use crate::token::TokenId;
 
 /// Longest piece with a place in the first table.
@@ -26,6 +26,10 @@ pub(crate) const STRIDE: usize = 8;
 
 /// What the slots of a new table take: little, so that a first call is not slow.
 const FIRST_BYTES: usize = 1 << 17;
+
+/// Tables of so many bytes lie on large pages. It may take the system a while to make room for them,
+/// so smaller ones, which are all that most texts ever need, do not ask for any.
+const LARGE: usize = 1 << 22;
 
 /// A key: the bytes of a piece, zero-padded, and its length in the last byte.
 pub(crate) trait Hashed: Copy + PartialEq + Default {
@@ -220,7 +224,7 @@ impl<K, const IDS: usize> Slot<K, IDS> {
 /// One table of the cache.
 #[derive(Debug)]
 struct Table<K, const IDS: usize> {
-    slots: Vec<Slot<K, IDS>>,
+    slots: huge::Table<Slot<K, IDS>>,
     used: usize,
     max_slots: usize,
     arena: Vec<TokenId>,
@@ -337,8 +341,9 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
     }
 }
 
-fn vacant<K: Hashed, const IDS: usize>(len: usize) -> Vec<Slot<K, IDS>> {
-    vec![Slot { key: K::default(), ids: [0; IDS], last: 0 }; len]
+fn vacant<K: Hashed, const IDS: usize>(len: usize) -> huge::Table<Slot<K, IDS>> {
+    let slot = Slot { key: K::default(), ids: [0; IDS], last: 0 };
+    huge::Table::filled_from(len, slot, LARGE)
 }
 
 /// Copies `count` ids, and up to [`STRIDE`] - 1 more: a fixed number at a time is faster, as most

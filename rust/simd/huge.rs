@@ -29,7 +29,12 @@ unsafe impl<T: Sync> Sync for Table<T> {}
 impl<T: Copy> Table<T> {
     /// A table of `len` items, all the same.
     pub fn filled(len: usize, item: T) -> Table<T> {
-        let layout = layout::<T>(len);
+        Table::filled_from(len, item, LEAST)
+    }
+
+    /// The same, on large pages only from `least` bytes on.
+    pub fn filled_from(len: usize, item: T, least: usize) -> Table<T> {
+        let layout = layout::<T>(len, least);
         if layout.size() == 0 {
             return Table { items: NonNull::dangling(), len, layout };
         }
@@ -49,10 +54,10 @@ impl<T: Copy> Table<T> {
     }
 }
 
-/// Room for `len` items: whole large pages, where there are enough items for one.
-fn layout<T>(len: usize) -> Layout {
+/// Room for `len` items: whole large pages, from `least` bytes on.
+fn layout<T>(len: usize, least: usize) -> Layout {
     let plain = Layout::array::<T>(len).expect("a table is smaller than the address space");
-    if plain.size() < LEAST {
+    if plain.size() < least {
         return plain;
     }
     let paged = plain.align_to(PAGE).expect("a power of two, and a size far from the largest");
