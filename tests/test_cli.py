@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tiktoken
@@ -316,6 +317,44 @@ def test_count_pretokens_says_what_is_wrong(tmp_path: Path) -> None:
         assert done.returncode == code
         assert message in done.stderr
         assert not out.exists()
+
+
+def test_prune_takes_out_what_the_library_does(tmp_path: Path) -> None:
+    out, ids, text = tmp_path / "small.json", tmp_path / "ids.json", tmp_path / "text.txt"
+    tok = demo.tokenizer()
+    tok.save(tmp_path / "old.json")
+    last = tok.decode_bytes([8190])
+    text.write_bytes(last)
+    frequencies = np.bincount(tok.encode(last), minlength=tok.vocab_size)
+    options: list[Argument] = ["prune", tmp_path / "old.json", "-n", "500", "-o", out, "--map", ids]
+    expected = bw.prune_leaves(tok, 500)
+    shown = result(*options, "--quiet")
+    assert shown == f"{out}: 7,692 tokens, 500 tokens taken out\n"
+    assert bw.Tokenizer.load(out).merges == expected.tokenizer.merges
+    assert json.loads(ids.read_text()) == expected.new_ids.tolist()
+    refused = command(*options)
+    assert refused.returncode == 1
+    assert b"--force" in refused.stderr
+    made = record(*options, "--force", "--keep-ids", "--text", text)
+    by_text = bw.prune_leaves(tok, 500, frequencies=frequencies, ids="keep")
+    assert made["removed"] == [*by_text.removed]
+    assert (8190 in expected.removed, 8190 in made["removed"]) == (True, False)
+    assert bw.Tokenizer.load(out).encode(last) == [8190]
+
+
+def test_merge_adds_the_tokens_of_a_second_vocabulary(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    a = bw.Tokenizer.from_merges([(b"h", b"e")], pattern="gpt2")
+    b = bw.Tokenizer.from_merges([(b"t", b"h"), (b"th", b"e"), (b"t", b"o")], pattern="gpt2")
+    a.save(first)
+    b.save(second)
+    out, ids = tmp_path / "both.json", tmp_path / "ids.json"
+    shown = result("merge", first, second, "-o", out, "--map", ids)
+    assert shown == f"{out}: 260 tokens, 3 added, 0 left out\n"
+    expected = bw.merge_vocabularies(a, b)
+    assert bw.Tokenizer.load(out).merges == expected.tokenizer.merges
+    assert json.loads(ids.read_text()) == expected.second_ids.tolist()
+    assert record("merge", first, second, "-o", out, "--force")["added"] == 3
 
 
 def test_encode_corpus_then_verify_then_a_flipped_bit(tmp_path: Path) -> None:

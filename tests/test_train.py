@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -528,3 +529,62 @@ def test_the_command_says_when_the_text_is_too_small(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "43 tokens smaller than asked for" in done.stderr
     assert run("-o", tmp_path / "out.tiktoken", "-n", "300").returncode == 2
+
+
+def test_the_command_learns_tokens_of_several_words(tmp_path: Path) -> None:
+    text, out = "by the way, by the sea\n" * 3, tmp_path / "tokenizer.json"
+    (tmp_path / "text.txt").write_text(text)
+    options = (tmp_path / "text.txt", "-o", out, "-n", "272", "--pattern", "gpt2")
+    for words in (4, 2):
+        limit = [] if words == 4 else ["--max-words", str(words)]
+        done = run(*options, "--superword-transition", "8", *limit)
+        assert done.returncode == 0, done.stderr
+        superword = bw.Superword(8, max_words=words)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            expected = bw.train([text], 272, pattern="gpt2", superword=superword)
+        assert bw.Tokenizer.load(out).merges == expected.merges
+    (tmp_path / "text.txt").unlink()
+    done = run(*options)
+    assert done.returncode == 3
+    assert "no such file" in done.stderr
+
+
+def test_the_command_takes_languages_in_turn(tmp_path: Path) -> None:
+    texts = {"en": ["low tide\n" * 9, "low"], "nl": ["laag water"]}
+    development = {"en": ["low tide"], "nl": ["laag water"]}
+    inputs, parity = [], []
+    for language in texts:
+        for at, text in enumerate(texts[language]):
+            (tmp_path / f"{language}{at}.txt").write_text(text)
+            inputs.append(f"{language}={tmp_path}/{language}{at}.txt")
+        (tmp_path / f"{language}.dev").write_text(development[language][0])
+        parity += ["--parity", f"{language}={tmp_path}/{language}.dev"]
+    out = tmp_path / "tokenizer.json"
+    for shared in (0, 2):
+        done = run(*inputs, "-o", out, "-n", "264", *parity, "--shared-merges", str(shared))
+        assert done.returncode == 0, done.stderr
+        turns = bw.Parity(development, shared_merges=shared)
+        expected = bw.train(texts, 264, parity=turns)
+        assert bw.Tokenizer.load(out).merges == expected.merges
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["text.txt", "--max-words", "2"], 2, "--superword-transition"),
+        (["text.txt", "--shared-merges", "2"], 2, "--parity"),
+        (["text.txt", "--parity", "en=text.txt"], 2, "'text.txt' is not LANGUAGE=FILE"),
+        (["en=text.txt", "--parity", "nl=text.txt"], 1, "must be of the same languages"),
+        (["--counts", "c.parquet", "--parity", "nl=text.txt"], 2, "by language"),
+        (["text.txt", "--superword-transition", "9999"], 1, "transition=9999"),
+    ],
+)
+def test_the_command_says_what_does_not_go_together(
+    options: list[str], code: int, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("some text")
+    done = run(*options, "-o", "out.json", "-n", "260")
+    assert done.returncode == code
+    assert message in done.stderr

@@ -22,6 +22,8 @@ COMMANDS = {
     "inspect": "inspect",
     "train": "train",
     "count-pretokens": "pretokens",
+    "prune": "prune",
+    "merge": "merge",
     "encode-corpus": "corpus",
     "verify": "corpus",
     "doctor": "doctor",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
@@ -36,6 +36,16 @@ Special = Annotated[
         help="Special token to recognise in the text, or 'all'. May be repeated. Default: none.",
     ),
 ]
+NewVocabulary = Annotated[
+    Path, typer.Option("--output", "-o", metavar="FILE", help="New file: .json or .tiktoken.")
+]
+MapOfIds = Annotated[
+    Path | None,
+    typer.Option(
+        "--map", metavar="FILE", help="Write the new id of each old one there, as JSON; -1: gone."
+    ),
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress bar.")]
 
@@ -51,6 +61,20 @@ def note(message: str, *, quiet: bool) -> None:
 def write_json(value: object) -> None:
     """One JSON value on one line of standard output."""
     print(json.dumps(value, ensure_ascii=False))
+
+
+def save_json(path: Path, value: object) -> None:
+    """One JSON value as a file."""
+    path.write_text(json.dumps(value) + "\n", encoding="utf-8")
+
+
+def refuse_existing(paths: Iterable[Path | None], *, force: bool) -> None:
+    """Raise if a file that is to be written is there and was not said to be replaced."""
+    from bytewright.errors import ArgumentError
+
+    for path in paths:
+        if path is not None and path.exists() and not force:
+            raise ArgumentError(f"{path} exists; --force replaces it")
 
 
 def load(model: Path | None, pattern: str | None, *, quiet: bool) -> Tokenizer:

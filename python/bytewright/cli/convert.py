@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
 def convert(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Vocabulary file or folder.")],
-    output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="FILE", help="New file: .json or .tiktoken."),
-    ],
+    output: common.NewVocabulary,
     pattern: common.Pattern = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    force: common.Force = False,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -29,10 +26,9 @@ def convert(
     What the new format cannot express is an error that names it. What it leaves to whoever loads
     it (tiktoken ranks hold neither pattern nor special tokens) is told.
     """
-    from bytewright.errors import ArgumentError, DataError
+    from bytewright.errors import DataError
 
-    if output.exists() and not force:
-        raise ArgumentError(f"{output} exists; --force replaces it")
+    common.refuse_existing([output], force=force)
     old = common.load(source, pattern, quiet=quiet)
     old.save(output)
     new, left_out = _reload(old, output)

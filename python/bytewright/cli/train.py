@@ -17,7 +17,13 @@ from bytewright.cli.corpus import Documents
 
 if TYPE_CHECKING:
     from bytewright.tokenizer import Tokenizer
-    from bytewright.training import CountProgress, PretokenCounts, TrainProgress
+    from bytewright.training import (
+        CountProgress,
+        Parity,
+        PretokenCounts,
+        Superword,
+        TrainProgress,
+    )
     from bytewright.training.constraints import Constraint
 
 
@@ -46,7 +52,10 @@ def train(
     ],
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[INPUT]...", help="Files, folders or globs, as encode-corpus."),
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Files, folders or globs, as encode-corpus. With --parity: LANGUAGE=INPUT.",
+        ),
     ] = None,
     counts: Annotated[
         list[Path] | None,
@@ -83,6 +92,24 @@ def train(
         Path | None,
         typer.Option("--continue", metavar="PATH", help="A vocabulary to go on from; ids stay."),
     ] = None,
+    superword_transition: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Tokens of several words, after N merges in words."),
+    ] = None,
+    max_words: Annotated[
+        int | None, typer.Option(min=1, help="Words that such a token may have. Default: 4.")
+    ] = None,
+    parity: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LANGUAGE=FILE",
+            help="Texts that say the same in each language, which are to take as many tokens. "
+            "May be repeated.",
+        ),
+    ] = None,
+    shared_merges: Annotated[
+        int | None, typer.Option(min=0, help="With --parity: merges first made by all texts.")
+    ] = None,
     text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
     documents: Annotated[
         Documents, typer.Option(help="What a document of a text file is.")
@@ -108,10 +135,12 @@ def train(
 
     if bool(inputs) == bool(counts):
         raise typer.BadParameter("give either inputs or --counts")
+    if counts and parity:
+        raise typer.BadParameter("--parity takes inputs by language, not --counts")
     kept = checkpoint or out.with_name(out.name + ".training")
     with _progress(quiet=quiet) as progress, _warned():
         tokenizer = run(
-            _counts(counts) if counts else inputs,
+            _counts(counts) if counts else _sources(inputs or [], by_language=bool(parity)),
             vocab_size,
             pattern="o200k" if pattern is None else pattern,
             special_tokens=special or (),
@@ -120,6 +149,8 @@ def train(
             max_token_bytes=max_token_bytes,
             constraints=_constraints(max_token_chars, forbid, one_script, no_leading_sign, digits),
             initial_merges=None if go_on is None else Tokenizer.load(go_on),
+            superword=_superword(superword_transition, max_words),
+            parity=_parity(parity, shared_merges),
             text_field=text_field,
             documents=documents.value,
             checkpoint=kept,
@@ -130,6 +161,41 @@ def train(
     tokenizer.save(out)
     kept.unlink(missing_ok=True)
     _tell(out, tokenizer, as_json=as_json)
+
+
+def _sources(inputs: list[str], *, by_language: bool) -> dict[str, list[Path]] | list[Path]:
+    return _by_name(inputs) if by_language else [Path(name) for name in inputs]
+
+
+def _by_name(arguments: list[str]) -> dict[str, list[Path]]:
+    """Files by the name before them; a name may come again."""
+    found: dict[str, list[Path]] = {}
+    for argument in arguments:
+        name, equals, path = argument.partition("=")
+        if not (name and equals and path):
+            raise typer.BadParameter(f"{argument!r} is not LANGUAGE=FILE")
+        found.setdefault(name, []).append(Path(path))
+    return found
+
+
+def _superword(transition: int | None, max_words: int | None) -> Superword | None:
+    from bytewright.training import Superword
+
+    if transition is None:
+        if max_words is not None:
+            raise typer.BadParameter("--max-words goes with --superword-transition")
+        return None
+    return Superword(transition) if max_words is None else Superword(transition, max_words)
+
+
+def _parity(development: list[str] | None, shared_merges: int | None) -> Parity | None:
+    from bytewright.training import Parity
+
+    if development:
+        return Parity(_by_name(development), shared_merges=shared_merges or 0)
+    if shared_merges is not None:
+        raise typer.BadParameter("--shared-merges goes with --parity")
+    return None
 
 
 def _counts(files: list[Path]) -> PretokenCounts:
