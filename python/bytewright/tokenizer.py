@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from bytewright import _core, arrays, formats
 from bytewright.definition import MODEL, SPECIAL, Definition, build, make_header
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
+from bytewright.specials import special_entries, special_texts
 
 __all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
 
@@ -129,9 +130,9 @@ class Tokenizer:
         rows = _merge_rows(merges, ids)
         tokens = list(ids)
         kinds = [MODEL] * len(tokens)
-        special_tokens = _special_texts(special_tokens)
-        added = _special_tokens(special_tokens, len(tokens))
-        tokens += [text.encode() for text in special_tokens]
+        special = special_texts(special_tokens)
+        added = special_entries(special, len(tokens))
+        tokens += [text.encode() for text in special]
         kinds += [2 | SPECIAL] * len(added)
         header = make_header(
             unit="byte",
@@ -540,30 +541,3 @@ def _merge_rows(
         product = ids.setdefault(left + right, len(ids))
         rows.append((ids[left], ids[right], product))
     return rows
-
-
-def _special_texts(texts: Iterable[str]) -> list[str]:
-    found = [texts] if isinstance(texts, (str, bytes)) else list(texts)
-    if found == [texts] or len(set(found)) != len(found) or not all(found):
-        raise ArgumentError(f"special_tokens={texts!r}: distinct texts that are not empty")
-    for text in found:
-        if not isinstance(text, str):
-            raise ArgumentError(f"special token {text!r}: a str is needed")
-        if any("\ud800" <= char <= "\udfff" for char in text):
-            raise ArgumentError(f"special token {text!r} has a lone surrogate, which has no UTF-8")
-    return found
-
-
-def _special_tokens(texts: Sequence[str], first: int) -> list[dict[str, object]]:
-    return [
-        {
-            "id": first + at,
-            "content": text,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-        for at, text in enumerate(texts)
-    ]

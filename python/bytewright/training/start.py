@@ -11,7 +11,7 @@ bytes come first, which merges are there already, and what the ids are in the en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -23,12 +23,13 @@ from bytewright.definition import ADDED, MODEL, SPECIAL, build, make_header
 from bytewright.errors import ArgumentError, UnsupportedError
 from bytewright.formats.byte_level import GPT2_BYTE_ORDER
 from bytewright.formats.patterns import describe
+from bytewright.specials import special_entries
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.counts import steps_of
 from bytewright.training.loop import Learned
 from bytewright.training.surgery.edit import Tables, byte_level, rebuild
 
-__all__ = ["ByteOrder", "Continued", "Fresh", "special_texts"]
+__all__ = ["ByteOrder", "Continued", "Fresh"]
 
 ByteOrder = Literal["raw", "gpt2"]
 
@@ -74,7 +75,7 @@ class Fresh:
             unit="byte",
             byte_units=units.tolist(),
             pretokenizer=steps_of(self.pattern),
-            added=_added(self.special, first),
+            added=special_entries(self.special, first),
             pattern=self.pattern,
         )
         header["strict"] = True
@@ -154,7 +155,7 @@ class Continued:
             if at >= len(old):
                 rows.append((ids[left], ids[right], ids[product]))
         tables.add_merges(np.array(rows, np.uint32).reshape(-1, 3))
-        added = _added(self.special, len(tables.tokens))
+        added = special_entries(self.special, len(tables.tokens))
         tables.add_special(added, [_SPECIAL] * len(added))
         return rebuild(tables)
 
@@ -167,15 +168,6 @@ class Continued:
     @cached_property
     def _rules(self) -> dict[str, Any]:
         return self.old.definition.rules()
-
-
-def special_texts(texts: Iterable[str]) -> tuple[str, ...]:
-    """Special tokens, checked."""
-    found = tuple(texts) if not isinstance(texts, str) else ()
-    good = all(isinstance(text, str) and text for text in found) and len({*found}) == len(found)
-    if isinstance(texts, str) or not good:
-        raise ArgumentError(f"special_tokens={texts!r}: distinct texts that are not empty")
-    return found
 
 
 def _rows(merges: Sequence[tuple[bytes, bytes]], ids: dict[bytes, int]) -> NDArray[np.uint32]:
@@ -199,18 +191,3 @@ def _add_products(tokens: list[bytes | None], merges: NDArray[np.uint32]) -> Non
     for left, right, product in merges.tolist():
         if product == len(tokens):
             tokens.append((tokens[left] or b"") + (tokens[right] or b""))
-
-
-def _added(texts: Sequence[str], first: int) -> list[dict[str, object]]:
-    return [
-        {
-            "id": first + at,
-            "content": text,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
-        for at, text in enumerate(texts)
-    ]

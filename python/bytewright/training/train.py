@@ -18,6 +18,7 @@ from typing import Any
 from bytewright.corpus.readers import Documents
 from bytewright.definition import MAX_IDS
 from bytewright.errors import ArgumentError
+from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.constraints import (
     Constraint,
@@ -31,7 +32,7 @@ from bytewright.training.loop import Learned, TrainProgress
 from bytewright.training.mixture import Reading
 from bytewright.training.parity import Parity
 from bytewright.training.stages import Task, learn_by_parity, learn_superwords, learn_words
-from bytewright.training.start import ByteOrder, Continued, Fresh, special_texts
+from bytewright.training.start import ByteOrder, Continued, Fresh
 from bytewright.training.superword import Superword
 
 __all__ = ["train"]
