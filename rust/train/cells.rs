@@ -97,7 +97,8 @@ impl Cells {
         }
         if room > MAX_CELLS {
             return Err(Error::Argument(format!(
-                "{room} bytes of distinct pieces and their ends: at most {MAX_CELLS} are allowed"
+                "{room} bytes of distinct pieces and their ends: at most {MAX_CELLS} are allowed; give \
+                 less text, leave rare pieces out, or cut by a pattern that makes shorter ones"
             )));
         }
         let mut made =
