@@ -394,6 +394,16 @@ def test_progress_tells_counting_and_then_merging(monkeypatch: pytest.MonkeyPatc
     assert last.eta_seconds == 0
 
 
+def test_progress_tells_merges_that_are_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bytewright.training.loop._TURN_MS", 0)
+    known = bw.train(TEXTS, 256 + 40).merges
+    told: list[Any] = []
+    tok = bw.train(TEXTS, 300, initial_merges=known, progress=told.append)
+    merges = [now.merges for now in told if isinstance(now, bw.TrainProgress)]
+    assert merges[:3] == [16, 32, 40]
+    assert tok.merges == bw.train(TEXTS, 300).merges
+
+
 # Replay
 
 

@@ -217,6 +217,17 @@ fn counts_that_64_bits_cannot_hold_are_refused() {
 }
 
 #[test]
+fn more_distinct_text_than_places_can_be_counted_is_refused_by_its_size() {
+    // Zeroes that nobody reads take no memory.
+    let (arena, offsets) = (vec![0; 1 << 30], [0, 1 << 30]);
+    let pieces = Pieces { arena: &arena, offsets: &offsets, counts: &[1] };
+    let refused = Trainer::new(pieces, &Settings::default(), &mut go_on);
+    let Err(Error::Argument(message)) = refused else { panic!("it was not refused") };
+    assert!(message.starts_with("1073741826 bytes of distinct pieces"), "{message}");
+    assert!(message.contains("at most 1073741824"), "{message}");
+}
+
+#[test]
 fn flat_arrays_that_do_not_fit_are_refused() {
     for (offsets, counts) in
         [(vec![0u64, 3], vec![1u64]), (vec![0, 2], vec![]), (vec![], vec![]), (vec![1, 2], vec![1])]

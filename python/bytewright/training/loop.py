@@ -32,6 +32,9 @@ __all__ = ["Learned", "Plan", "TrainProgress", "learn", "prepared"]
 
 _MAGIC: Final = b"bytewright training 1\n"
 _TURN_MS: Final = 100
+# Bytes of a known merge, and how many are made between two looks at the clock.
+_ROW: Final = 8
+_ROWS: Final = 16
 _CHECKPOINT_SECONDS: Final = 5.0
 _SHOWN: Final = 5
 _RARER: Final = 1000
@@ -110,12 +113,11 @@ def learn(
     trainer = _core.Trainer(
         arena, offsets.view(np.uint64), amounts, plan.order, plan.min_count, plan.rules
     )
-    length = trainer.length
-    trainer.replay(plan.initial.astype("<u4").tobytes(), None)
+    told = _Told(progress, wanted, trainer.length)
+    _replay(trainer, plan.initial.astype("<u4").tobytes(), None, told)
     kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), counts, plan)
     if kept is not None:
-        trainer.replay(kept.read(), wanted)
-    told = _Told(progress, wanted, length)
+        _replay(trainer, kept.read(), wanted, told)
     try:
         while trainer.advance(wanted, _TURN_MS):
             told.tell(trainer)
@@ -127,6 +129,13 @@ def learn(
     told.tell(trainer)
     rows, found = trainer.steps(0)
     return Learned(np.frombuffer(rows, "<u4").reshape(-1, 3), found, trainer.vocab_size)
+
+
+def _replay(trainer: _core.Trainer, rows: bytes, most: int | None, told: _Told) -> None:
+    """Make known merges. With much text that takes minutes, so it is told like the others."""
+    for start in range(0, len(rows), _ROW * _ROWS):
+        trainer.replay(rows[start : start + _ROW * _ROWS], most)
+        told.tell_now_and_then(trainer)
 
 
 def prepared(counts: PretokenCounts, wanted: int, plan: Plan, rules: str) -> Plan:
@@ -160,6 +169,10 @@ class _Told:
         self._bytes = length
         self._then = time.monotonic()
         self._merges = 0
+
+    def tell_now_and_then(self, trainer: _core.Trainer) -> None:
+        if time.monotonic() - self._then >= _TURN_MS / 1000:
+            self.tell(trainer)
 
     def tell(self, trainer: _core.Trainer) -> None:
         if self._progress is None:
