@@ -37,7 +37,9 @@ from tiny_vocabularies import (
 import bytewright as bw
 from bytewright import definition, formats
 from bytewright.definition import ADDED, DECODE_ONLY, FALLBACK, MODEL, SPECIAL, Definition
+from bytewright.formats import hf
 from bytewright.formats.byte_level import GPT2_BYTE_ORDER, STAND_INS, from_stand_ins, to_stand_ins
+from bytewright.formats.fields import parse_json
 from bytewright.formats.oniguruma import DialectError, from_oniguruma, to_oniguruma
 
 SHARED = shared_path()
@@ -371,6 +373,56 @@ def test_templates_are_what_tokenizers_adds(tmp_path: Path) -> None:
     assert read.rules()["template"] == {"prefix": [261], "suffix": [262]}
     reference = tokenizers.Tokenizer.from_buffer(dumped(root))
     assert reference.encode("he").ids == [261, 256, 262]
+
+
+def read_by_python(root: dict[str, Any]) -> Definition:
+    return hf.read(parse_json(dumped(root), where="file"))
+
+
+def models(rng: random.Random) -> Iterator[dict[str, Any]]:
+    """Models with something odd in the vocabulary or the merges, and some with nothing."""
+    whole = tokenizer_json()["model"]
+    pairs = [merge.split(" ") for merge in whole["merges"]]
+    yield whole
+    yield whole | {"merges": pairs}
+    yield whole | {"merges": []}
+    yield whole | {"merges": ["#version: 0.2", *whole["merges"], whole["merges"][0]]}
+    yield whole | {"merges": [["#version", "0.2"], *pairs]}
+    yield whole | {"vocab": dict(sorted(whole["vocab"].items(), key=lambda _: rng.random()))}
+    yield whole | {"vocab": {text: 3 * i + 1 for text, i in whole["vocab"].items()}}
+    yield whole | {"vocab": whole["vocab"] | {"a b": 300, "": 301, "é\n\\": 302, "🙂": 303}}
+    odd: list[Any] = [
+        "a",
+        "a  b",
+        "a b c",
+        "a 🙂",
+        ["a"],
+        ["a", "b", "c"],
+        ["a", 1],
+        None,
+        7,
+        "",
+        "#",
+    ]
+    for merge in odd:
+        yield whole | {"merges": [*whole["merges"], merge]}
+        yield whole | {"merges": [*pairs, merge]}
+    for token_id in (-1, 0, 1.0, True, None, "0", 1 << 21, (1 << 21) - 1, 1 << 64):
+        yield whole | {"vocab": whole["vocab"] | {"new": token_id}}
+    yield whole | {"vocab": whole["vocab"] | {"a" * (1 << 16): 400}}
+    yield whole | {"vocab": whole["vocab"] | {"é" * (1 << 16): 400}}
+
+
+def test_the_core_and_python_read_the_same_models() -> None:
+    plain = 0
+    for parts in models(random.Random(4)):
+        root = tokenizer_json(model=parts)
+        found = hf.parse_plain(dumped(root), where="file")
+        if found is None:
+            continue
+        plain += 1
+        assert hf.read(found.root, plain=found) == read_by_python(root)
+    assert plain >= 8
 
 
 PIECE_SETS: dict[str, dict[str, Any]] = {

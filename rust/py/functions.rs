@@ -2,7 +2,7 @@
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
 use super::interrupt::run;
 use super::tokenizer::words;
@@ -50,6 +50,26 @@ pub(super) fn parse_ranks<'py>(
         PyBytes::new(py, &flat(&ranks.offsets)),
         PyBytes::new(py, &flat(&ranks.ids)),
     ))
+}
+
+type PlainModel<'py> = (Bound<'py, PyBytes>, Bound<'py, PyDict>, Bound<'py, PyBytes>);
+
+/// A tokenizer.json without its vocabulary and merges, the vocabulary, and the merges as ids.
+///
+/// The vocabulary is a dictionary, since a few of its strings are looked up. Nothing where the file
+/// has no plain model.
+#[pyfunction]
+pub(super) fn parse_model<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Option<PlainModel<'py>>> {
+    let Some(model) = run(py, data.len(), |_| Ok(formats::parse_model(data)))? else {
+        return Ok(None);
+    };
+    let vocab = PyDict::new(py);
+    for (text, id) in &model.vocab {
+        vocab.set_item(text.as_ref(), id)?;
+    }
+    let merges: Vec<u8> =
+        model.merges.as_flattened().iter().flat_map(|id| id.to_le_bytes()).collect();
+    Ok(Some((PyBytes::new(py, model.rest.as_bytes()), vocab, PyBytes::new(py, &merges))))
 }
 
 /// The vector instructions that this machine has and the crate would use.

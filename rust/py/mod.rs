@@ -30,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(count::merge_runs, module)?)?;
     module.add_function(wrap_pyfunction!(count::merge_runs_to_files, module)?)?;
     module.add_function(wrap_pyfunction!(count::sum_counts, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::parse_model, module)?)?;
     module.add_function(wrap_pyfunction!(functions::parse_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;

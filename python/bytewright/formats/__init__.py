@@ -72,9 +72,11 @@ def read(
     if _RANKS.match(head):
         return tiktoken.read(place, pattern=pattern, special_tokens=special_tokens)
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        root = parse_json(read_bytes(place), where=str(place))
+        data = read_bytes(place)
+        plain = hf.parse_plain(data, where=str(place))
+        root = plain.root if plain else parse_json(data, where=str(place))
         _unused(place, "JSON", pattern=pattern, special_tokens=special_tokens)
-        return _read_json(root, place)
+        return _read_json(root, place) if plain is None else hf.read(root, plain=plain)
     if head.startswith(b"\x0a"):
         _unused(place, "SentencePiece", pattern=pattern, special_tokens=special_tokens)
         return sentencepiece.read(place)

@@ -15,27 +15,64 @@ keep their UTF-8 bytes.
 next free id, whatever the file says; a file that says otherwise is refused.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
 from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition
-from bytewright.formats.fields import Field, shown
+from bytewright.errors import LoadError
+from bytewright.formats.fields import Field, parse_json, shown
 from bytewright.formats.hf_ends import read_decoder, read_template
 from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, Merges, assemble
 from bytewright.formats.hf_steps import read_steps
 
-__all__ = ["read", "read_added", "read_merges", "read_vocab"]
+__all__ = ["Plain", "parse_plain", "read", "read_added", "read_merges", "read_vocab"]
 
 _NOT_A_MERGE: Final = "#version"
 
 
-def read(root: Field) -> Definition:
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A tokenizer.json whose model has been read: `root` has the vocabulary and no merges."""
+
+    root: Field
+    vocab: dict[str, int]
+    merges: NDArray[np.uint32]
+
+
+def parse_plain(data: bytes, *, where: str) -> Plain | None:
+    """The file with its vocabulary and merges read by the core, which is several times faster.
+
+    None where that reads nothing: no tokenizer.json, not a well-formed one, or an odd one. Then the
+    other way, `parse_json` and `read`, says what is wrong.
+    """
+    found = _core.parse_model(data)
+    if found is None:
+        return None
+    rest, vocab, merges = found
+    try:
+        root = parse_json(rest, where=where)
+        root.get("model").members()["vocab"] = vocab
+    except LoadError:
+        return None
+    return Plain(root, vocab, np.frombuffer(merges, "<u4").reshape(-1, 3))
+
+
+def read(root: Field, *, plain: Plain | None = None) -> Definition:
     """The definition of a parsed tokenizer.json.
+
+    Args:
+        root: the file.
+        plain: what the core has read of it.
 
     Raises:
         LoadError: a part is malformed.
         UnsupportedError: a part asks for what cannot be represented; its path is named.
     """
-    model = _read_model(root.get("model"))
+    model = _read_model(root.get("model"), plain)
     steps = read_steps(root.get("normalizer"), root.get("pre_tokenizer"))
     strips = read_decoder(root.get("decoder"), byte_level=steps.byte_level)
     prefix, suffix = read_template(root.get("post_processor"))
@@ -43,7 +80,7 @@ def read(root: Field) -> Definition:
     return assemble(model, steps, added, ends=Ends(strips, prefix, suffix))
 
 
-def _read_model(model: Field) -> BpeModel:
+def _read_model(model: Field, plain: Plain | None) -> BpeModel:
     kind = model.get("type")
     if not kind.missing and kind.text() != "BPE":
         kind.refuse(f"the model {kind.text()} cannot be represented; known: BPE")
@@ -58,8 +95,8 @@ def _read_model(model: Field) -> BpeModel:
     unk, suffix = model.get("unk_token"), model.get("end_of_word_suffix")
     return BpeModel(
         where=model.where,
-        vocab=read_vocab(model.get("vocab")),
-        merges=read_merges(model.get("merges")),
+        vocab=plain.vocab if plain else read_vocab(model.get("vocab")),
+        merges=plain.merges if plain else read_merges(model.get("merges")),
         unk=None if unk.missing else unk.text(),
         fuse_unk=model.get("fuse_unk").flag(default=False),
         byte_fallback=model.get("byte_fallback").flag(default=False),

@@ -78,11 +78,11 @@ class AddedToken:
 
 @dataclass(frozen=True, slots=True)
 class BpeModel:
-    """A vocabulary of token strings, and merges of token strings in rank order."""
+    """A vocabulary of token strings, and merges in rank order: of strings, or rows of their ids."""
 
     where: str
     vocab: dict[str, int]
-    merges: Merges
+    merges: Merges | NDArray[np.uint32]
     unk: str | None = None
     fuse_unk: bool = False
     byte_fallback: bool = False
@@ -112,7 +112,10 @@ def assemble(
     tokens, kinds = _tokens(model, steps)
     rows = _merge_rows(model, kinds)
     units, last_units = _units(model, steps)
-    _add(added, tokens, kinds, mergeable={*np.unique(rows).tolist(), *units, *(last_units or ())})
+    mergeable = np.zeros(len(kinds) + 1, dtype=np.bool_)
+    mergeable[rows] = True
+    mergeable[[*units, *(last_units or ())]] = True  # -1, which is no id, is the last of all
+    _add(added, tokens, kinds, mergeable=mergeable[:-1])
     header = make_header(
         unit="byte" if steps.byte_level else "char",
         byte_units=units,
@@ -162,16 +165,22 @@ def _tokens(model: BpeModel, steps: Steps) -> tuple[list[bytes | None], bytearra
     size = max(model.vocab.values(), default=-1) + 1
     if size > MAX_IDS:
         raise LoadError(f"{model.where}.vocab: token id {size - 1}: ids are below {MAX_IDS}")
-    tokens: list[bytes | None] = [None] * size
-    kinds = bytearray(size)
     texts = list(model.vocab)
     if steps.byte_level:
         spelled, plain = from_stand_ins(texts)
     else:
         spelled, plain = _characters(texts, steps)
-    for index, (token_id, token) in enumerate(zip(model.vocab.values(), spelled, strict=True)):
-        tokens[token_id] = token
-        kinds[token_id] = DECODE_ONLY if index in plain or not token else MODEL
+    ids = np.fromiter(model.vocab.values(), dtype=np.intp, count=len(texts))
+    tokens: list[bytes | None] = [None] * size
+    if np.array_equal(ids, np.arange(size)):
+        tokens[:] = spelled
+    else:
+        for token_id, token in zip(ids.tolist(), spelled, strict=True):
+            tokens[token_id] = token
+    flags = np.zeros(size, dtype=np.uint8)
+    flags[ids] = MODEL
+    flags[ids[[*plain, *(i for i, token in enumerate(spelled) if not token)]]] = DECODE_ONLY
+    kinds = bytearray(flags.tobytes())
     if model.byte_fallback and not steps.byte_level and BYTE_TOKENS[0] in model.vocab:
         for byte, name in enumerate(BYTE_TOKENS):
             tokens[model.vocab[name]] = bytes([byte])
@@ -201,14 +210,16 @@ def _merge_rows(model: BpeModel, kinds: bytearray) -> NDArray[np.uint32]:
         first = mergeable
     rows = rows[first[rows[:, 0]] & mergeable[rows[:, 1]] & mergeable[rows[:, 2]]]
     pairs = rows[:, 0] << 32 | rows[:, 1]
-    _, last = np.unique(pairs[::-1], return_index=True)
-    if len(last) < len(rows):
+    if len(np.unique(pairs)) < len(rows):
+        _, last = np.unique(pairs[::-1], return_index=True)
         rows = rows[np.sort(len(rows) - 1 - last)]
     unsigned: NDArray[np.uint32] = rows.astype(np.uint32)
     return unsigned
 
 
 def _looked_up(model: BpeModel) -> NDArray[np.int64]:
+    if isinstance(model.merges, np.ndarray):
+        return model.merges.astype(np.int64)
     lefts, rights = model.merges
     find = model.vocab.__getitem__
     rows = np.empty((len(lefts), 3), dtype=np.int64)
@@ -217,12 +228,12 @@ def _looked_up(model: BpeModel) -> NDArray[np.int64]:
         rows[:, 1] = list(map(find, rights))
         rows[:, 2] = list(map(find, map(operator.add, lefts, rights)))
     except KeyError:
-        raise LoadError(_unknown_merge(model)) from None
+        raise LoadError(_unknown_merge(model, model.merges)) from None
     return rows
 
 
-def _unknown_merge(model: BpeModel) -> str:
-    for index, (left, right) in enumerate(zip(*model.merges, strict=True)):
+def _unknown_merge(model: BpeModel, merges: Merges) -> str:
+    for index, (left, right) in enumerate(zip(*merges, strict=True)):
         for token in (left, right, left + right):
             if token not in model.vocab:
                 return f"{model.where}.merges[{index}]: token {token!r} is not in the vocabulary"
@@ -246,7 +257,7 @@ def _add(
     tokens: list[bytes | None],
     kinds: bytearray,
     *,
-    mergeable: set[int],
+    mergeable: NDArray[np.bool_],
 ) -> None:
     """Puts the added tokens into the tables, which grow as needed."""
     for token in added:
@@ -257,6 +268,6 @@ def _add(
             tokens[token.id] = token.content.encode()
         kept = kinds[token.id] & ~DECODE_ONLY
         # Special tokens are text unless allowed: a whole piece that spells one is not it.
-        if token.special and token.id not in mergeable:
+        if token.special and not mergeable[token.id : token.id + 1].any():
             kept &= ~MODEL
         kinds[token.id] = kept | token.kind
