@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -467,6 +469,25 @@ def test_equal_scores_and_other_model_types_are_refused(tmp_path: Path) -> None:
         written(tmp_path, spm_model(trainer=((3, 1), (35, 1))))
 
 
+def test_character_maps_are_sentencepieces_and_not_those_of_tokenizers(tmp_path: Path) -> None:
+    cases = Path(__file__).parent / "data/normalizers.json"
+    found = re.search(r'"type":"charsmap","base64":"([^"]+)"', cases.read_text())
+    assert found
+    rules = tokenizers.normalizers.Precompiled(base64.b64decode(found[1]))
+    # The map has a rule for "a" alone, and the accent stands beside what that makes.
+    assert rules.normalize_str("a\u0301") == "1"
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": found[1]}
+    with pytest.raises(bw.UnsupportedError, match="precompiled_charsmap: tokenizers applies"):
+        written(tmp_path, dumped(metaspace_json(normalizer=precompiled)))
+    file = tmp_path / "tokenizer.model"
+    file.write_bytes(spm_model(normalizer=((2, base64.b64decode(found[1])),)))
+    tok = bw.Tokenizer.load(file)
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    assert tok.encode("a\u0301") == reference.encode("a\u0301")
+    with pytest.raises(bw.UnsupportedError, match="a character map, which tokenizers applies"):
+        tok.save(tmp_path / "tokenizer.json")
+
+
 # Writing
 
 REWRITTEN = [*named(".tokenizer.json", ".tiktoken", ".gguf"), *named("v1.spm.model")]
@@ -516,7 +537,28 @@ def test_a_written_tokenizer_json_behaves_the_same_in_tokenizers(
         assert again.decode_bytes(ids) == tok.decode_bytes(ids), text
 
 
-def test_user_defined_pieces_cannot_be_written(
+@pytest.mark.parametrize("changes", [((3, 0), (4, 0)), ((3, 0), (4, 0), (5, 0))])
+def test_written_user_defined_pieces_behave_the_same_in_tokenizers(
+    changes: tuple[tuple[int, int], ...], tmp_path: Path
+) -> None:
+    space = " " if len(changes) == 3 else "▁"
+    defined = [("<x>", 0.0, 4), (f"lo{space}w", 0.0, 4), (f"{space}h", 0.0, 4)]
+    file = tmp_path / "tokenizer.model"
+    file.write_bytes(spm_model(pieces=[*PIECES, *defined], normalizer=changes))
+    tok = bw.Tokenizer.load(file)
+    tok.save(tmp_path / "tokenizer.json")
+    reference = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    again = bw.Tokenizer.load(tmp_path / "tokenizer.json")
+    rng = random.Random(3)
+    pool = ["<x>", f"lo{space}w", " h", "lo", "w", " ", "▁", "hello", "é"]
+    for _ in range(500):
+        text = "".join(rng.choices(pool, k=rng.randrange(1, 9)))
+        ids = tok.encode(text)
+        assert reference.encode(text, add_special_tokens=False).ids == ids, text
+        assert again.encode(text) == ids, text
+
+
+def test_user_defined_pieces_after_a_space_cannot_be_written(
     vocab: Callable[[str], Path], tmp_path: Path
 ) -> None:
     tok = bw.Tokenizer.load(vocab("mistral-v3.spm.model"))

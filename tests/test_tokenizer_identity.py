@@ -16,7 +16,7 @@ import pytest
 from conftest import read_zst
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_vocabularies import added, dumped, metaspace_json, tokenizer_json
+from tiny_vocabularies import added, dumped, sentencepiece, tokenizer_json
 
 import bytewright as bw
 from bytewright.definition import Definition
@@ -158,21 +158,20 @@ def test_numbers_out_of_range_are_an_error(call: Callable[[], object]) -> None:
         call()
 
 
-def broken_in_the_core() -> list[tuple[dict[str, Any], type[bw.LoadError]]]:
+def broken_in_the_core() -> list[tuple[bytes, type[bw.LoadError]]]:
     split = {"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated", "invert": False}
-    charsmap = {"type": "Precompiled", "precompiled_charsmap": "AAAA"}
     return [
-        (tokenizer_json(pre_tokenizer=split), bw.PatternError),
-        (metaspace_json(normalizer=charsmap), bw.LoadError),
+        (dumped(tokenizer_json(pre_tokenizer=split)), bw.PatternError),
+        (sentencepiece(normalizer=((2, b"map"),)), bw.LoadError),
     ]
 
 
-@pytest.mark.parametrize(("root", "error"), broken_in_the_core())
+@pytest.mark.parametrize(("data", "error"), broken_in_the_core())
 def test_errors_of_loading_name_the_file(
-    tmp_path: Path, root: dict[str, Any], error: type[bw.LoadError]
+    tmp_path: Path, data: bytes, error: type[bw.LoadError]
 ) -> None:
-    path = tmp_path / "tokenizer.json"
-    path.write_bytes(dumped(root))
+    path = tmp_path / "vocabulary"
+    path.write_bytes(data)
     with pytest.raises(error) as caught:
         bw.Tokenizer.load(path)
     assert str(caught.value).count(str(path)) == 1

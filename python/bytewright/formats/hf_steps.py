@@ -134,11 +134,13 @@ def _strip(step: Field, steps: Steps) -> None:
     steps.normalizer.append({"type": "strip", "left": left, "right": right})
 
 
-def _precompiled(step: Field, steps: Steps) -> None:
-    _refuse_after_spaces(step, steps)
+def _precompiled(step: Field, _steps: Steps) -> None:
     table = step.get("precompiled_charsmap")
     if not table.missing and table.text():
-        steps.normalizer.append({"type": "charsmap", "base64": table.text()})
+        table.refuse(
+            "tokenizers applies such rules to grapheme clusters, the shortest key first, and so "
+            "otherwise than SentencePiece"
+        )
 
 
 def _prepend(step: Field, steps: Steps) -> None:

@@ -14,7 +14,7 @@ from bytewright.errors import UnsupportedError
 from bytewright.formats.byte_level import STAND_INS, to_stand_ins
 from bytewright.formats.hf_model import BYTE_TOKENS
 from bytewright.formats.hf_steps import METASYMBOL
-from bytewright.formats.hf_write_steps import Parts, write_steps
+from bytewright.formats.hf_write_steps import Parts, changes_spaces_only, write_steps
 
 __all__ = ["write"]
 
@@ -52,7 +52,7 @@ def write(definition: Definition) -> bytes:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_added_entry(token) for token in added],
+        "added_tokens": [_added_entry(token, rules) for token in added],
         "normalizer": parts.normalizer,
         "pre_tokenizer": parts.pretokenizer,
         "post_processor": _template(rules, texts),
@@ -162,12 +162,19 @@ def _check_merges(merges: object, vocab: Mapping[str, int]) -> None:
             raise _refusal(f"the merge of {left!r} and {right!r}, whose product has another string")
 
 
-def _added_entry(token: Mapping[str, object]) -> dict[str, object]:
-    if token.get("verbatim"):
+def _added_entry(token: Mapping[str, object], rules: Mapping[str, object]) -> dict[str, object]:
+    """The entry of an added token.
+
+    User-defined pieces stand in normalized text as they are. `tokenizers` normalizes the content
+    of an added token too; where that puts a space before it, no setting can say that "[INST]" is
+    a space and the token, but "x[INST]" has no such space.
+    """
+    if token.get("verbatim") and not changes_spaces_only(rules):
         raise _refusal(
-            f"the user-defined piece {token['content']!r}, matched in normalized text as it stands"
+            f"the user-defined piece {token['content']!r}, matched as it stands in text that was "
+            "normalized, or got a space before it"
         )
-    return dict(token)
+    return {name: value for name, value in token.items() if name != "verbatim"}
 
 
 def _template(rules: Mapping[str, object], texts: Mapping[int, str]) -> dict[str, object] | None:

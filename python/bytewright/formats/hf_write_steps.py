@@ -9,7 +9,7 @@ from bytewright.formats.hf_steps import METASYMBOL
 from bytewright.formats.oniguruma import DialectError, to_oniguruma
 from bytewright.formats.patterns import GPT2
 
-__all__ = ["Parts", "write_steps"]
+__all__ = ["Parts", "changes_spaces_only", "write_steps"]
 
 Json = dict[str, object]
 _Steps = Sequence[Mapping[str, object]]
@@ -91,6 +91,11 @@ def write_steps(rules: Mapping[str, object]) -> Parts:
         decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
     parts.decoder = {"type": "Sequence", "decoders": decoders}
     return parts
+
+
+def changes_spaces_only(rules: Mapping[str, object]) -> bool:
+    """Whether normalizing leaves every text as it is, but for U+2581 in place of spaces."""
+    return all(step == _TO_SPACE for step in _list(rules["normalizer"]))
 
 
 def _byte_level(normalizer: _Steps, pretokenizer: _Steps) -> Parts:
@@ -220,8 +225,8 @@ def _normalizer(step: Mapping[str, object]) -> Json:
             return {"type": "Prepend", "prepend": content}
         case {"type": "strip", "left": left, "right": right}:
             return {"type": "Strip", "strip_left": left, "strip_right": right}
-        case {"type": "charsmap", "base64": table}:
-            return {"type": "Precompiled", "precompiled_charsmap": table}
+        case {"type": "charsmap"}:
+            raise _refusal("a character map, which tokenizers applies otherwise than SentencePiece")
         case {"type": "collapse_spaces"}:
             ends = {"type": "Replace", "pattern": {"Regex": r"\A +| +\z"}, "content": ""}
             runs = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
