@@ -16,7 +16,6 @@
 mod merge;
 mod rows;
 mod run;
-mod slots;
 mod table;
 
 #[cfg(test)]

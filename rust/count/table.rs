@@ -9,11 +9,10 @@
 use std::hash::{BuildHasher, RandomState};
 
 use super::merge::prefix;
-use super::slots::{Slots, WORDS};
 use crate::error::{Poll, Result};
 use crate::key::fold;
 use crate::pretokenize::Span;
-use crate::simd::prefetch;
+use crate::simd::{huge, prefetch};
 
 /// Pieces that are looked up together.
 pub(super) const GROUP: usize = 128;
@@ -27,7 +26,14 @@ const PART: usize = 1 << 18;
 /// in two words; its count, 0 where the slot is vacant; an unused word.
 ///
 /// A slot of a longer piece: its hash, its start and length in the arena, and its count likewise.
-type Slot = [u64; WORDS];
+type Slot = [u64; 4];
+type Slots = huge::Table<Slot>;
+
+/// So many slots, all vacant. They are written before they are looked at: a page that is read
+/// first is made twice, once to be read and once to be written.
+fn zeroed(slots: usize) -> Slots {
+    huge::Table::filled(slots, Slot::default())
+}
 
 /// Pieces and their counts.
 #[derive(Debug)]
@@ -37,6 +43,10 @@ pub(super) struct Table {
     long: Slots,
     long_used: usize,
     arena: Vec<u8>,
+    /// Short pieces whose slots are asked for, with their homes.
+    short_ahead: Box<[([u64; 2], usize); GROUP]>,
+    /// Longer ones, with their hashes.
+    long_ahead: Box<[(Span, u64); GROUP]>,
     seeds: [u64; 2],
     most_bytes: usize,
 }
@@ -46,11 +56,13 @@ impl Table {
     pub(super) fn new(most_bytes: usize) -> Table {
         let random = RandomState::new();
         Table {
-            short: Slots::zeroed(FIRST_SLOTS),
+            short: zeroed(FIRST_SLOTS),
             short_used: 0,
-            long: Slots::zeroed(FIRST_SLOTS),
+            long: zeroed(FIRST_SLOTS),
             long_used: 0,
             arena: Vec::new(),
+            short_ahead: Box::new([([0; 2], 0); GROUP]),
+            long_ahead: Box::new([(Span::default(), 0); GROUP]),
             seeds: [random.hash_one(1), random.hash_one(2)],
             most_bytes,
         }
@@ -63,7 +75,9 @@ impl Table {
 
     /// Makes room for another group of pieces; false when the table may not grow any more.
     pub(super) fn make_room(&mut self, poll: Poll<'_>) -> Result<bool> {
-        let fits = |used: usize, slots: usize| 8 * (used + GROUP) <= 5 * slots;
+        // Frequent pieces come early and stand at home or near it, rare ones look further; a larger
+        // table costs more than that, in time too: its memory must be had.
+        let fits = |used: usize, slots: usize| 4 * (used + GROUP) <= 3 * slots;
         // Denser than that it is slower, but a run on disk costs more.
         let squeezes = |used: usize, slots: usize| 8 * (used + GROUP) <= 7 * slots;
         if self.bytes() > self.most_bytes && self.len() > 0 {
@@ -98,8 +112,6 @@ impl Table {
 
     /// Counts the pieces of a group, for which there is room.
     pub(super) fn add(&mut self, text: &[u8], spans: &[Span]) {
-        let mut shorts = [([0; 2], 0); GROUP];
-        let mut longs = [(Span::default(), 0); GROUP];
         let (mut short_count, mut long_count) = (0, 0);
         for &span in spans {
             let len = span.end - span.start;
@@ -107,19 +119,21 @@ impl Table {
                 let key = short_key(text, span.start, len);
                 let home = self.home(key);
                 prefetch(&self.short, home);
-                shorts[short_count] = (key, home);
+                self.short_ahead[short_count] = (key, home);
                 short_count += 1;
             } else {
                 let hash = self.long_hash(&text[span.start..span.end]);
                 prefetch(&self.long, hash as usize & (self.long.len() - 1));
-                longs[long_count] = (span, hash);
+                self.long_ahead[long_count] = (span, hash);
                 long_count += 1;
             }
         }
-        for &(key, home) in &shorts[..short_count] {
+        for at in 0..short_count {
+            let (key, home) = self.short_ahead[at];
             self.add_short(key, home);
         }
-        for &(span, hash) in &longs[..long_count] {
+        for at in 0..long_count {
+            let (span, hash) = self.long_ahead[at];
             self.add_long(&text[span.start..span.end], hash);
         }
     }
@@ -181,7 +195,7 @@ impl Table {
     }
 
     fn grow_short(&mut self, poll: Poll<'_>) -> Result<()> {
-        let larger = Slots::zeroed(2 * self.short.len());
+        let larger = zeroed(2 * self.short.len());
         let old = std::mem::replace(&mut self.short, larger);
         let last = self.short.len() - 1;
         for part in old.chunks(PART) {
@@ -198,7 +212,7 @@ impl Table {
     }
 
     fn grow_long(&mut self, poll: Poll<'_>) -> Result<()> {
-        let larger = Slots::zeroed(2 * self.long.len());
+        let larger = zeroed(2 * self.long.len());
         let old = std::mem::replace(&mut self.long, larger);
         let last = self.long.len() - 1;
         for part in old.chunks(PART) {

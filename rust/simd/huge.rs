@@ -11,6 +11,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 const PAGE: usize = 2 << 20;
+/// Smaller ones begin at a cache line.
+const LINE: usize = 64;
 /// Tables from this size on get pages of their own.
 const LEAST: usize = PAGE / 4;
 
@@ -57,11 +59,9 @@ impl<T: Copy> Table<T> {
 /// Room for `len` items: whole large pages, from `least` bytes on.
 fn layout<T>(len: usize, least: usize) -> Layout {
     let plain = Layout::array::<T>(len).expect("a table is smaller than the address space");
-    if plain.size() < least {
-        return plain;
-    }
-    let paged = plain.align_to(PAGE).expect("a power of two, and a size far from the largest");
-    paged.pad_to_align()
+    let align = if plain.size() < least { LINE } else { PAGE };
+    let aligned = plain.align_to(align).expect("a power of two, and a size far from the largest");
+    if align == PAGE { aligned.pad_to_align() } else { aligned }
 }
 
 impl<T> Drop for Table<T> {

@@ -14,7 +14,7 @@ use super::around::Around;
 use super::pairs::{Pair, Pairs, Places};
 use super::tokens::Tokens;
 use crate::error::{Error, Poll, Result};
-use crate::simd::prefetch;
+use crate::simd::{huge, prefetch};
 use crate::token::TokenId;
 
 const HEADER: u32 = 1 << 31;
@@ -75,7 +75,7 @@ pub(super) struct Merging<'a> {
 
 #[derive(Debug)]
 pub(super) struct Cells {
-    cells: Vec<u32>,
+    cells: huge::Table<u32>,
     /// Counts of the pieces whose header says [`HEAVY`], by the place of the header.
     heavy: Vec<(u32, u64)>,
     /// Long pieces begin here: the places of their headers and their counts.
@@ -101,34 +101,39 @@ impl Cells {
                  less text, leave rare pieces out, or cut by a pattern that makes shorter ones"
             )));
         }
-        let mut made =
-            Cells { cells: Vec::with_capacity(room), heavy: vec![], long: vec![], length };
+        let cells = huge::Table::filled(room, HEADER);
+        let mut made = Cells { cells, heavy: vec![], long: vec![], length };
         let unit: [u32; 256] =
             std::array::from_fn(|byte| tokens.id(&[byte as u8]).unwrap_or(INNER));
-        made.fill(pieces, &unit, |len| (2..=LONG).contains(&len), poll)?;
+        let end = made.fill(0, pieces, &unit, |len| (2..=LONG).contains(&len), poll)?;
         let long = made.heavy.len();
-        made.fill(pieces, &unit, |len| len > LONG, poll)?;
+        made.fill(end, pieces, &unit, |len| len > LONG, poll)?;
         made.long = made.heavy.split_off(long);
-        made.cells.push(HEADER);
         Ok(made)
     }
 
-    /// Writes the pieces of some lengths; a piece of one byte has no pair and is left out.
+    /// Writes the pieces of some lengths from a place on, and returns where they end; a piece of
+    /// one byte has no pair and is left out.
     fn fill(
         &mut self,
+        mut at: usize,
         pieces: Pieces<'_>,
         unit: &[u32; 256],
         wanted: impl Fn(usize) -> bool,
         poll: Poll<'_>,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let mut written = 0;
         for (piece, count) in pieces.iter().filter(|(piece, _)| wanted(piece.len())) {
             if count >= u64::from(HEAVY) || piece.len() > LONG {
-                self.heavy.push((self.cells.len() as u32, count));
+                self.heavy.push((at as u32, count));
             }
-            self.cells.push(HEADER | count.min(u64::from(HEAVY)) as u32);
+            self.cells[at] = HEADER | count.min(u64::from(HEAVY)) as u32;
+            at += 1;
             for part in piece.chunks(POLL_EVERY) {
-                self.cells.extend(part.iter().map(|byte| unit[*byte as usize]));
+                for (cell, byte) in self.cells[at..at + part.len()].iter_mut().zip(part) {
+                    *cell = unit[*byte as usize];
+                }
+                at += part.len();
                 written += part.len();
                 if written >= POLL_EVERY {
                     written = 0;
@@ -136,7 +141,7 @@ impl Cells {
                 }
             }
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Bytes of all pieces, each as often as it occurs.
