@@ -78,7 +78,11 @@ impl StreamEncoder {
             self.searched = head.len();
         }
         let head = Stretch { text: head, place: self.place };
-        let Some(cut) = word.or_else(|| tokenizer.last_settled(head, matchers)) else {
+        let cut = match word {
+            Some(word) => Some(word),
+            None => tokenizer.last_settled(head, matchers, poll)?,
+        };
+        let Some(cut) = cut else {
             self.wanted *= 2;
             return Ok(());
         };

@@ -16,7 +16,7 @@ fn pieces(pretokenizer: &Pretokenizer, text: &[u8], buffer: usize) -> Vec<(usize
     let mut spans = vec![Span::default(); buffer];
     let mut pieces = pretokenizer.pieces(text);
     loop {
-        let count = pieces.fill(&mut spans);
+        let count = pieces.fill(&mut spans, &mut || Ok(())).expect("never stopped");
         if count == 0 {
             return out;
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import pickle
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_vocabularies import tokenizer_json
 
 import bytewright as bw
 
@@ -252,14 +254,72 @@ CASES = [
 ]  # fmt: skip
 
 
+# What no place cuts: one piece, one match, one cluster of marks.
+ENDLESS = """
+import sys, time
+import bytewright as bw
+
+case, size, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+call, pattern, text = case.split()
+text = {"letters": b"a", "spaces": b" ", "marks": "\u0323\u0301".encode()}[text]
+text *= size // len(text)
+if pattern == "nfc":
+    tok = bw.Tokenizer.load(path)
+else:
+    tok = bw.Tokenizer.from_merges([(b"a", b"a"), (b" ", b" ")], pattern=pattern)
+calls = {
+    "encode": lambda: tok.encode_array(text),
+    "offsets": lambda: tok.encode_offsets(text),
+    "count": lambda: tok.count(text),
+    "pretokens": lambda: bw.count_pretokens([text], pattern=pattern),
+}
+done = 0
+try:
+    print("ready", flush=True)
+    while True:
+        calls[call]()
+        done += 1
+except KeyboardInterrupt:
+    ended = time.monotonic()
+assert tok.decode(tok.encode("aaa")) == "aaa"
+print(ended, done, flush=True)
+"""
+
+ENDLESS_CASES = [
+    "encode gpt2 letters", "count deepseek-v3 spaces", "pretokens falcon letters",
+    r"count [^b]+ letters", "offsets a*b|a letters", r"count (?<=x)y letters",
+    "encode nfc marks", "offsets nfc marks",
+]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does")
+@pytest.mark.parametrize("case", ENDLESS_CASES)
+def test_control_c_ends_a_call_on_an_endless_piece(
+    case: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    size = (210 if pytestconfig.getoption("--long") else 40) << 20
+    vocabulary = tmp_path / "tokenizer.json"
+    vocabulary.write_text(json.dumps(tokenizer_json(normalizer={"type": "NFC"})))
+    delay, done = interrupted(ENDLESS, case, str(size), str(vocabulary))
+    print(f"{case}: {delay * 1000:.0f} ms after Ctrl-C, {done} calls before")
+    assert delay < 5
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does")
 @pytest.mark.parametrize("case", CASES)
 def test_control_c_ends_a_long_call(case: str, pytestconfig: pytest.Config) -> None:
     size = (210 if pytestconfig.getoption("--long") else 60) << 20
+    delay, done = interrupted(INTERRUPTED, case, str(size))
+    print(f"{case}: {delay * 1000:.0f} ms after Ctrl-C, {done} calls before")
+    assert delay < 5
+
+
+def interrupted(script: str, *arguments: str) -> tuple[float, int]:
+    """Seconds from a Ctrl-C to the end of the script's call, and how many calls came before."""
     package = str(Path(bw.__file__).parent.parent)
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     child = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, case, str(size)],
+        [sys.executable, "-c", script, *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": path},
     )  # fmt: skip
@@ -276,6 +336,4 @@ def test_control_c_ends_a_long_call(case: str, pytestconfig: pytest.Config) -> N
     assert child.returncode == 0, errors
     assert "panicked" not in errors
     ended, done = answer.split()
-    delay = float(ended) - sent
-    print(f"{case}: {delay * 1000:.0f} ms after Ctrl-C, {done} calls before")
-    assert delay < 5
+    return float(ended) - sent, int(done)

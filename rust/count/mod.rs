@@ -128,7 +128,11 @@ impl Counter {
             true => last_word_cut(&self.kept),
             false => None,
         };
-        let Some(cut) = word.or_else(|| self.pretokenizer.settled_ends(&self.kept).pop()) else {
+        let cut = match word {
+            Some(word) => Some(word),
+            None => self.pretokenizer.settled_ends(&self.kept, poll)?.pop(),
+        };
+        let Some(cut) = cut else {
             self.wanted = 2 * self.kept.len();
             return Ok(());
         };
@@ -247,7 +251,7 @@ impl Worker {
         let mut pieces = pretokenizer.pieces(text);
         let mut spans = [Span::default(); GROUP];
         for group in 1_u32.. {
-            let filled = pieces.fill(&mut spans);
+            let filled = pieces.fill(&mut spans, poll)?;
             if filled == 0 {
                 break;
             }

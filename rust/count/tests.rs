@@ -27,7 +27,7 @@ fn naive(pattern: Option<&str>, texts: &[&[u8]]) -> BTreeMap<Vec<u8>, u64> {
         let mut pieces = pretokenizer.pieces(text);
         let mut spans = [Span::default(); 7];
         loop {
-            let filled = pieces.fill(&mut spans);
+            let filled = pieces.fill(&mut spans, &mut || Ok(())).expect("never stopped");
             if filled == 0 {
                 break;
             }

@@ -2,13 +2,14 @@
 
 use super::edits::Edits;
 use super::versions::is_mark;
+use crate::error::Watch;
 use crate::utf8::{ascii_prefix, valid_runs};
 
 /// Lower case of every character by itself: without context, so the final sigma is ordinary.
-pub(super) fn lowercase(edits: &mut Edits<'_>) {
+pub(super) fn lowercase(edits: &mut Edits<'_, '_>) {
     for (base, run) in valid_runs(edits.text()) {
-        let mut at = 0;
-        while at < run.len() {
+        let (mut at, mut pause) = (0, Watch::next_pause(0));
+        while at < run.len() && edits.watch.passes(at, &mut pause) {
             let ascii = ascii_prefix(&run.as_bytes()[at..]);
             if run.as_bytes()[at..at + ascii].iter().any(u8::is_ascii_uppercase) {
                 edits.recode(base + at..base + at + ascii, |bytes| bytes.make_ascii_lowercase());
@@ -27,21 +28,31 @@ pub(super) fn lowercase(edits: &mut Edits<'_>) {
 }
 
 /// Removes every mark (general category M).
-pub(super) fn strip_accents(edits: &mut Edits<'_>) {
+pub(super) fn strip_accents(edits: &mut Edits<'_, '_>) {
     for (base, run) in valid_runs(edits.text()) {
         if run.is_ascii() {
             continue;
         }
-        for (at, char) in run.char_indices().filter(|&(_, char)| is_mark(char)) {
-            edits.cut(base + at..base + at + char.len_utf8());
+        let mut pause = Watch::next_pause(0);
+        for (at, char) in run.char_indices() {
+            if !edits.watch.passes(at, &mut pause) {
+                return;
+            }
+            if is_mark(char) {
+                edits.cut(base + at..base + at + char.len_utf8());
+            }
         }
     }
 }
 
 /// Removes control characters and makes plain spaces of separators and invisible characters.
-pub(super) fn nmt(edits: &mut Edits<'_>) {
+pub(super) fn nmt(edits: &mut Edits<'_, '_>) {
     for (base, run) in valid_runs(edits.text()) {
+        let mut pause = Watch::next_pause(0);
         for (at, char) in run.char_indices() {
+            if !edits.watch.passes(at, &mut pause) {
+                return;
+            }
             let range = base + at..base + at + char.len_utf8();
             if is_nmt_control(char) {
                 edits.cut(range);

@@ -12,8 +12,8 @@
 use std::str;
 
 use super::edits::Edits;
+use crate::error::{Error, Result, Watch};
 use crate::utf8::valid_runs;
-use crate::{Error, Result};
 
 /// A set of rules.
 #[derive(Debug)]
@@ -52,10 +52,13 @@ impl Charsmap {
         memchr::memmem::find(&self.replacements, b"  ").is_some()
     }
 
-    pub fn apply(&self, edits: &mut Edits<'_>) {
+    pub fn apply(&self, edits: &mut Edits<'_, '_>) {
         for (base, run) in valid_runs(edits.text()) {
             let mut at = 0;
-            while let Some(char) = run[at..].chars().next() {
+            let mut pause = Watch::next_pause(0);
+            while edits.watch.passes(at, &mut pause)
+                && let Some(char) = run[at..].chars().next()
+            {
                 let mut len = char.len_utf8();
                 if let Some((matched, with)) = self.longest_rule(&run.as_bytes()[at..]) {
                     len = matched;
@@ -159,8 +162,9 @@ mod tests {
         assert!(Charsmap::new(b"\x08\0\0\0abcd").is_err());
         assert!(Charsmap::new(b"\x03\0\0\0abc").is_err());
         let far = Charsmap::new(b"\x04\0\0\0\xff\xff\xff\x7f").expect("one unit is a trie");
-        let mut edits = Edits::new(b"text \xff");
+        let mut go_on = || Ok(());
+        let mut edits = Edits::new(b"text \xff", &mut go_on);
         far.apply(&mut edits);
-        assert!(edits.finish().is_none());
+        assert!(edits.finish().expect("never stopped").is_none());
     }
 }

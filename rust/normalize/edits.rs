@@ -3,10 +3,14 @@
 use std::iter::repeat_n;
 use std::ops::Range;
 
+use crate::error::{Poll, Result, Watch};
+
 /// Collects the edits that one step makes, from left to right.
 ///
 /// Nothing is copied before the first edit that changes a byte.
-pub(super) struct Edits<'t> {
+pub(super) struct Edits<'t, 'p> {
+    /// Asked by every loop over the text; the error comes out at the end.
+    pub watch: Watch<'p>,
     text: &'t [u8],
     taken: usize,
     out: Vec<u8>,
@@ -25,14 +29,15 @@ pub(super) struct Edited {
     pub lead: usize,
 }
 
-impl<'t> Edits<'t> {
-    pub fn new(text: &'t [u8]) -> Self {
-        Self { text, taken: 0, out: Vec::new(), sources: None, lead: None, edited: false }
+impl<'t, 'p> Edits<'t, 'p> {
+    pub fn new(text: &'t [u8], poll: Poll<'p>) -> Self {
+        let watch = Watch::new(poll);
+        Self { watch, text, taken: 0, out: Vec::new(), sources: None, lead: None, edited: false }
     }
 
     /// As `new`, and the source of every byte is recorded.
-    pub fn with_sources(text: &'t [u8]) -> Self {
-        Self { sources: Some(Vec::new()), ..Self::new(text) }
+    pub fn with_sources(text: &'t [u8], poll: Poll<'p>) -> Self {
+        Self { sources: Some(Vec::new()), ..Self::new(text, poll) }
     }
 
     pub fn text(&self) -> &'t [u8] {
@@ -85,16 +90,20 @@ impl<'t> Edits<'t> {
     }
 
     /// The new text, or `None` when no edit changed anything.
-    pub fn finish(mut self) -> Option<Edited> {
+    ///
+    /// # Errors
+    /// Those of `poll`, wherever it was asked.
+    pub fn finish(mut self) -> Result<Option<Edited>> {
         if !self.edited {
-            return None;
+            return self.watch.finish().map(|()| None);
         }
         self.keep_until(self.text.len());
+        self.watch.finish()?;
         if let Some(sources) = &mut self.sources {
             sources.push(self.text.len());
         }
         let lead = self.lead.unwrap_or(self.text.len());
-        Some(Edited { bytes: self.out, sources: self.sources, lead })
+        Ok(Some(Edited { bytes: self.out, sources: self.sources, lead }))
     }
 
     fn begin(&mut self, range: Range<usize>, len: usize) {
@@ -115,23 +124,32 @@ impl<'t> Edits<'t> {
             return;
         }
         self.lead.get_or_insert(kept.start);
-        self.out.extend_from_slice(&self.text[kept.clone()]);
-        if let Some(sources) = &mut self.sources {
-            sources.extend(kept);
-        }
         self.taken = end;
+        let (mut at, mut pause) = (kept.start, Watch::next_pause(kept.start));
+        while at < end && self.watch.passes(at, &mut pause) {
+            let part = at..pause.min(end);
+            self.out.extend_from_slice(&self.text[part.clone()]);
+            at = part.end;
+            if let Some(sources) = &mut self.sources {
+                sources.extend(part);
+            }
+        }
     }
 }
 
 impl Edited {
     /// Both steps as one: `next` was made from the bytes of this one.
-    pub fn followed_by(self, next: Edited) -> Edited {
-        let sources = self.sources.zip(next.sources).map(|(first, mut second)| {
-            for source in &mut second {
-                *source = first[*source];
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn followed_by(self, mut next: Edited, poll: Poll<'_>) -> Result<Edited> {
+        const AT_ONCE: usize = 1 << 18;
+        if let Some((first, second)) = self.sources.zip(next.sources.as_mut()) {
+            for part in second.chunks_mut(AT_ONCE) {
+                part.iter_mut().for_each(|source| *source = first[*source]);
+                poll()?;
             }
-            second
-        });
-        Edited { bytes: next.bytes, sources, lead: next.lead }
+        }
+        Ok(next)
     }
 }

@@ -21,8 +21,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+use crate::error::{Error, Poll, Result};
 use crate::utf8::first_char;
-use crate::{Error, Result};
 use charsmap::Charsmap;
 use edits::{Edited, Edits};
 use replace::Replacement;
@@ -36,6 +36,9 @@ pub use step::{Pattern, Prefix, Replace, Scope, Step, Unless};
 pub struct Normalizer {
     rules: Vec<Rule>,
 }
+
+/// Places that are tried between two looks at whether to go on.
+const AT_ONCE: usize = 1 << 18;
 
 /// A changed text and where its bytes come from.
 pub type Aligned = (Vec<u8>, Vec<usize>);
@@ -86,9 +89,14 @@ impl Normalizer {
     /// `at_start`: the segment begins at offset 0 of the text.
     ///
     /// # Errors
-    /// None at present; a step may come that can fail on a text.
-    pub fn normalize<'a>(&self, text: &'a [u8], at_start: bool) -> Result<Cow<'a, [u8]>> {
-        let edited = self.run(text, at_start, |text| Edits::new(text));
+    /// Those of `poll`.
+    pub fn normalize<'a>(
+        &self,
+        text: &'a [u8],
+        at_start: bool,
+        poll: Poll<'_>,
+    ) -> Result<Cow<'a, [u8]>> {
+        let edited = self.run(text, at_start, |text, poll| Edits::new(text, poll), poll)?;
         Ok(edited.map_or(Cow::Borrowed(text), |edited| Cow::Owned(edited.bytes)))
     }
 
@@ -98,14 +106,31 @@ impl Normalizer {
     ///
     /// # Errors
     /// As `normalize`.
-    pub fn normalize_aligned(&self, text: &[u8], at_start: bool) -> Result<Option<Aligned>> {
-        let edited = self.run(text, at_start, |text| Edits::with_sources(text));
+    pub fn normalize_aligned(
+        &self,
+        text: &[u8],
+        at_start: bool,
+        poll: Poll<'_>,
+    ) -> Result<Option<Aligned>> {
+        let edited =
+            self.run(text, at_start, |text, poll| Edits::with_sources(text, poll), poll)?;
         Ok(edited.and_then(|edited| Some((edited.bytes, edited.sources?))))
     }
 
     /// The last place up to `end` where [`Normalizer::may_cut`] holds.
-    pub fn last_cut(&self, text: &[u8], end: usize) -> Option<usize> {
-        (1..=end).rev().find(|&at| self.may_cut(text, at))
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn last_cut(&self, text: &[u8], end: usize, poll: Poll<'_>) -> Result<Option<usize>> {
+        for at in (1..=end).rev() {
+            if self.may_cut(text, at) {
+                return Ok(Some(at));
+            }
+            if at.is_multiple_of(AT_ONCE) {
+                poll()?;
+            }
+        }
+        Ok(None)
     }
 
     /// Whether normalizing the two sides of `at` gives what normalizing the whole gives, whatever
@@ -135,22 +160,23 @@ impl Normalizer {
         &self,
         text: &[u8],
         mut at_start: bool,
-        open: for<'t> fn(&'t [u8]) -> Edits<'t>,
-    ) -> Option<Edited> {
+        open: for<'t, 'p> fn(&'t [u8], Poll<'p>) -> Edits<'t, 'p>,
+        poll: Poll<'_>,
+    ) -> Result<Option<Edited>> {
         let mut current: Option<Edited> = None;
         for rule in &self.rules {
             let input = current.as_ref().map_or(text, |edited| &edited.bytes);
-            let mut edits = open(input);
+            let mut edits = open(input, poll);
             rule.apply(at_start, &mut edits);
-            if let Some(edited) = edits.finish() {
+            if let Some(edited) = edits.finish()? {
                 at_start &= edited.lead == 0;
                 current = Some(match current {
-                    Some(before) => before.followed_by(edited),
+                    Some(before) => before.followed_by(edited, poll)?,
                     None => edited,
                 });
             }
         }
-        current
+        Ok(current)
     }
 }
 
@@ -187,7 +213,7 @@ impl Rule {
         }
     }
 
-    fn apply(&self, at_start: bool, edits: &mut Edits<'_>) {
+    fn apply(&self, at_start: bool, edits: &mut Edits<'_, '_>) {
         match self {
             Rule::Unicode(form) => form.apply(edits),
             Rule::Lowercase => chars::lowercase(edits),

@@ -4,6 +4,7 @@ use memchr::memmem;
 
 use super::edits::Edits;
 use super::step::{Pattern, Replace};
+use crate::error::Watch;
 use crate::regex::Regex;
 use crate::{Error, Result};
 
@@ -46,18 +47,26 @@ impl Replacement {
     }
 
     /// Replaces the matches, which do not overlap, from left to right.
-    pub fn apply(&self, edits: &mut Edits<'_>) {
+    pub fn apply(&self, edits: &mut Edits<'_, '_>) {
         let text = edits.text();
         match &self.search {
             Search::String(finder) => {
+                let mut pause = Watch::next_pause(0);
                 for start in finder.find_iter(text) {
                     edits.replace(start..start + finder.needle().len(), &self.content);
+                    if !edits.watch.passes(start, &mut pause) {
+                        return;
+                    }
                 }
             }
             // The reference looks for no match in an empty text, not even an empty one.
             Search::Regex(_) if text.is_empty() => {}
             Search::Regex(regex) => {
-                for range in regex.matches(text) {
+                let mut matches = regex.matches(text);
+                let mut pause = Watch::next_pause(0);
+                while let Some(range) = matches.next_watched(&mut edits.watch)
+                    && edits.watch.passes(range.start, &mut pause)
+                {
                     edits.replace(range, &self.content);
                 }
             }

@@ -6,10 +6,11 @@ use memchr::memmem;
 
 use super::edits::Edits;
 use super::step::{Prefix, Scope, Unless};
+use crate::error::Watch;
 use crate::utf8::{leading_whitespace, trailing_whitespace};
 
 /// Puts `content` before a text that is not empty.
-pub(super) fn prepend(content: &str, edits: &mut Edits<'_>) {
+pub(super) fn prepend(content: &str, edits: &mut Edits<'_, '_>) {
     if !edits.text().is_empty() {
         edits.replace(0..0, content.as_bytes());
     }
@@ -18,7 +19,7 @@ pub(super) fn prepend(content: &str, edits: &mut Edits<'_>) {
 /// Puts the prefix before a text that is not empty, where the step's conditions hold.
 ///
 /// `at_start`: the first byte still comes from the start of the whole text.
-pub(super) fn prefix(step: &Prefix, at_start: bool, edits: &mut Edits<'_>) {
+pub(super) fn prefix(step: &Prefix, at_start: bool, edits: &mut Edits<'_, '_>) {
     let text = edits.text();
     let present = match step.unless {
         Unless::Content => text.starts_with(step.content.as_bytes()),
@@ -30,7 +31,7 @@ pub(super) fn prefix(step: &Prefix, at_start: bool, edits: &mut Edits<'_>) {
 }
 
 /// Removes white space at the chosen ends of the text.
-pub(super) fn strip(left: bool, right: bool, edits: &mut Edits<'_>) {
+pub(super) fn strip(left: bool, right: bool, edits: &mut Edits<'_, '_>) {
     let text = edits.text();
     let start = if left { leading_whitespace(text) } else { 0 };
     let end = text.len() - if right { trailing_whitespace(&text[start..]) } else { 0 };
@@ -39,13 +40,16 @@ pub(super) fn strip(left: bool, right: bool, edits: &mut Edits<'_>) {
 }
 
 /// Removes plain spaces at both ends and all but the first of every run inside.
-pub(super) fn collapse_spaces(edits: &mut Edits<'_>) {
+pub(super) fn collapse_spaces(edits: &mut Edits<'_, '_>) {
     let text = edits.text();
     let words = trim_spaces(text);
     edits.cut(0..words.start);
     let finder = memmem::Finder::new("  ");
     let mut at = words.start;
-    while let Some(found) = finder.find(&text[at..words.end]) {
+    let mut pause = Watch::next_pause(at);
+    while edits.watch.passes(at, &mut pause)
+        && let Some(found) = finder.find(&text[at..words.end])
+    {
         let second = at + found + 1;
         let run = text[second..words.end].iter().take_while(|&&byte| byte == b' ').count();
         at = second + run;

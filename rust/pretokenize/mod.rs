@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::error::{Poll, Watch};
 use named::{Cursor, Splitter};
 use steps::Steps;
 use unicode::{Classes, classes};
@@ -134,25 +135,33 @@ impl Pretokenizer {
     /// Proof for the named splitters. They decide a piece by what it holds and a few characters
     /// after it, but for white space, which they scan to its end. So a piece that ends in something
     /// else, far enough from the end of the text, was decided by characters that are there.
-    pub fn settled_ends(&self, text: &[u8]) -> Vec<usize> {
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub fn settled_ends(&self, text: &[u8], poll: Poll<'_>) -> Result<Vec<usize>> {
         const MARGIN: usize = 64;
         match &self.kind {
-            Kind::Whole => Vec::new(),
-            Kind::Steps(steps) => steps.settled_ends(text),
+            Kind::Whole => Ok(Vec::new()),
+            Kind::Steps(steps) => steps.settled_ends(text, poll),
             Kind::Named(_) => {
-                let Some(limit) = text.len().checked_sub(MARGIN) else { return Vec::new() };
+                let Some(limit) = text.len().checked_sub(MARGIN) else { return Ok(Vec::new()) };
+                let mut pause = Watch::next_pause(0);
                 let mut ends = Vec::new();
                 let mut pieces = self.pieces(text);
                 let mut spans = [Span::default(); 128];
                 loop {
-                    let filled = pieces.fill(&mut spans);
+                    let filled = pieces.fill(&mut spans, poll)?;
                     // No more than these are asked for.
                     ends.drain(..ends.len().saturating_sub(spans.len()));
                     let known = spans[..filled].iter().map(|span| span.end);
                     let settled = known.take_while(|&end| end <= limit);
                     ends.extend(settled.filter(|&end| !ends_in_space(text, end)));
                     if filled == 0 || spans[filled - 1].end > limit {
-                        return ends;
+                        return Ok(ends);
+                    }
+                    if spans[filled - 1].end >= pause {
+                        pause = Watch::next_pause(spans[filled - 1].end);
+                        poll()?;
                     }
                 }
             }
@@ -188,13 +197,21 @@ pub struct Pieces<'a> {
 impl Pieces<'_> {
     /// Writes the next pieces, in order, and says how many; 0 means that there are no more.
     ///
-    /// Gaps lie between pieces only where a step removes text.
-    pub fn fill(&mut self, out: &mut [Span]) -> usize {
-        match self.kind {
+    /// Gaps lie between pieces only where a step removes text. A long piece ends what is written
+    /// at once, and `poll` is asked inside of longer ones.
+    ///
+    /// # Errors
+    /// Those of `poll`; the next pieces are unknown then.
+    pub fn fill(&mut self, out: &mut [Span], poll: Poll<'_>) -> Result<usize> {
+        let mut watch = Watch::new(poll);
+        let filled = match self.kind {
             Kind::Whole => self.whole(out),
-            Kind::Steps(_) => self.steps.as_mut().map_or(0, |steps| steps.fill(out)),
-            Kind::Named(splitter) => splitter.fill(self.classes, self.text, &mut self.cursor, out),
-        }
+            Kind::Steps(_) => self.steps.as_mut().map_or(0, |steps| steps.fill(out, &mut watch)),
+            Kind::Named(splitter) => {
+                splitter.fill(self.classes, self.text, &mut self.cursor, out, &mut watch)
+            }
+        };
+        watch.finish().map(|()| filled)
     }
 
     fn whole(&mut self, out: &mut [Span]) -> usize {
@@ -213,6 +230,69 @@ impl Pieces<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
+
+    /// The pieces, and how often `poll` was asked; it fails when asked more than `most` times.
+    fn watched(
+        pretokenizer: &Pretokenizer,
+        text: &[u8],
+        most: usize,
+    ) -> (Result<Vec<Span>>, usize) {
+        let (mut asked, mut all, mut spans) = (0, Vec::new(), [Span::default(); 8]);
+        let mut pieces = pretokenizer.pieces(text);
+        let result = loop {
+            let mut poll = || {
+                asked += 1;
+                if asked > most { Err(Error::Interrupted) } else { Ok(()) }
+            };
+            match pieces.fill(&mut spans, &mut poll) {
+                Ok(0) => break Ok(all),
+                Ok(filled) => all.extend_from_slice(&spans[..filled]),
+                Err(error) => break Err(error),
+            }
+        };
+        (result, asked)
+    }
+
+    /// Long runs of one kind of character, cut by the pauses of a scan anywhere, and what ends them.
+    fn runs() -> impl Iterator<Item = Vec<u8>> {
+        let ends = ["", "x", "q.", "\n", "12"].map(str::as_bytes);
+        let kinds = ["a", " ", "!", "7", "\n", "é", "日", "\u{301}", "𝒳", "カ", "\u{AD}"];
+        let kinds = kinds.map(str::as_bytes).into_iter().chain([&b"\x80"[..], b"\xC2"]);
+        kinds.flat_map(move |kind| {
+            ends.into_iter().flat_map(move |end| {
+                ["", "q."].map(|start| {
+                    [start.as_bytes(), &kind.repeat(150), end, &kind.repeat(150)].concat()
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn pauses_of_a_scan_do_not_show_and_a_stop_at_any_is_an_error() {
+        let regex = |regex: &str| {
+            let pattern = Pattern::Regex(regex.to_owned());
+            vec![Step::Split { pattern, behavior: Behavior::Contiguous, invert: false }]
+        };
+        let named = named::names().map(|name| named::pattern(name).expect("a listed name"));
+        let patterns = [r"\S+|\s+", r"[a ]*b|[a ]", r"(?<=q)q", r"(?s).", r"[^\x{80}]+"];
+        for steps in named.chain(patterns.map(regex)) {
+            let pretokenizer = Pretokenizer::new(&steps).expect("a sound pattern");
+            let engine = Kind::Steps(Arc::new(Steps::new(&steps).expect("a sound pattern")));
+            let engine = Pretokenizer { kind: engine };
+            for text in runs() {
+                let (pieces, asked) = watched(&pretokenizer, &text, usize::MAX);
+                let pieces = pieces.expect("never stopped");
+                assert_eq!(Ok(&pieces), watched(&engine, &text, usize::MAX).0.as_ref());
+                let longest = pieces.iter().map(|piece| piece.end - piece.start).max();
+                assert!(asked > 0 || longest < Some(100), "{steps:?}: {longest:?}");
+                for most in [0, 1, asked / 2, asked.saturating_sub(1)] {
+                    let stopped = watched(&pretokenizer, &text, most);
+                    assert!(most >= asked || stopped == (Err(Error::Interrupted), most + 1));
+                }
+            }
+        }
+    }
 
     #[test]
     fn steps_read_the_definition_json() {

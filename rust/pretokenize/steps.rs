@@ -8,8 +8,9 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::named::LONG;
 use super::{Behavior, Pattern, Span, Step};
-use crate::Result;
+use crate::error::{Poll, Result, Watch};
 use crate::regex::{Matches, Regex};
 
 /// `char::is_numeric` of Unicode 17, two runs newer than the engine's tables.
@@ -73,16 +74,19 @@ impl Steps {
     /// The other steps see each of these pieces as a text of its own. The first must not look
     /// behind or join pieces; then what follows a cut is split as before. What precedes it may see
     /// the end of the text now: the pieces for which the pattern has read so far are made again.
-    pub(super) fn settled_ends(&self, text: &[u8]) -> Vec<usize> {
+    pub(super) fn settled_ends(&self, text: &[u8], poll: Poll<'_>) -> Result<Vec<usize>> {
         const MOST: usize = 128;
         let Some(stage) = self.stages.first().filter(|stage| stage.stands_alone()) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
+        let mut watch = Watch::new(poll);
+        let mut pause = Watch::next_pause(0);
         let mut level = Level::new(stage);
         level.restart(text, Span { start: 0, end: text.len() });
         // Ends of pieces, and how far the text was read for all up to there.
         let mut known = VecDeque::from([(0, 0)]);
-        while let Some(piece) = level.next_piece()
+        while let Some(piece) = level.next_piece(&mut watch)
+            && watch.passes(piece.end, &mut pause)
             && let Some(reach) = level.settled_reach()
         {
             known.push_back((piece.end, reach));
@@ -96,10 +100,11 @@ impl Steps {
             let sure = known[..last].partition_point(|&(_, reach)| reach < end);
             let Some(first) = sure.checked_sub(1) else { return false };
             level.restart(text, Span { start: known[first].0, end });
-            let again = std::iter::from_fn(|| level.next_piece()).map(|piece| piece.end);
+            let again = std::iter::from_fn(|| level.next_piece(&mut watch)).map(|piece| piece.end);
             again.eq(known[first + 1..=last].iter().map(|&(end, _)| end))
         });
-        ends.map(|at| known[at].0).collect()
+        let ends = ends.map(|at| known[at].0).collect();
+        watch.finish().map(|()| ends)
     }
 }
 
@@ -152,27 +157,37 @@ pub struct Cursor<'a> {
 
 impl Cursor<'_> {
     /// Writes the next pieces, in order, and says how many; 0 means that there are no more.
-    pub fn fill(&mut self, out: &mut [Span]) -> usize {
+    pub fn fill(&mut self, out: &mut [Span], watch: &mut Watch<'_>) -> usize {
         let mut filled = 0;
         while let Some(slot) = out.get_mut(filled) {
-            let Some(piece) = self.next_piece() else { break };
+            let Some(piece) = self.next_piece(watch) else { break };
             *slot = piece;
             filled += 1;
+            if watch.has_stopped() || piece.end - piece.start >= LONG {
+                break;
+            }
         }
         filled
     }
 
-    fn next_piece(&mut self) -> Option<Span> {
+    fn next_piece(&mut self, watch: &mut Watch<'_>) -> Option<Span> {
         if let Some(whole) = self.whole.take().filter(|whole| whole.end > 0) {
             match self.levels.first_mut() {
                 Some(level) => level.restart(self.text, whole),
                 None => return Some(whole),
             }
         }
+        let mut pause = 0;
         loop {
-            match self.levels.get_mut(self.depth)?.next_piece() {
+            match self.levels.get_mut(self.depth)?.next_piece(watch) {
                 Some(piece) => match self.levels.get_mut(self.depth + 1) {
                     Some(level) => {
+                        // The steps after this one may remove all that it leaves.
+                        if pause == 0 {
+                            pause = Watch::next_pause(piece.end);
+                        } else if !watch.passes(piece.end, &mut pause) {
+                            return None;
+                        }
                         level.restart(self.text, piece);
                         self.depth += 1;
                     }
@@ -232,23 +247,27 @@ impl<'a> Level<'a> {
     }
 
     /// The next piece that is not empty.
-    fn next_piece(&mut self) -> Option<Span> {
-        loop {
-            let first = self.segment()?;
+    fn next_piece(&mut self, watch: &mut Watch<'_>) -> Option<Span> {
+        let mut pause = Watch::next_pause(self.covered);
+        while watch.passes(self.covered, &mut pause) {
+            let first = self.segment(watch)?;
             let piece = match self.stage.behavior {
                 Behavior::Isolated => first,
                 Behavior::Removed if first.delimiter => continue,
                 Behavior::Removed => first,
                 Behavior::MergedWithPrevious if first.delimiter => first,
-                Behavior::MergedWithPrevious => self.merged_when(first, true),
-                Behavior::MergedWithNext if first.delimiter => self.merged_when(first, false),
+                Behavior::MergedWithPrevious => self.merged_when(first, true, watch),
+                Behavior::MergedWithNext if first.delimiter => {
+                    self.merged_when(first, false, watch)
+                }
                 Behavior::MergedWithNext => first,
-                Behavior::Contiguous => self.run(first),
+                Behavior::Contiguous => self.run(first, watch),
             };
             if piece.start < piece.end {
                 return Some(Span { start: self.base + piece.start, end: self.base + piece.end });
             }
         }
+        None
     }
 
     /// The last place that was read, if the pieces so far are the same whatever follows the text.
@@ -260,8 +279,8 @@ impl<'a> Level<'a> {
     }
 
     /// `first` together with the segment after it, when that is (not) a delimiter.
-    fn merged_when(&mut self, first: Segment, delimiter: bool) -> Segment {
-        match self.segment() {
+    fn merged_when(&mut self, first: Segment, delimiter: bool, watch: &mut Watch<'_>) -> Segment {
+        match self.segment(watch) {
             Some(second) if second.delimiter == delimiter => Segment { end: second.end, ..first },
             second => {
                 self.unread = second;
@@ -271,9 +290,12 @@ impl<'a> Level<'a> {
     }
 
     /// `first` together with all segments of its kind after it.
-    fn run(&mut self, first: Segment) -> Segment {
+    fn run(&mut self, first: Segment, watch: &mut Watch<'_>) -> Segment {
         let mut run = first;
-        while let Some(next) = self.segment() {
+        let mut pause = Watch::next_pause(first.end);
+        while watch.passes(self.covered, &mut pause)
+            && let Some(next) = self.segment(watch)
+        {
             if next.delimiter != run.delimiter {
                 self.unread = Some(next);
                 break;
@@ -283,11 +305,11 @@ impl<'a> Level<'a> {
         run
     }
 
-    fn segment(&mut self) -> Option<Segment> {
+    fn segment(&mut self, watch: &mut Watch<'_>) -> Option<Segment> {
         if let Some(segment) = self.unread.take() {
             return Some(segment);
         }
-        let (range, is_match) = match self.after_gap.take().or_else(|| self.found.next()) {
+        let (range, is_match) = match self.after_gap.take().or_else(|| self.found.next(watch)) {
             Some(found) if found.start > self.covered => {
                 let gap = self.covered..found.start;
                 self.after_gap = Some(found);
@@ -311,14 +333,14 @@ enum Found<'a> {
 }
 
 impl Found<'_> {
-    fn next(&mut self) -> Option<Range<usize>> {
+    fn next(&mut self, watch: &mut Watch<'_>) -> Option<Range<usize>> {
         match self {
-            Found::Pattern(matches) => matches.next(),
+            Found::Pattern(matches) => matches.next_watched(watch),
             Found::NumericStandIns { text, at } => {
-                let found = text[*at..].iter().position(|byte| stands_for_number(*byte));
-                let start = *at + found.unwrap_or(text.len() - *at);
+                let width = |at: usize| usize::from(!stands_for_number(text[at]));
+                let start = watch.walk(*at, text.len(), width);
                 *at = (start + 1).min(text.len());
-                found.map(|_| start..start + 1)
+                (start < text.len()).then_some(start..start + 1)
             }
         }
     }

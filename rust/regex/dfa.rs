@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::program::{Inst, NodeId, Program};
+use crate::error::Watch;
 
 /// The state without threads.
 pub(super) const DEAD: u32 = 0;
@@ -131,18 +132,30 @@ impl Cache {
 
     /// The preferred match that begins at `at`, reading until nothing better can come.
     #[inline]
-    pub fn scan(&mut self, program: &Program, text: &[u8], at: usize) -> Scan {
+    pub fn scan(
+        &mut self,
+        program: &Program,
+        text: &[u8],
+        at: usize,
+        watch: &mut Watch<'_>,
+    ) -> Scan {
         let mut state = self.start(program, program.facts_at(text, at));
         let mut end = None;
         let mut stop = at;
+        // Only the edge of what is read at a time costs a look at whether to go on.
+        let mut head = head(text, at);
         loop {
-            let (kind, width) = program.alphabet.at(text, stop);
+            let (kind, width) = program.alphabet.at(head, stop);
             let (matched, next) = self.step(program, state, kind);
+            if next == DEAD {
+                if stop == head.len() && stop < text.len() && watch.goes_on() {
+                    head = self::head(text, stop);
+                    continue;
+                }
+                return Scan { end: if matched { Some(stop) } else { end }, stop };
+            }
             if matched {
                 end = Some(stop);
-            }
-            if next == DEAD {
-                return Scan { end, stop };
             }
             state = next;
             stop += width;
@@ -187,6 +200,18 @@ impl Cache {
         self.ids.insert(key, state);
         state
     }
+}
+
+/// The text up to where a scan that stands at `at` looks whether to go on, cut between characters.
+fn head(text: &[u8], at: usize) -> &[u8] {
+    let pause = Watch::next_pause(at);
+    let continues = |at: &usize| text.get(*at).is_none_or(|byte| byte & 0xc0 == 0x80);
+    if pause >= text.len() {
+        return text;
+    }
+    // Behind four bytes that go on with a character, none of them does.
+    let cut = (pause - 3..=pause).rev().find(|at| !continues(at));
+    &text[..cut.unwrap_or(pause)]
 }
 
 impl Closure {

@@ -6,6 +6,7 @@ use super::Regex;
 use super::dfa::{Cache, DEAD, Scan};
 use super::oracle::Oracle;
 use super::program::Program;
+use crate::error::Watch;
 
 /// Characters that may be read in vain before the first match.
 const FIRST_CREDIT: usize = 256;
@@ -28,6 +29,13 @@ impl<'r, 't> Matches<'r, 't> {
     pub(super) fn new(regex: &'r Regex, text: &'t [u8]) -> Matches<'r, 't> {
         let place = Place::new(&regex.program, text);
         Matches { regex, cache: Some(regex.take_cache()), place }
+    }
+
+    /// The next match; `None` also when the watch has stopped the search.
+    #[inline]
+    pub fn next_watched(&mut self, watch: &mut Watch<'_>) -> Option<Range<usize>> {
+        let cache = self.cache.as_mut().expect("the cache is only given back on drop");
+        self.place.advance(cache, watch)
     }
 
     /// Begins again with another text, keeping what was learnt about the pattern.
@@ -60,7 +68,8 @@ impl<'r, 't> Matches<'r, 't> {
     #[cfg(test)]
     pub(super) fn force_oracle(&mut self) {
         let Place { program, text, at, .. } = self.place;
-        self.place.oracle = Some(Box::new(Oracle::new(program, text, at)));
+        let oracle = Oracle::new(program, text, at, &mut Watch::new(&mut || Ok(())));
+        self.place.oracle = Some(Box::new(oracle));
     }
 
     /// Whether the backward pass was made.
@@ -75,8 +84,7 @@ impl Iterator for Matches<'_, '_> {
 
     #[inline]
     fn next(&mut self) -> Option<Range<usize>> {
-        let cache = self.cache.as_mut().expect("the cache is only given back on drop");
-        self.place.advance(cache)
+        self.next_watched(&mut Watch::new(&mut || Ok(())))
     }
 }
 
@@ -110,13 +118,18 @@ impl<'r, 't> Place<'r, 't> {
     }
 
     #[inline]
-    fn advance(&mut self, cache: &mut Cache) -> Option<Range<usize>> {
-        while self.at <= self.text.len() {
+    fn advance(&mut self, cache: &mut Cache, watch: &mut Watch<'_>) -> Option<Range<usize>> {
+        let mut pause = Watch::next_pause(self.at);
+        while self.at <= self.text.len() && watch.passes(self.at, &mut pause) {
             if !self.program.looks_behind() {
-                self.skip(cache);
+                self.skip(cache, watch);
             }
             let start = self.at;
-            let Some(end) = self.scan(cache) else {
+            let found = self.scan(cache, watch);
+            if watch.has_stopped() {
+                return None;
+            }
+            let Some(end) = found else {
                 self.at = self.after_char(start);
                 continue;
             };
@@ -132,29 +145,26 @@ impl<'r, 't> Place<'r, 't> {
 
     /// Moves to the first position where a match may begin, when the next character alone tells.
     #[inline]
-    fn skip(&mut self, cache: &mut Cache) {
+    fn skip(&mut self, cache: &mut Cache, watch: &mut Watch<'_>) {
         let state = cache.start(self.program, 0);
         let from = self.at;
-        while self.at < self.text.len() {
-            let (kind, width) = self.program.alphabet.at(self.text, self.at);
-            if !cache.dies_at(state, kind) {
-                break;
-            }
-            self.at += width;
-        }
+        self.at = watch.walk(from, self.text.len(), |at| {
+            let (kind, width) = self.program.alphabet.at(self.text, at);
+            if cache.dies_at(state, kind) { width } else { 0 }
+        });
         self.work += (self.at - from) as u64;
     }
 
     /// The end of the preferred match that begins here.
     #[inline]
-    fn scan(&mut self, cache: &mut Cache) -> Option<usize> {
+    fn scan(&mut self, cache: &mut Cache, watch: &mut Watch<'_>) -> Option<usize> {
         let at = self.at;
         if let Some(oracle) = &mut self.oracle {
-            let Scan { end, stop } = scan_with(oracle, cache, self.program, self.text, at);
+            let Scan { end, stop } = scan_with(oracle, cache, self.program, self.text, at, watch);
             self.work += (stop - at) as u64 + 1;
             return end;
         }
-        let Scan { end, stop } = cache.scan(self.program, self.text, at);
+        let Scan { end, stop } = cache.scan(self.program, self.text, at, watch);
         self.reach = self.reach.max(stop);
         self.work += (stop - at) as u64 + 1;
         let consumed = end.map_or(0, |end| end - at);
@@ -163,7 +173,9 @@ impl<'r, 't> Place<'r, 't> {
         self.credit = credit.saturating_sub(wasted);
         if credit < wasted {
             let from = end.unwrap_or(at);
-            self.oracle = Some(Box::new(Oracle::new(self.program, self.text, from)));
+            let oracle = Oracle::new(self.program, self.text, from, watch);
+            // A pass that was stopped knows too little to be asked.
+            self.oracle = (!watch.has_stopped()).then(|| Box::new(oracle));
         }
         end
     }
@@ -181,11 +193,16 @@ fn scan_with(
     program: &Program,
     text: &[u8],
     at: usize,
+    watch: &mut Watch<'_>,
 ) -> Scan {
     let mut state = cache.start(program, program.facts_at(text, at));
     let mut end = None;
     let mut stop = at;
-    while state != DEAD && oracle.is_alive(program, text, stop, cache.threads(state)) {
+    let mut pause = Watch::next_pause(at);
+    while state != DEAD
+        && watch.passes(stop, &mut pause)
+        && oracle.is_alive(program, text, stop, cache.threads(state))
+    {
         let (kind, width) = program.alphabet.at(text, stop);
         let (matched, next) = cache.step(program, state, kind);
         if matched {

@@ -16,8 +16,12 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use super::program::{Inst, NodeId, Program};
+use crate::error::Watch;
 
 const BLOCK: usize = 4096;
+
+/// Blocks read backwards between two looks at whether to go on.
+const WATCHED: usize = 64;
 
 /// Sets kept at once, apart from those of one block.
 const MAX_SETS: usize = 4096;
@@ -41,8 +45,8 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// An oracle for the positions of `text` from `from` on.
-    pub fn new(program: &Program, text: &[u8], from: usize) -> Oracle {
+    /// An oracle for the positions of `text` from `from` on, unless the watch stops it.
+    pub fn new(program: &Program, text: &[u8], from: usize, watch: &mut Watch<'_>) -> Oracle {
         let first = from / BLOCK;
         let mut reverse = Reverse::new(program);
         let mut checkpoints = Vec::new();
@@ -57,6 +61,9 @@ impl Oracle {
             if lower < block * BLOCK {
                 checkpoints.push((position, reverse.get(set)));
                 block -= 1;
+                if block.is_multiple_of(WATCHED) && !watch.goes_on() {
+                    break;
+                }
                 set = reverse.shrink(set);
             }
             set = reverse.step(program, text, lower, set, before);

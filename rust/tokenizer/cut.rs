@@ -45,7 +45,7 @@ impl Tokenizer {
         while changes && size <= LONGEST && text.len() - at > 2 * size {
             poll()?;
             let head = Stretch { text: &text[at..at + size], place };
-            let Some(cut) = self.last_cut(head, matchers) else {
+            let Some(cut) = self.last_cut(head, matchers, poll)? else {
                 size *= 2;
                 continue;
             };
@@ -59,9 +59,16 @@ impl Tokenizer {
     }
 
     /// The last place where `head`, the beginning of a longer text, may be cut.
-    fn last_cut(&self, head: Stretch<'_>, matchers: &Matchers) -> Option<usize> {
-        let words = self.cuts_at_words(matchers).then(|| last_word_cut(head.text)).flatten();
-        words.or_else(|| self.last_settled(head, matchers))
+    fn last_cut(
+        &self,
+        head: Stretch<'_>,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Option<usize>> {
+        match self.cuts_at_words(matchers).then(|| last_word_cut(head.text)).flatten() {
+            Some(cut) => Ok(Some(cut)),
+            None => self.last_settled(head, matchers, poll),
+        }
     }
 
     /// Whether text may be cut between a letter and the space before a letter, each side encoded
@@ -75,38 +82,75 @@ impl Tokenizer {
 
     /// The last place where `head`, the beginning of a longer text, may be cut, found without
     /// looking for words.
-    pub(crate) fn last_settled(&self, head: Stretch<'_>, matchers: &Matchers) -> Option<usize> {
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub(crate) fn last_settled(
+        &self,
+        head: Stretch<'_>,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Option<usize>> {
         if !self.inference.is_local() {
-            return None;
+            return Ok(None);
         }
-        let Stretch { text, place } = head;
+        let text = head.text;
         let end = match self.inner.is_identity() {
             true => text.len(),
-            false => self.inner.last_cut(text, text.len())?,
+            false => match self.inner.last_cut(text, text.len(), poll)? {
+                Some(end) => end,
+                None => return Ok(None),
+            },
         };
-        if self.merges_only() {
-            let tail = self.inner.last_cut(text, end.saturating_sub(TAIL)).unwrap_or(0);
-            return [tail, 0].into_iter().find_map(|from| {
-                let tail = self.tail(text, from..end, Place::AfterCut)?;
-                let accept = |at: usize| {
-                    tail.origin(at).is_some_and(|source| {
-                        self.may_cut(text, source, matchers)
-                            && matchers.normalized.may_cut(&tail.bytes, at)
-                    })
-                };
-                let at = self.model.last_cut(&tail.bytes, accept)?;
-                tail.origin(at)
-            });
+        match self.merges_only() {
+            true => self.last_between_merges(text, end, matchers, poll),
+            false => self.last_between_pieces(head, end, matchers, poll),
         }
+    }
+
+    /// The last place up to `end` that no token can hold, where merges alone decide.
+    fn last_between_merges(
+        &self,
+        text: &[u8],
+        end: usize,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Option<usize>> {
+        let tail = self.inner.last_cut(text, end.saturating_sub(TAIL), poll)?.unwrap_or(0);
+        for from in [tail, 0] {
+            let tail = self.tail(text, from..end, Place::AfterCut, poll)?;
+            let accept = |at: usize| {
+                tail.origin(at).is_some_and(|source| {
+                    self.may_cut(text, source, matchers)
+                        && matchers.normalized.may_cut(&tail.bytes, at)
+                })
+            };
+            let cut = self.model.last_cut(&tail.bytes, accept);
+            if let Some(cut) = cut.and_then(|at| tail.origin(at)) {
+                return Ok(Some(cut));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last place up to `end` where a piece ends whatever follows.
+    fn last_between_pieces(
+        &self,
+        head: Stretch<'_>,
+        end: usize,
+        matchers: &Matchers,
+        poll: Poll<'_>,
+    ) -> Result<Option<usize>> {
+        let Stretch { text, place } = head;
         // What the pre-tokenizer gets begins after the last added token.
         let start = matchers.raw.matches(&text[..end]).last().map_or(0, |found| found.end);
         let place = if start > 0 { Place::Start } else { place };
-        let tail = self.tail(text, start..end, place)?;
+        let tail = self.tail(text, start..end, place, poll)?;
         let inner = matchers.normalized.matches(&tail.bytes).last().map_or(0, |found| found.end);
         let segment = &tail.bytes[inner..];
         let prefixed = match place == Place::AfterCut && inner == 0 {
             true => Cow::Borrowed(segment),
-            false => self.prefixer.normalize(segment, start + inner == 0).ok()?,
+            false => self.prefixer.normalize(segment, start + inner == 0, poll)?,
         };
         let shift = prefixed.len() - segment.len();
         let source_of = |at: usize| {
@@ -116,7 +160,8 @@ impl Tokenizer {
                 && matchers.normalized.may_cut(&tail.bytes, at);
             free.then_some(source)
         };
-        self.pretokenizer.settled_ends(&prefixed).into_iter().rev().find_map(source_of)
+        let ends = self.pretokenizer.settled_ends(&prefixed, poll)?;
+        Ok(ends.into_iter().rev().find_map(source_of))
     }
 
     /// Whether no added token and no step of the normalizer brings both sides of `at` together.
@@ -130,11 +175,12 @@ impl Tokenizer {
         text: &'a [u8],
         range: std::ops::Range<usize>,
         place: Place,
-    ) -> Option<Tail<'a>> {
+        poll: Poll<'_>,
+    ) -> Result<Tail<'a>> {
         let start = range.start;
-        let part = text.get(range)?;
+        let part = text.get(range).unwrap_or_default();
         let normalizer = if place == Place::AfterCut { &self.inner } else { &self.normalizer };
-        Some(match normalizer.normalize_aligned(part, start == 0).ok()? {
+        Ok(match normalizer.normalize_aligned(part, start == 0, poll)? {
             Some((bytes, origins)) => {
                 Tail { bytes: Cow::Owned(bytes), start, origins: Some(origins) }
             }

@@ -115,23 +115,25 @@ impl Tokenizer {
         ids: &mut Vec<TokenId>,
         poll: Poll<'_>,
     ) -> Result<bool> {
-        self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
-            Segment::Token { id, .. } => {
-                ids.push(id);
-                Ok(true)
-            }
-            Segment::Text { text, .. } => match &self.inference {
-                Inference::Across(merges) => {
-                    self.each_joined(text, merges, scratch, poll, |id, _| {
-                        ids.push(id);
-                        true
-                    })
-                }
-                inference => self.each_batch(text, poll, |spans, poll| {
-                    inference.encode(&self.model, text, spans, scratch, ids, poll)?;
+        self.each_segment(stretch, matchers, Origins::Untracked, poll, &mut |segment, poll| {
+            match segment {
+                Segment::Token { id, .. } => {
+                    ids.push(id);
                     Ok(true)
-                }),
-            },
+                }
+                Segment::Text { text, .. } => match &self.inference {
+                    Inference::Across(merges) => {
+                        self.each_joined(text, merges, scratch, poll, |id, _| {
+                            ids.push(id);
+                            true
+                        })
+                    }
+                    inference => self.each_batch(text, poll, |spans, poll| {
+                        inference.encode(&self.model, text, spans, scratch, ids, poll)?;
+                        Ok(true)
+                    }),
+                },
+            }
         })
     }
 
@@ -187,25 +189,27 @@ impl Tokenizer {
         let whole = Stretch { text, place: Place::Start };
         let within = |count: usize| limit.is_none_or(|limit| count <= limit);
         self.each_stretch(whole, matchers, poll, &mut |stretch, _, poll| {
-            self.each_segment(stretch, matchers, Origins::Untracked, &mut |segment| match segment {
-                Segment::Token { .. } => {
-                    count += 1;
-                    Ok(within(count))
-                }
-                Segment::Text { text, .. } => match &self.inference {
-                    Inference::Across(merges) => {
-                        self.each_joined(text, merges, scratch, poll, |_, _| {
-                            count += 1;
-                            within(count)
-                        })
-                    }
-                    inference => self.each_batch(text, poll, |spans, poll| {
-                        ids.clear();
-                        inference.encode(&self.model, text, spans, scratch, &mut ids, poll)?;
-                        count += ids.len();
+            self.each_segment(stretch, matchers, Origins::Untracked, poll, &mut |segment, poll| {
+                match segment {
+                    Segment::Token { .. } => {
+                        count += 1;
                         Ok(within(count))
-                    }),
-                },
+                    }
+                    Segment::Text { text, .. } => match &self.inference {
+                        Inference::Across(merges) => {
+                            self.each_joined(text, merges, scratch, poll, |_, _| {
+                                count += 1;
+                                within(count)
+                            })
+                        }
+                        inference => self.each_batch(text, poll, |spans, poll| {
+                            ids.clear();
+                            inference.encode(&self.model, text, spans, scratch, &mut ids, poll)?;
+                            count += ids.len();
+                            Ok(within(count))
+                        }),
+                    },
+                }
             })
         })?;
         Ok(count)
@@ -230,7 +234,7 @@ impl Tokenizer {
             };
             let whole = Stretch { text, place: Place::Start };
             self.each_stretch(whole, &matchers, poll, &mut |stretch, base, poll| {
-                self.each_segment(stretch, &matchers, tracked, &mut |segment| {
+                self.each_segment(stretch, &matchers, tracked, poll, &mut |segment, poll| {
                     let (part, start, origins) = match segment {
                         Segment::Token { id, source } => {
                             ids.push(id);
@@ -326,7 +330,7 @@ impl Tokenizer {
         let mut buffer = [Span::default(); PIECES];
         let mut polled = 0;
         loop {
-            let filled = pieces.fill(&mut buffer);
+            let filled = pieces.fill(&mut buffer, poll)?;
             if filled == 0 {
                 return Ok(true);
             }

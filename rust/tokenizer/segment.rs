@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Tokenizer;
 use super::special::Matchers;
-use crate::error::{Error, Result};
+use crate::error::{Error, Poll, Result};
 use crate::token::TokenId;
 
 /// A stretch of the text on its way to ids.
@@ -50,21 +50,24 @@ impl Tokenizer {
         stretch: Stretch<'_>,
         matchers: &Matchers,
         origins: Origins,
-        visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
+        poll: Poll<'_>,
+        visit: &mut dyn FnMut(Segment<'_>, Poll<'_>) -> Result<bool>,
     ) -> Result<bool> {
         let text = stretch.text;
         self.check_alphabet(text)?;
         let mut from = 0;
         for found in matchers.raw.matches(text) {
-            let go_on =
-                self.normalized_segments(stretch, from..found.start, matchers, origins, visit)?
-                    && visit(Segment::Token { id: found.id, source: found.start..found.end })?;
+            let before = from..found.start;
+            let token = Segment::Token { id: found.id, source: found.start..found.end };
+            let go_on = self
+                .normalized_segments(stretch, before, matchers, origins, poll, visit)?
+                && visit(token, poll)?;
             if !go_on {
                 return Ok(false);
             }
             from = found.end;
         }
-        self.normalized_segments(stretch, from..text.len(), matchers, origins, visit)
+        self.normalized_segments(stretch, from..text.len(), matchers, origins, poll, visit)
     }
 
     fn check_alphabet(&self, text: &[u8]) -> Result<()> {
@@ -85,7 +88,8 @@ impl Tokenizer {
         source: Range<usize>,
         matchers: &Matchers,
         origins: Origins,
-        visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
+        poll: Poll<'_>,
+        visit: &mut dyn FnMut(Segment<'_>, Poll<'_>) -> Result<bool>,
     ) -> Result<bool> {
         if source.is_empty() {
             return Ok(true);
@@ -98,19 +102,19 @@ impl Tokenizer {
             Place::AfterCut => (&self.inner, false),
         };
         if origins == Origins::Untracked {
-            let text = &normalizer.normalize(part, at_start)?;
+            let text = &normalizer.normalize(part, at_start, poll)?;
             let normal = Normal { text, start, map: None, place, origins };
-            return self.matched_segments(normal, matchers, visit);
+            return self.matched_segments(normal, matchers, poll, visit);
         }
-        match normalizer.normalize_aligned(part, at_start)? {
+        match normalizer.normalize_aligned(part, at_start, poll)? {
             Some((text, mut map)) => {
                 map.iter_mut().for_each(|at| *at += start);
                 let normal = Normal { text: &text, start, map: Some(&map), place, origins };
-                self.matched_segments(normal, matchers, visit)
+                self.matched_segments(normal, matchers, poll, visit)
             }
             None => {
                 let normal = Normal { text: part, start, map: None, place, origins };
-                self.matched_segments(normal, matchers, visit)
+                self.matched_segments(normal, matchers, poll, visit)
             }
         }
     }
@@ -119,26 +123,28 @@ impl Tokenizer {
         &self,
         normal: Normal<'_>,
         matchers: &Matchers,
-        visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
+        poll: Poll<'_>,
+        visit: &mut dyn FnMut(Segment<'_>, Poll<'_>) -> Result<bool>,
     ) -> Result<bool> {
         let mut from = 0;
         for found in matchers.normalized.matches(normal.text) {
             let source = normal.origin(found.start)..normal.origin(found.end);
-            let go_on = self.prefixed_segment(normal, from..found.start, visit)?
-                && visit(Segment::Token { id: found.id, source })?;
+            let go_on = self.prefixed_segment(normal, from..found.start, poll, visit)?
+                && visit(Segment::Token { id: found.id, source }, poll)?;
             if !go_on {
                 return Ok(false);
             }
             from = found.end;
         }
-        self.prefixed_segment(normal, from..normal.text.len(), visit)
+        self.prefixed_segment(normal, from..normal.text.len(), poll, visit)
     }
 
     fn prefixed_segment(
         &self,
         normal: Normal<'_>,
         range: Range<usize>,
-        visit: &mut dyn FnMut(Segment<'_>) -> Result<bool>,
+        poll: Poll<'_>,
+        visit: &mut dyn FnMut(Segment<'_>, Poll<'_>) -> Result<bool>,
     ) -> Result<bool> {
         if range.is_empty() {
             return Ok(true);
@@ -147,18 +153,18 @@ impl Tokenizer {
         let start = normal.start + range.start;
         let origins = normal.map.map(|map| &map[range.start..=range.end]);
         if normal.place == Place::AfterCut && range.start == 0 {
-            return visit(Segment::Text { text: part, start, origins });
+            return visit(Segment::Text { text: part, start, origins }, poll);
         }
         if normal.origins == Origins::Untracked {
-            let text = &self.prefixer.normalize(part, start == 0)?;
-            return visit(Segment::Text { text, start, origins });
+            let text = &self.prefixer.normalize(part, start == 0, poll)?;
+            return visit(Segment::Text { text, start, origins }, poll);
         }
-        match self.prefixer.normalize_aligned(part, start == 0)? {
+        match self.prefixer.normalize_aligned(part, start == 0, poll)? {
             Some((text, mut map)) => {
                 map.iter_mut().for_each(|at| *at = normal.origin(range.start + *at));
-                visit(Segment::Text { text: &text, start, origins: Some(&map) })
+                visit(Segment::Text { text: &text, start, origins: Some(&map) }, poll)
             }
-            None => visit(Segment::Text { text: part, start, origins }),
+            None => visit(Segment::Text { text: part, start, origins }, poll),
         }
     }
 }

@@ -83,7 +83,8 @@ pub(super) fn matchers(
             normalized.push(token.clone());
             continue;
         }
-        let content = normalizer.normalize(token.content.as_bytes(), true)?.into_owned();
+        let content =
+            normalizer.normalize(token.content.as_bytes(), true, &mut || Ok(()))?.into_owned();
         let content = String::from_utf8(content).unwrap_or_default();
         normalized.push(AddedToken { content, ..token.clone() });
     }

@@ -63,20 +63,20 @@ impl Chunker {
         let mut random = Random::of_text(self.seed, text);
         let coarse = self.coarse.clone();
         let fine = self.fine.clone();
-        for stretch in spans(&coarse, text) {
+        each_span(&coarse, text, poll, |stretch, poll| {
             let stretch = &text[stretch.start..stretch.end];
             let (mut start, mut left) = (0, self.words(&mut random));
-            for word in spans(&fine, stretch) {
+            each_span(&fine, stretch, poll, |word, _| {
                 left -= 1;
                 if left == 0 {
                     self.count(&stretch[start..word.end]);
                     (start, left) = (word.end, self.words(&mut random));
                 }
-            }
+                Ok(())
+            })?;
             self.count(&stretch[start..]);
-            poll()?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Adds a part of a text that arrives in several.
@@ -113,16 +113,21 @@ impl Chunker {
     }
 }
 
-/// All pieces of a text, one after the other.
-fn spans<'a>(pretokenizer: &'a Pretokenizer, text: &'a [u8]) -> impl Iterator<Item = Span> + 'a {
+/// Calls `visit` with all pieces of a text, one after the other.
+fn each_span(
+    pretokenizer: &Pretokenizer,
+    text: &[u8],
+    poll: Poll<'_>,
+    mut visit: impl FnMut(Span, Poll<'_>) -> Result<()>,
+) -> Result<()> {
     let mut pieces = pretokenizer.pieces(text);
     let mut buffer = [Span::default(); 64];
-    let (mut at, mut filled) = (0, 0);
-    std::iter::from_fn(move || {
-        if at == filled {
-            (at, filled) = (0, pieces.fill(&mut buffer));
+    loop {
+        let filled = pieces.fill(&mut buffer, poll)?;
+        if filled == 0 {
+            return Ok(());
         }
-        at += 1;
-        (filled > 0).then(|| buffer[at - 1])
-    })
+        buffer[..filled].iter().try_for_each(|&span| visit(span, poll))?;
+        poll()?;
+    }
 }

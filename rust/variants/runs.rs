@@ -62,7 +62,7 @@ impl Runs {
         let mut spans = [Span::default(); PIECES];
         let (mut run, mut end) = (Vec::new(), 0);
         loop {
-            let filled = pieces.fill(&mut spans);
+            let filled = pieces.fill(&mut spans, poll)?;
             for span in &spans[..filled] {
                 let id = self.piece(&text[span.start..span.end]);
                 // Removed text between two pieces parts them.

@@ -5,11 +5,12 @@
 
 use std::sync::OnceLock;
 
+use crate::error::Watch;
 use crate::pretokenize::steps::PUNCTUATION;
 use crate::pretokenize::unicode::{decode, holds, ranges};
 
 /// End of the run of punctuation, or of anything else, that starts at `at`.
-pub fn part_end(text: &[u8], at: usize) -> usize {
+pub fn part_end(text: &[u8], at: usize, watch: &mut Watch<'_>) -> usize {
     static RANGES: OnceLock<Vec<(u32, u32)>> = OnceLock::new();
     let ranges = RANGES.get_or_init(|| ranges(PUNCTUATION));
     let kind = |at: usize| match text[at] {
@@ -20,31 +21,26 @@ pub fn part_end(text: &[u8], at: usize) -> usize {
         }
     };
     let (first, length) = kind(at);
-    let mut end = at + length;
-    while end < text.len() {
-        let (next, length) = kind(end);
-        if next != first {
-            break;
-        }
-        end += length;
-    }
-    end
+    watch.walk(at + length, text.len(), |at| {
+        let (next, length) = kind(at);
+        if next == first { length } else { 0 }
+    })
 }
 
 /// End of what the digit steps leave whole from `at` on, in the piece that ends with `text`.
-pub fn inner_end(text: &[u8], at: usize) -> usize {
+pub fn inner_end(text: &[u8], at: usize, watch: &mut Watch<'_>) -> usize {
     let rest = &text[at..];
-    let run = |numeric| rest.iter().take_while(|&&byte| is_numeric(byte) == numeric).count();
     if !is_numeric(rest[0]) {
-        return at + run(false);
+        return watch.walk(at, text.len(), |at| usize::from(!is_numeric(text[at])));
     }
     // A run of digits comes here once for every three of them, so it must not be scanned whole.
     if rest.len() >= 3 && rest[..3].iter().all(u8::is_ascii_digit) {
         return at + 3;
     }
-    let digits = &rest[..run(true)];
-    let triple = digits.windows(3).position(|three| three.iter().all(u8::is_ascii_digit));
-    at + triple.unwrap_or(digits.len())
+    let end = watch.walk(at, text.len(), |at| usize::from(is_numeric(text[at])));
+    let starts_triple =
+        |at: usize| at + 3 <= end && text[at..at + 3].iter().all(u8::is_ascii_digit);
+    watch.walk(at, end, |at| usize::from(!starts_triple(at)))
 }
 
 /// Whether the stand-in of the byte is a numeric character.

@@ -26,10 +26,11 @@ mod scan;
 mod window;
 
 pub use patterns::{by_name, names, pattern, recognise, spellings};
-pub use scan::Cursor;
+pub use scan::{Cursor, LONG};
 
 use super::Span;
 use super::unicode::Classes;
+use crate::error::Watch;
 use rules::{Contractions, Letters, Numbers, Parts, Rules, Space, Tail};
 
 /// A hand-written splitter.
@@ -56,6 +57,7 @@ impl Splitter {
         text: &[u8],
         cursor: &mut Cursor,
         out: &mut [Span],
+        watch: &mut Watch<'_>,
     ) -> usize {
         let fill = match self {
             Splitter::Gpt2 => scan::fill::<Gpt2>,
@@ -70,7 +72,7 @@ impl Splitter {
             Splitter::Starcoder => scan::fill::<Starcoder>,
             Splitter::KimiK2 => scan::fill::<KimiK2>,
         };
-        fill(classes, text, cursor, out)
+        fill(classes, text, cursor, out, watch)
     }
 }
 

@@ -5,6 +5,7 @@
 //! None of them looks behind, so a piece depends only on its start; and each loop here runs at
 //! most a constant number of times over a byte, so splitting is linear in the text.
 
+use crate::error::Watch;
 use crate::pretokenize::unicode::{Classes, HAN, LETTER, LOWER, MARK, NUMBER, PUNCTUATION};
 use crate::pretokenize::unicode::{SPACE, SYMBOL, UPPER, decode};
 
@@ -89,27 +90,27 @@ pub trait Rules {
 
 /// End of the piece that starts at `at < text.len()`; the text ends where its part ends.
 #[inline]
-pub fn piece<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
+pub fn piece<R: Rules>(classes: &Classes, text: &[u8], at: usize, watch: &mut Watch<'_>) -> usize {
     let leading = matches!(R::CONTRACTIONS, Contractions::Plain | Contractions::Folded);
     if leading && let Some(end) = contraction::<R>(text, at) {
         return end;
     }
     let (class, length) = classes.at(text, at);
-    if let Some(end) = word::<R>(classes, text, at, class, length) {
+    if let Some(end) = word::<R>(classes, text, at, class, length, watch) {
         return end;
     }
     if class & NUMBER != 0
         && let Numbers::UpTo(most) = R::NUMBERS
     {
-        return run_of(classes, text, at, NUMBER, most);
+        return run_of(classes, text, at, NUMBER, most, watch);
     }
-    if let Some(end) = other::<R>(classes, text, at) {
+    if let Some(end) = other::<R>(classes, text, at, watch) {
         return end;
     }
     if class & SPACE != 0 {
-        return white_space::<R>(classes, text, at);
+        return white_space::<R>(classes, text, at, watch);
     }
-    unmatched(classes, text, at + length)
+    unmatched(classes, text, at + length, watch)
 }
 
 /// A piece of letters, and of numbers where they too follow a space.
@@ -120,6 +121,7 @@ fn word<R: Rules>(
     at: usize,
     class: u8,
     length: usize,
+    watch: &mut Watch<'_>,
 ) -> Option<usize> {
     let first = text[at];
     if R::LETTERS == Letters::Spaced {
@@ -128,35 +130,39 @@ fn word<R: Rules>(
         let kind = class & (LETTER | NUMBER);
         let is_word = start < text.len() && kind & (LETTER | spaced_numbers::<R>()) != 0;
         let run = if class & LETTER != 0 { LETTER } else { NUMBER };
-        return is_word.then(|| run_of(classes, text, start, run, usize::MAX));
+        return is_word.then(|| run_of(classes, text, start, run, usize::MAX, watch));
     }
     if R::LETTERS == Letters::CasedHan && class & HAN != 0 {
-        return Some(run_of(classes, text, at, HAN, usize::MAX));
+        return Some(run_of(classes, text, at, HAN, usize::MAX, watch));
     }
     if R::LETTERS == Letters::Deepseek && first.is_ascii_punctuation() {
-        let letters = text[at + 1..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        return (letters > 0).then_some(at + 1 + letters);
+        let letter = |at: usize| usize::from(text[at].is_ascii_alphabetic());
+        let end = watch.walk(at + 1, text.len(), letter);
+        return (end > at + 1).then_some(end);
     }
     if is_letter::<R>(class) {
-        return Some(letters::<R>(classes, text, at));
+        return Some(letters::<R>(classes, text, at, watch));
     }
     let start = at + length;
     let no_prefix = if R::LETTERS == Letters::Deepseek { PUNCTUATION | SYMBOL } else { NUMBER };
     if class & no_prefix != 0 || is_newline(first) || start == text.len() {
         return None;
     }
-    is_letter::<R>(classes.at(text, start).0).then(|| letters::<R>(classes, text, start))
+    let follows = is_letter::<R>(classes.at(text, start).0);
+    follows.then(|| letters::<R>(classes, text, start, watch))
 }
 
 /// End of the letters that start at `start`, where one stands, with their contraction.
 #[inline(always)]
-fn letters<R: Rules>(classes: &Classes, text: &[u8], start: usize) -> usize {
+fn letters<R: Rules>(classes: &Classes, text: &[u8], start: usize, watch: &mut Watch<'_>) -> usize {
     let end = match R::LETTERS {
-        Letters::Spaced | Letters::Prefixed => run_of(classes, text, start, LETTER, usize::MAX),
-        Letters::Marked | Letters::Deepseek => {
-            run_of(classes, text, start, LETTER | MARK, usize::MAX)
+        Letters::Spaced | Letters::Prefixed => {
+            run_of(classes, text, start, LETTER, usize::MAX, watch)
         }
-        Letters::Cased | Letters::CasedHan => cased::<R>(classes, text, start),
+        Letters::Marked | Letters::Deepseek => {
+            run_of(classes, text, start, LETTER | MARK, usize::MAX, watch)
+        }
+        Letters::Cased | Letters::CasedHan => cased::<R>(classes, text, start, watch),
     };
     if R::CONTRACTIONS == Contractions::Suffix {
         return contraction::<R>(text, end).unwrap_or(end);
@@ -170,67 +176,70 @@ fn letters<R: Rules>(classes: &Classes, text: &[u8], start: usize) -> usize {
 /// give back up to the last character that is in both classes; when there is none, the second
 /// alternative takes what the first had.
 #[inline(always)]
-fn cased<R: Rules>(classes: &Classes, text: &[u8], start: usize) -> usize {
-    let (mut at, mut last_both) = (start, None);
-    while at < text.len() {
+fn cased<R: Rules>(classes: &Classes, text: &[u8], start: usize, watch: &mut Watch<'_>) -> usize {
+    let mut last_both = None;
+    let upper_end = watch.walk(start, text.len(), |at| {
         let (class, length) = classes.at(text, at);
         if !is_letter::<R>(class) || class & (UPPER | MARK) == 0 {
-            break;
+            return 0;
         }
-        at += length;
         if class & (LOWER | MARK) != 0 {
-            last_both = Some(at);
+            last_both = Some(at + length);
         }
-    }
-    let upper_end = at;
-    while at < text.len() {
+        length
+    });
+    let end = watch.walk(upper_end, text.len(), |at| {
         let (class, length) = classes.at(text, at);
-        if !is_letter::<R>(class) || class & (LOWER | MARK) == 0 {
-            break;
-        }
-        at += length;
-    }
-    if at > upper_end { at } else { last_both.unwrap_or(upper_end) }
+        let stays = is_letter::<R>(class) && class & (LOWER | MARK) != 0;
+        if stays { length } else { 0 }
+    });
+    if end > upper_end { end } else { last_both.unwrap_or(upper_end) }
 }
 
 /// ` ?[^\s\p{L}\p{N}]+` with its tail.
 #[inline(always)]
-fn other<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> Option<usize> {
+fn other<R: Rules>(
+    classes: &Classes,
+    text: &[u8],
+    at: usize,
+    watch: &mut Watch<'_>,
+) -> Option<usize> {
     let start = at + usize::from(text[at] == b' ');
-    let mut end = start;
-    while end < text.len() {
-        let (class, length) = classes.at(text, end);
-        if !is_other::<R>(class) {
-            break;
-        }
-        end += length;
-    }
+    let end = watch.walk(start, text.len(), |at| {
+        let (class, length) = classes.at(text, at);
+        if is_other::<R>(class) { length } else { 0 }
+    });
     if end == start {
         return None;
     }
-    let tail = text[end..].iter().take_while(|&&byte| match R::TAIL {
+    let tail = |at: usize| match R::TAIL {
         Tail::None => false,
-        Tail::Newlines => is_newline(byte),
-        Tail::NewlinesSlash => is_newline(byte) || byte == b'/',
-    });
-    Some(end + tail.count())
+        Tail::Newlines => is_newline(text[at]),
+        Tail::NewlinesSlash => is_newline(text[at]) || text[at] == b'/',
+    };
+    Some(watch.walk(end, text.len(), |at| usize::from(tail(at))))
 }
 
 /// White space that no other piece took: up to the last line break, else up to the last character.
 #[inline(always)]
-fn white_space<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
-    let (mut end, mut last, mut line_end) = (at, at, None);
-    while end < text.len() {
+fn white_space<R: Rules>(
+    classes: &Classes,
+    text: &[u8],
+    at: usize,
+    watch: &mut Watch<'_>,
+) -> usize {
+    let (mut last, mut line_end) = (at, None);
+    let end = watch.walk(at, text.len(), |end| {
         let (class, length) = classes.at(text, end);
         if class & SPACE == 0 {
-            break;
+            return 0;
         }
         last = end;
-        end += length;
         if is_newline(text[last]) {
-            line_end = Some(end);
+            line_end = Some(end + length);
         }
-    }
+        length
+    });
     let at_end = end == text.len();
     match line_end {
         _ if at_end && R::SPACE == Space::EndLines => end,
@@ -241,32 +250,34 @@ fn white_space<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
 }
 
 /// Characters that no alternative takes stay together up to the next match.
-fn unmatched(classes: &Classes, text: &[u8], mut end: usize) -> usize {
-    while end < text.len() {
+fn unmatched(classes: &Classes, text: &[u8], from: usize, watch: &mut Watch<'_>) -> usize {
+    watch.walk(from, text.len(), |end| {
         let (class, length) = classes.at(text, end);
         let next = end + length;
-        if class & !HAN != 0 || next < text.len() && classes.at(text, next).0 & (LETTER | MARK) != 0
-        {
-            break;
-        }
-        end = next;
-    }
-    end
+        let before_letter = || next < text.len() && classes.at(text, next).0 & (LETTER | MARK) != 0;
+        if class & !HAN != 0 || before_letter() { 0 } else { length }
+    })
 }
 
 /// End of up to `most` characters that have one of the bits, from `at` on.
 #[inline(always)]
-pub fn run_of(classes: &Classes, text: &[u8], at: usize, bits: u8, most: usize) -> usize {
-    let (mut end, mut count) = (at, 0);
-    while end < text.len() && count < most {
+pub fn run_of(
+    classes: &Classes,
+    text: &[u8],
+    at: usize,
+    bits: u8,
+    most: usize,
+    watch: &mut Watch<'_>,
+) -> usize {
+    let mut left = most;
+    watch.walk(at, text.len(), |end| {
         let (class, length) = classes.at(text, end);
-        if class & bits == 0 {
-            break;
+        if class & bits == 0 || left == 0 {
+            return 0;
         }
-        end += length;
-        count += 1;
-    }
-    end
+        left -= 1;
+        length
+    })
 }
 
 /// End of the contraction that starts at `at`, if one does.

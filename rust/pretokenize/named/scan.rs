@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use super::rules::{self, Numbers, Parts, Rules, piece};
 use super::{falcon, window};
+use crate::error::Watch;
 use crate::pretokenize::Span;
 use crate::pretokenize::unicode::{Classes, NUMBER, decode};
 use crate::simd::{self, Kernel, Task};
@@ -11,6 +12,9 @@ use crate::simd::{self, Kernel, Task};
 /// How far ahead text is asked for: what is done with the pieces makes the processor lose sight of
 /// the text that comes next.
 const AHEAD: usize = 2048;
+
+/// A piece from this size on is given out at once, so that the caller may look whether to go on.
+pub const LONG: usize = if cfg!(test) { 128 } else { 1 << 16 };
 
 /// Where a walk stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,25 +36,27 @@ pub fn fill<R: Rules>(
     text: &[u8],
     cursor: &mut Cursor,
     out: &mut [Span],
+    watch: &mut Watch<'_>,
 ) -> usize {
     let rules = PhantomData::<R>;
-    simd::dispatch(Fill { rules, classes, text, cursor, out })
+    simd::dispatch(Fill { rules, classes, text, cursor, out, watch })
 }
 
-struct Fill<'a, R> {
+struct Fill<'a, 'p, R> {
     rules: PhantomData<R>,
     classes: &'a Classes,
     text: &'a [u8],
     cursor: &'a mut Cursor,
     out: &'a mut [Span],
+    watch: &'a mut Watch<'p>,
 }
 
-impl<R: Rules> Task for Fill<'_, R> {
+impl<R: Rules> Task for Fill<'_, '_, R> {
     type Output = usize;
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> usize {
-        let Fill { classes, text, cursor, out, .. } = self;
+        let Fill { classes, text, cursor, out, watch, .. } = self;
         let mut count = 0;
         while count < out.len() {
             if cursor.ends == 0 {
@@ -62,9 +68,12 @@ impl<R: Rules> Task for Fill<'_, R> {
                 cursor.ends = window::ends::<R, K>(kernel, classes, text, cursor.at);
                 if cursor.ends == 0 {
                     let start = cursor.at;
-                    cursor.at = next::<R>(classes, text, cursor);
+                    cursor.at = next::<R>(classes, text, cursor, watch);
                     out[count] = Span { start, end: cursor.at };
                     count += 1;
+                    if watch.has_stopped() || cursor.at - start >= LONG {
+                        break;
+                    }
                     continue;
                 }
             }
@@ -90,7 +99,13 @@ fn write(cursor: &mut Cursor, out: &mut [Span]) -> usize {
 }
 
 /// The same for falcon's four steps.
-pub fn fill_falcon(classes: &Classes, text: &[u8], cursor: &mut Cursor, out: &mut [Span]) -> usize {
+pub fn fill_falcon(
+    classes: &Classes,
+    text: &[u8],
+    cursor: &mut Cursor,
+    out: &mut [Span],
+    watch: &mut Watch<'_>,
+) -> usize {
     let mut count = 0;
     for span in out {
         if cursor.at >= text.len() {
@@ -98,32 +113,41 @@ pub fn fill_falcon(classes: &Classes, text: &[u8], cursor: &mut Cursor, out: &mu
         }
         let start = cursor.at;
         if start >= cursor.part_end {
-            cursor.part_end = falcon::part_end(text, start);
+            cursor.part_end = falcon::part_end(text, start, watch);
         }
         if start >= cursor.outer_end {
-            cursor.outer_end = piece::<super::Gpt2>(classes, &text[..cursor.part_end], start);
+            cursor.outer_end =
+                piece::<super::Gpt2>(classes, &text[..cursor.part_end], start, watch);
         }
-        cursor.at = falcon::inner_end(&text[..cursor.outer_end], start);
+        cursor.at = falcon::inner_end(&text[..cursor.outer_end], start, watch);
         *span = Span { start, end: cursor.at };
         count += 1;
+        if watch.has_stopped() || cursor.at - start >= LONG {
+            break;
+        }
     }
     count
 }
 
 /// End of the piece at the cursor, which stands inside the text.
 #[inline]
-fn next<R: Rules>(classes: &Classes, text: &[u8], cursor: &mut Cursor) -> usize {
+fn next<R: Rules>(
+    classes: &Classes,
+    text: &[u8],
+    cursor: &mut Cursor,
+    watch: &mut Watch<'_>,
+) -> usize {
     if R::PARTS == Parts::Whole {
-        return piece::<R>(classes, text, cursor.at);
+        return piece::<R>(classes, text, cursor.at, watch);
     }
     if cursor.at >= cursor.part_end {
-        cursor.part_end = part_end::<R>(classes, text, cursor.at);
+        cursor.part_end = part_end::<R>(classes, text, cursor.at, watch);
     }
-    piece::<R>(classes, &text[..cursor.part_end], cursor.at)
+    piece::<R>(classes, &text[..cursor.part_end], cursor.at, watch)
 }
 
 /// End of the part that starts at `at`.
-fn part_end<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
+fn part_end<R: Rules>(classes: &Classes, text: &[u8], at: usize, watch: &mut Watch<'_>) -> usize {
     let kind = |at| {
         let (class, length) = classes.at(text, at);
         (part_kind::<R>(class, text, at), length)
@@ -132,17 +156,12 @@ fn part_end<R: Rules>(classes: &Classes, text: &[u8], at: usize) -> usize {
     if first == Kind::Number
         && let Numbers::UpTo(most) = R::NUMBERS
     {
-        return rules::run_of(classes, text, at, NUMBER, most);
+        return rules::run_of(classes, text, at, NUMBER, most, watch);
     }
-    let mut end = at + length;
-    while end < text.len() {
-        let (next, length) = kind(end);
-        if next != first {
-            break;
-        }
-        end += length;
-    }
-    end
+    watch.walk(at + length, text.len(), |at| {
+        let (next, length) = kind(at);
+        if next == first { length } else { 0 }
+    })
 }
 
 #[derive(PartialEq, Eq)]
