@@ -29,7 +29,7 @@ const FIRST_BYTES: usize = 1 << 17;
 
 /// Tables of so many bytes lie on large pages. It may take the system a while to make room for them,
 /// so smaller ones, which are all that most texts ever need, do not ask for any.
-const LARGE: usize = 1 << 22;
+const LARGE: usize = 1 << 24;
 
 /// A key: the bytes of a piece, zero-padded, and its length in the last byte.
 pub(crate) trait Hashed: Copy + PartialEq + Default {
