@@ -67,6 +67,9 @@ fn layout<T>(len: usize, least: usize) -> Layout {
 impl<T> Drop for Table<T> {
     fn drop(&mut self) {
         if self.layout.size() > 0 {
+            if self.layout.align() == PAGE {
+                give_back(self.items.cast(), self.layout.size());
+            }
             // SAFETY: allocated in `filled` with this layout; the items are `Copy`, so nothing else
             // is to be done for them.
             unsafe { dealloc(self.items.cast().as_ptr(), self.layout) }
@@ -107,6 +110,19 @@ fn mark(start: NonNull<u8>, bytes: usize) {
 
 #[cfg(not(target_os = "linux"))]
 fn mark(_start: NonNull<u8>, _bytes: usize) {}
+
+/// Gives the memory of a table that is about to be freed back to the system. The allocator of the
+/// GNU library keeps what is freed at the end of a heap, up to twice the largest block so far and up
+/// to 64 MiB, for each thread: more than a budget of memory has to spare.
+#[cfg(target_os = "linux")]
+fn give_back(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the range is a whole allocation in whole pages, nobody looks at it any more, and what
+    // it holds is of no matter to the allocator. A failure changes nothing, so it is not looked at.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_DONTNEED) };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_back(_start: NonNull<u8>, _bytes: usize) {}
 
 #[cfg(test)]
 mod tests {

@@ -33,8 +33,9 @@ __all__ = ["PretokenCounts", "pattern_of", "steps_of"]
 _SCHEMA: Final = pa.schema(
     [pa.field("piece", pa.binary(), nullable=False), pa.field("count", pa.int64(), nullable=False)]
 )
-_GROUP_ROWS: Final = 1 << 20
-_GROUP_BYTES: Final = 1 << 28
+# What is looked at and written at a time: little beside the smallest budget of memory.
+_GROUP_ROWS: Final = 1 << 17
+_GROUP_BYTES: Final = 1 << 23
 _LONGEST: Final = (1 << 31) - 1
 
 
