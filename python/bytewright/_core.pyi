@@ -40,6 +40,7 @@ __version__: str
 debug_build: bool
 
 _Counts = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]
+_Flat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
 _Allowed = Literal["none", "all"] | Sequence[str]
 
 @final
@@ -80,13 +81,7 @@ class StreamEncoder:
 
 @final
 class Replay:
-    def __new__(
-        cls,
-        arena: NDArray[np.uint8],
-        offsets: NDArray[np.uint64],
-        counts: NDArray[np.uint64],
-        order: bytes,
-    ) -> Replay: ...
+    def __new__(cls, text: _Flat, order: bytes) -> Replay: ...
     def pairs(self) -> tuple[NDArray[np.int32], NDArray[np.uint64]]: ...
     def advance(
         self, merges: bytes
@@ -100,15 +95,7 @@ class Replay:
 
 @final
 class Trainer:
-    def __new__(
-        cls,
-        arena: NDArray[np.uint8],
-        offsets: NDArray[np.uint64],
-        counts: NDArray[np.uint64],
-        order: bytes,
-        min_count: int,
-        rules: str,
-    ) -> Trainer: ...
+    def __new__(cls, text: _Flat, order: bytes, min_count: int, rules: str) -> Trainer: ...
     def replay(self, merges: bytes, most: int | None) -> None: ...
     def advance(self, vocab_size: int, milliseconds: int) -> bool: ...
     def steps(self, start: int) -> tuple[bytes, NDArray[np.uint64]]: ...
@@ -167,9 +154,6 @@ def graft_tokens(
     wanted: bytes,
     wanted_offsets: bytes,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...
-
-_Flat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
-
 def parity_merges(
     languages: Sequence[tuple[_Flat, _Flat, float]],
     vocab_size: int,
@@ -204,9 +188,7 @@ class ChunkCounter:
 
 @final
 class Stepper:
-    def __new__(
-        cls, arena: NDArray[np.uint8], offsets: NDArray[np.uint64], counts: NDArray[np.uint64]
-    ) -> Stepper: ...
+    def __new__(cls, text: _Flat) -> Stepper: ...
     def candidates(self, most: int, min_count: int) -> list[tuple[int, int, int]]: ...
     def join(self, left: int, right: int) -> int | None: ...
     def token_bytes(self, id: int) -> bytes | None: ...

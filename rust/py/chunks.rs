@@ -1,19 +1,17 @@
 //! Counting random chunks, and training in which Python chooses the merge.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
-use super::input;
+use super::feed::{self, FlatIn, locked, pieces, steps};
 use super::interrupt::run;
-use crate::pretokenize::Step;
 use crate::token::TokenId;
 use crate::variants::chunks::Chunker;
 use crate::variants::stepper::Stepper;
-use crate::{Error, Result};
 
 type Array<'py, T> = Bound<'py, PyArray1<T>>;
 /// Pieces as bytes, offsets and counts.
@@ -36,28 +34,18 @@ impl PyChunkCounter {
 
     /// Adds a batch of whole texts; returns the chunks so far, equal ones included.
     fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let chunks = input::chunks(chunks)?;
-        let rows = input::rows(&chunks)?;
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            rows.iter().try_for_each(|text| core.push(text, poll))?;
-            Ok(core.total())
-        })
+        feed::push(py, &self.core, chunks)
     }
 
     /// Adds a part of one long text, the last part if `last`; returns what `push` does.
     fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            core.push_part(part, last, poll)?;
-            Ok(core.total())
-        })
+        feed::push_part(py, &self.core, part, last)
     }
 
     /// The chunks in the order of their bytes.
     fn finish<'py>(&self, py: Python<'py>) -> Flat<'py> {
         let (mut arena, mut ends, mut counts) = (Vec::new(), vec![0], Vec::new());
-        for (chunk, &count) in self.locked().counts() {
+        for (chunk, &count) in locked(&self.core).counts() {
             arena.extend_from_slice(chunk);
             ends.push(arena.len() as i64);
             counts.push(count);
@@ -67,13 +55,6 @@ impl PyChunkCounter {
             PyArray1::from_vec(py, ends),
             PyArray1::from_vec(py, counts),
         )
-    }
-}
-
-impl PyChunkCounter {
-    /// Waited for only away from the interpreter, which the holder may need.
-    fn locked(&self) -> MutexGuard<'_, Chunker> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,45 +68,29 @@ pub(super) struct PyStepper {
 impl PyStepper {
     /// Lays out the pieces; their counts decide which pairs are candidates.
     #[new]
-    fn new(
-        py: Python<'_>,
-        arena: PyReadonlyArray1<'_, u8>,
-        offsets: PyReadonlyArray1<'_, u64>,
-        counts: PyReadonlyArray1<'_, u64>,
-    ) -> PyResult<PyStepper> {
-        let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
-        let made = run(py, usize::MAX, |_| Stepper::new(arena, offsets, counts))?;
+    fn new(py: Python<'_>, text: FlatIn<'_>) -> PyResult<PyStepper> {
+        let pieces = pieces(&text)?;
+        let made = run(py, usize::MAX, |_| Stepper::new(pieces))?;
         Ok(PyStepper { core: Mutex::new(made) })
     }
 
     /// The most frequent pairs, at most `most` of them: left id, right id and count of each.
     fn candidates(&self, most: usize, min_count: u64) -> Vec<(TokenId, TokenId, u64)> {
-        let found = self.locked().candidates(most, min_count);
+        let found = locked(&self.core).candidates(most, min_count);
         found.into_iter().map(|((left, right), count)| (left, right, count)).collect()
     }
 
     /// Joins a pair; returns the id of the product, or nothing if no token can be made of it.
     fn join(&self, left: TokenId, right: TokenId) -> Option<TokenId> {
-        self.locked().join((left, right))
+        locked(&self.core).join((left, right))
     }
 
     fn token_bytes<'py>(&self, py: Python<'py>, id: TokenId) -> Option<Bound<'py, PyBytes>> {
-        self.locked().token(id).map(|bytes| PyBytes::new(py, bytes))
+        locked(&self.core).token(id).map(|bytes| PyBytes::new(py, bytes))
     }
 
     #[getter]
     fn vocab_size(&self) -> usize {
-        self.locked().size()
+        locked(&self.core).size()
     }
-}
-
-impl PyStepper {
-    fn locked(&self) -> MutexGuard<'_, Stepper> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn steps(json: &str) -> Result<Vec<Step>> {
-    serde_json::from_str(json)
-        .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")))
 }

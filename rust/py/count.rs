@@ -1,18 +1,17 @@
 //! Counting pieces, as Python sees it.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::errors::to_python;
+use super::feed::{self, locked};
 use super::input;
 use super::interrupt::run;
 use super::tokenizer::thread_count;
 use crate::count::{self, Budget, Counts, Rows};
-use crate::pretokenize::Step;
-use crate::{Error, Result};
 
 /// Pieces as bytes, offsets and counts.
 type Flat<'py> = (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u64>>);
@@ -35,66 +34,41 @@ impl PyPieceCounter {
         budget: Option<(usize, PathBuf)>,
     ) -> PyResult<PyPieceCounter> {
         let budget = budget.map(|(bytes, folder)| Budget { bytes, folder });
-        let made = counter(steps, thread_count(threads), budget);
+        let made = feed::steps(steps)
+            .and_then(|steps| count::Counter::new(&steps, thread_count(threads), budget));
         Ok(PyPieceCounter { core: Mutex::new(made.map_err(|error| to_python(&error))?) })
     }
 
     /// Counts a batch of whole texts; returns the pieces counted so far, equal ones included.
     fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let chunks = input::chunks(chunks)?;
-        let rows = input::rows(&chunks)?;
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            core.push(&rows, poll)?;
-            Ok(core.pieces())
-        })
+        feed::push(py, &self.core, chunks)
     }
 
     /// Counts a part of one long text, the last part if `last`; returns what `push` does.
     fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            core.push_part(part, poll)?;
-            if last {
-                core.end_text(poll)?;
-            }
-            Ok(core.pieces())
-        })
+        feed::push_part(py, &self.core, part, last)
     }
 
     /// The pieces in the order of their bytes; the counter is empty then.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Flat<'py>> {
-        let counts = run(py, usize::MAX, |poll| self.locked().finish(poll))?;
+        let counts = run(py, usize::MAX, |poll| locked(&self.core).finish(poll))?;
         Ok(flat(py, counts))
     }
 
     /// The same as three files in a folder.
     fn finish_files(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-        run(py, usize::MAX, |poll| self.locked().finish_files(&folder, poll))
+        run(py, usize::MAX, |poll| locked(&self.core).finish_files(&folder, poll))
     }
 
     /// The same as a sorted run.
     fn finish_run(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, usize::MAX, |poll| self.locked().finish_run(&path, poll))
+        run(py, usize::MAX, |poll| locked(&self.core).finish_run(&path, poll))
     }
 
     /// Whether the result may be larger than what the budget leaves for it.
     fn is_large(&self, py: Python<'_>) -> PyResult<bool> {
-        run(py, usize::MAX, |_| Ok(self.locked().is_large()))
+        run(py, usize::MAX, |_| Ok(locked(&self.core).is_large()))
     }
-}
-
-impl PyPieceCounter {
-    /// Waited for only away from the interpreter, which the holder may need.
-    fn locked(&self) -> MutexGuard<'_, count::Counter> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn counter(steps: &str, threads: usize, budget: Option<Budget>) -> Result<count::Counter> {
-    let steps: Vec<Step> = serde_json::from_str(steps)
-        .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")))?;
-    count::Counter::new(&steps, threads, budget)
 }
 
 fn flat(py: Python<'_>, counts: Counts) -> Flat<'_> {

@@ -3,6 +3,7 @@
 mod chunks;
 mod count;
 mod errors;
+mod feed;
 mod functions;
 mod input;
 mod interrupt;

@@ -1,15 +1,15 @@
 //! Replay of merges, as Python sees it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::PyArray1;
 use pyo3::prelude::*;
 
+use super::feed::{FlatIn, locked, pieces};
 use super::interrupt::run;
 use super::tokenizer::words;
 use super::train::{Array, byte_order};
 use crate::token::TokenId;
-use crate::train::Pieces;
 use crate::train::replay::{Changes, Replay};
 
 #[pyclass(frozen, name = "Replay", module = "bytewright._core")]
@@ -24,23 +24,16 @@ type Told<'py> =
 #[pymethods]
 impl PyReplay {
     #[new]
-    fn new(
-        py: Python<'_>,
-        arena: PyReadonlyArray1<'_, u8>,
-        offsets: PyReadonlyArray1<'_, u64>,
-        counts: PyReadonlyArray1<'_, u64>,
-        order: &[u8],
-    ) -> PyResult<PyReplay> {
+    fn new(py: Python<'_>, text: FlatIn<'_>, order: &[u8]) -> PyResult<PyReplay> {
         let order = byte_order(order)?;
-        let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
-        let pieces = Pieces { arena, offsets, counts };
+        let pieces = pieces(&text)?;
         let replay = run(py, usize::MAX, |poll| Replay::new(pieces, order, poll))?;
         Ok(PyReplay { state: Mutex::new(replay) })
     }
 
     /// The pairs that stand in the text now, and how often.
     fn pairs<'py>(&self, py: Python<'py>) -> (Array<'py, i32>, Array<'py, u64>) {
-        let found = self.state.lock().unwrap_or_else(PoisonError::into_inner).trainer().pairs();
+        let found = locked(&self.state).trainer().pairs();
         let pairs = found.iter().flat_map(|pair| [pair.left, pair.right]);
         let counts = found.iter().map(|pair| pair.count).collect();
         (flat(py, pairs), PyArray1::from_vec(py, counts))
@@ -50,7 +43,7 @@ impl PyReplay {
     fn advance<'py>(&self, py: Python<'py>, merges: &[u8]) -> PyResult<Told<'py>> {
         let ids = words(merges);
         let told: Changes = run(py, usize::MAX, |poll| {
-            let mut replay = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut replay = locked(&self.state);
             replay.advance(ids.as_chunks::<2>().0, poll)
         })?;
         let rows = told.steps.iter().flat_map(|step| [step.left, step.right, step.product]);

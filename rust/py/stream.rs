@@ -1,10 +1,11 @@
 //! The streaming encoder, as Python sees it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
+use super::feed::locked;
 use super::interrupt::run;
 use super::tokenizer::{PyTokenizer, signed};
 use crate::stream::StreamEncoder;
@@ -27,7 +28,7 @@ impl PyStreamEncoder {
     fn push<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyArray1<i32>>> {
         let tokenizer = self.tokenizer.get();
         let ids = run(py, usize::MAX, |poll| {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = locked(&self.state);
             state.push(&tokenizer.core, data, poll)
         })?;
         Ok(signed(py, ids))
@@ -36,7 +37,7 @@ impl PyStreamEncoder {
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i32>>> {
         let tokenizer = self.tokenizer.get();
         let ids = run(py, usize::MAX, |poll| {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = locked(&self.state);
             state.finish(&tokenizer.core, poll)
         })?;
         Ok(signed(py, ids))

@@ -235,7 +235,7 @@ pub(super) fn words(bytes: &[u8]) -> Vec<u32> {
     bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect()
 }
 
-fn triples(bytes: &[u8]) -> Vec<Merge> {
+pub(super) fn triples(bytes: &[u8]) -> Vec<Merge> {
     let merge = |w: &[u32; 3]| Merge { left: w[0], right: w[1], product: w[2] };
     words(bytes).as_chunks::<3>().0.iter().map(merge).collect()
 }

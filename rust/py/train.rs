@@ -2,18 +2,19 @@
 //!
 //! Between two calls Python shows progress, writes checkpoints and looks at Ctrl-C.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
+use super::feed::{FlatIn, locked, pieces};
 use super::interrupt::run;
 use super::tokenizer::words;
 use crate::Error;
-use crate::train::{Pieces, Settings, Step, Trainer};
+use crate::train::{Settings, Step, Trainer};
 
 /// Merges between two looks at the clock.
 const MERGES_A_LOOK: usize = 32;
@@ -36,18 +37,13 @@ impl PyTrainer {
     #[new]
     fn new(
         py: Python<'_>,
-        arena: PyReadonlyArray1<'_, u8>,
-        offsets: PyReadonlyArray1<'_, u64>,
-        counts: PyReadonlyArray1<'_, u64>,
+        text: FlatIn<'_>,
         order: &[u8],
         min_count: u64,
         rules: &str,
     ) -> PyResult<PyTrainer> {
-        let order = byte_order(order)?;
-        let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
-        let settings = Settings { order, min_count, rules };
-        let (arena, offsets, counts) = (arena.as_slice()?, offsets.as_slice()?, counts.as_slice()?);
-        let pieces = Pieces { arena, offsets, counts };
+        let settings = settings(order, min_count, rules)?;
+        let pieces = pieces(&text)?;
         let trainer = run(py, usize::MAX, |poll| Trainer::new(pieces, &settings, poll))?;
         Ok(PyTrainer { state: Mutex::new(State { trainer, steps: Vec::new() }) })
     }
@@ -57,7 +53,7 @@ impl PyTrainer {
     fn replay(&self, py: Python<'_>, merges: &[u8], most: Option<usize>) -> PyResult<()> {
         let flat = words(merges);
         run(py, usize::MAX, |poll| {
-            let mut state = self.lock();
+            let mut state = locked(&self.state);
             for [left, right] in flat.as_chunks::<2>().0 {
                 if most.is_some_and(|most| state.trainer.tokens().len() >= most) {
                     break;
@@ -75,7 +71,7 @@ impl PyTrainer {
     fn advance(&self, py: Python<'_>, vocab_size: usize, milliseconds: u64) -> PyResult<bool> {
         let (start, limit) = (Instant::now(), Duration::from_millis(milliseconds));
         run(py, usize::MAX, |poll| {
-            let mut state = self.lock();
+            let mut state = locked(&self.state);
             while state.trainer.tokens().len() < vocab_size {
                 let Some(best) = state.trainer.best() else { return Ok(false) };
                 let step = state.trainer.merge(best.left, best.right, poll)?;
@@ -91,7 +87,7 @@ impl PyTrainer {
 
     /// The merges from number `start` on: rows of left, right and product id, and the counts.
     fn steps<'py>(&self, py: Python<'py>, start: usize) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
-        let state = self.lock();
+        let state = locked(&self.state);
         let steps = state.steps.get(start..).unwrap_or(&[]);
         let row = |step: &Step| [step.left, step.right, step.product].map(u32::to_le_bytes);
         let rows: Vec<u8> = steps.iter().flat_map(row).flatten().collect();
@@ -101,36 +97,36 @@ impl PyTrainer {
 
     /// The bytes of a token.
     fn token_bytes<'py>(&self, py: Python<'py>, id: u32) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.lock().trainer.tokens().bytes(id))
+        PyBytes::new(py, locked(&self.state).trainer.tokens().bytes(id))
     }
 
     /// How often a pair stands in the text now.
     fn count(&self, left: u32, right: u32) -> u64 {
-        self.lock().trainer.count(left, right)
+        locked(&self.state).trainer.count(left, right)
     }
 
     /// Merges made.
     #[getter]
     fn merges(&self) -> usize {
-        self.lock().steps.len()
+        locked(&self.state).steps.len()
     }
 
     /// Tokens of the text now, each piece as often as it occurs.
     #[getter]
     fn length(&self) -> u64 {
-        self.lock().trainer.length()
+        locked(&self.state).trainer.length()
     }
 
     #[getter]
     fn vocab_size(&self) -> usize {
-        self.lock().trainer.tokens().len()
+        locked(&self.state).trainer.tokens().len()
     }
 }
 
-impl PyTrainer {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is learned, besides from what.
+pub(super) fn settings(order: &[u8], min_count: u64, rules: &str) -> PyResult<Settings> {
+    let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
+    Ok(Settings { order: byte_order(order)?, min_count, rules })
 }
 
 /// The byte of each of the first 256 ids.

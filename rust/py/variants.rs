@@ -1,20 +1,19 @@
 //! Training beyond plain BPE, on flat data.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
-use super::input;
+use super::feed::{self, FlatIn, locked, pieces};
 use super::interrupt::run;
-use super::tokenizer::words;
+use super::tokenizer::{triples, words};
+use super::train::{byte_order, settings};
 use crate::events::Event;
 use crate::merges::Merge;
-use crate::pretokenize::Step;
 use crate::token::{Kind, TokenId};
-use crate::train::{Pieces, Settings};
 use crate::variants::boundless::train_boundless;
 use crate::variants::extend::{Wanted, extend};
 use crate::variants::parity::{Language, Turns, train_parity};
@@ -79,22 +78,19 @@ pub(super) fn graft_tokens<'py>(
     Ok((PyArray1::from_vec(py, flat(&made.merges)), PyArray1::from_vec(py, left_out)))
 }
 
-type Flat<'py> =
-    (PyReadonlyArray1<'py, u8>, PyReadonlyArray1<'py, u64>, PyReadonlyArray1<'py, u64>);
-
 /// Parity-aware merges: rows of three ids, how often each pair occurred, whose turn it was (-1 for
 /// all). A language is its pieces, those of its development text, and its expected tokens.
 #[pyfunction]
 pub(super) fn parity_merges<'py>(
     py: Python<'py>,
-    languages: Vec<(Flat<'py>, Flat<'py>, f64)>,
+    languages: Vec<(FlatIn<'py>, FlatIn<'py>, f64)>,
     vocab_size: usize,
     order: &[u8],
     min_count: u64,
     rules: &str,
     turns: (usize, usize, f64),
 ) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, i64>)> {
-    let settings = settings(order, min_count, rules).map_err(|error| to_python(&error))?;
+    let settings = settings(order, min_count, rules)?;
     let mut views = Vec::new();
     for (text, development, expected) in &languages {
         views.push(Language {
@@ -127,24 +123,20 @@ type Steps<'py> = (Array<'py, u32>, Array<'py, i64>);
 #[pyfunction]
 pub(super) fn picky_history<'py>(
     py: Python<'py>,
-    text: Flat<'py>,
+    text: FlatIn<'py>,
     vocab_size: usize,
     order: &[u8],
     min_count: u64,
     tau: f64,
 ) -> PyResult<(Tokens<'py>, Steps<'py>)> {
     let pieces = pieces(&text)?;
+    let order = byte_order(order)?;
     let picky = Picky { vocab_size, tau, min_count };
     let (symbols, history) = run(py, usize::MAX, |poll| {
         let mut symbols = Symbols::default();
         order.iter().for_each(|&byte| symbols.push(&[byte], true));
-        let ids = |&byte: &u8| symbols.find(&[byte]).unwrap_or(0);
-        let values: Vec<TokenId> = pieces.arena.iter().map(ids).collect();
-        let ends: Vec<usize> = pieces.offsets.iter().map(|&end| end as usize).collect();
-        if ends.last() != Some(&values.len()) || !ends.is_sorted() || symbols.size() != 256 {
-            return Err(Error::Argument("pieces, offsets and bytes do not fit".into()));
-        }
-        let mut chains = Chains::new(&values, &ends, pieces.counts)?;
+        let ids = |byte: u8| symbols.find(&[byte]).unwrap_or(0);
+        let mut chains = Chains::of_bytes(pieces, ids)?;
         let queue = Queue::new(Ties::SmallestIds);
         let history = train_picky(&mut chains, &mut symbols, queue, picky, poll)?;
         Ok((symbols, history))
@@ -185,30 +177,18 @@ pub(super) struct PyWordRuns {
 impl PyWordRuns {
     #[new]
     fn new(steps: &str) -> PyResult<PyWordRuns> {
-        let steps = serde_json::from_str::<Vec<Step>>(steps)
-            .map_err(|error| Error::Definition(format!("pre-tokenizer steps: {error}")));
-        let made = steps.and_then(|steps| Runs::new(&steps)).map_err(|error| to_python(&error))?;
-        Ok(PyWordRuns { core: Mutex::new(made) })
+        let made = feed::steps(steps).and_then(|steps| Runs::new(&steps));
+        Ok(PyWordRuns { core: Mutex::new(made.map_err(|error| to_python(&error))?) })
     }
 
     /// Adds a batch of whole texts; returns the pieces so far, equal ones included.
     fn push(&self, py: Python<'_>, chunks: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let chunks = input::chunks(chunks)?;
-        let rows = input::rows(&chunks)?;
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            rows.iter().try_for_each(|text| core.push(text, poll))?;
-            Ok(core.total())
-        })
+        feed::push(py, &self.core, chunks)
     }
 
     /// Adds a part of one long text, the last part if `last`; returns what `push` does.
     fn push_part(&self, py: Python<'_>, part: &[u8], last: bool) -> PyResult<u64> {
-        run(py, usize::MAX, |poll| {
-            let mut core = self.locked();
-            core.push_part(part, last, poll)?;
-            Ok(core.total())
-        })
+        feed::push_part(py, &self.core, part, last)
     }
 
     /// Rows of three ids, how often each pair occurred, and which merges join whole pieces.
@@ -219,7 +199,7 @@ impl PyWordRuns {
         min_count: u64,
     ) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, bool>)> {
         let made = run(py, usize::MAX, |poll| {
-            train_boundless(&self.locked(), vocab_size, min_count, poll)
+            train_boundless(&locked(&self.core), vocab_size, min_count, poll)
         })?;
         Ok((
             PyArray1::from_vec(py, flat(&made.merges)),
@@ -227,29 +207,6 @@ impl PyWordRuns {
             PyArray1::from_vec(py, made.across),
         ))
     }
-}
-
-impl PyWordRuns {
-    /// Waited for only away from the interpreter, which the holder may need.
-    fn locked(&self) -> MutexGuard<'_, Runs> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn settings(order: &[u8], min_count: u64, rules: &str) -> Result<Settings> {
-    let refused = |message: &str| Error::Argument(message.into());
-    let order = order.try_into().map_err(|_| refused("the order of bytes must have 256"))?;
-    let rules = serde_json::from_str(rules).map_err(|error| refused(&error.to_string()))?;
-    Ok(Settings { order, min_count, rules })
-}
-
-fn pieces<'a>(flat: &'a Flat<'_>) -> PyResult<Pieces<'a>> {
-    let (arena, offsets, counts) = flat;
-    Ok(Pieces {
-        arena: arena.as_slice()?,
-        offsets: offsets.as_slice()?,
-        counts: counts.as_slice()?,
-    })
 }
 
 fn ties_named(name: &str) -> Result<Ties> {
@@ -288,11 +245,6 @@ fn chains(values: &[i32], offsets: &[i64], counts: &[u64], size: usize) -> Resul
         return Err(misfit());
     }
     Chains::new(&ids, &ends, counts)
-}
-
-fn triples(bytes: &[u8]) -> Vec<Merge> {
-    let merge = |w: &[u32; 3]| Merge { left: w[0], right: w[1], product: w[2] };
-    words(bytes).as_chunks::<3>().0.iter().map(merge).collect()
 }
 
 fn flat(merges: &[Merge]) -> Vec<u32> {

@@ -10,7 +10,7 @@
 //! arXiv 2604.05192). So the work across begins with a slot a word, not a byte, and a word that
 //! never becomes a token costs nothing more.
 
-use super::chains::{Chains, Change, Pair};
+use super::chains::{Chains, Pair};
 use super::extend::Changes;
 use super::queue::{Queue, Ties};
 use super::runs::Runs;
@@ -98,7 +98,7 @@ impl Inside {
         let chains = Chains::new(&values, &ends, &runs.counts)?;
         let mut queue = Queue::new(Ties::SmallestBytes);
         let mut changes = Changes::default();
-        chains.pairs().for_each(|(pair, row)| changes.tell(pair, chains.weight(row), Change::New));
+        changes.tell_all(&chains);
         changes.settle(&mut queue, symbols);
         let lengths = runs.pieces.iter().map(|piece| piece.len() as u32).collect();
         Ok(Inside { chains, queue, changes, lengths })

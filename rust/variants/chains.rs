@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::map::Map;
 use crate::token::TokenId;
+use crate::train::Pieces;
 
 /// Two tokens, one after the other.
 pub type Pair = (TokenId, TokenId);
@@ -40,6 +41,21 @@ pub enum Change {
 }
 
 impl Chains {
+    /// Pieces, byte by byte; `id` is the token of a byte.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for offsets that do not fit, else as [`Chains::new`].
+    pub fn of_bytes(pieces: Pieces<'_>, id: impl Fn(u8) -> TokenId) -> Result<Chains> {
+        let values: Vec<TokenId> = pieces.arena.iter().map(|&byte| id(byte)).collect();
+        let ends: Vec<usize> = pieces.offsets.iter().map(|&end| end as usize).collect();
+        let fits =
+            ends.first() == Some(&0) && ends.is_sorted() && ends.last() == Some(&values.len());
+        if !fits || ends.len() != pieces.counts.len() + 1 {
+            return Err(Error::Argument("pieces, offsets and counts do not fit".into()));
+        }
+        Chains::new(&values, &ends, pieces.counts)
+    }
+
     /// The rows `values[offsets[i]..offsets[i + 1]]`.
     ///
     /// # Errors

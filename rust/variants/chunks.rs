@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::arriving::Arriving;
 use crate::error::{Poll, Result};
 use crate::pretokenize::{Pretokenizer, Span, Step};
 use crate::random::Random;
@@ -18,7 +19,7 @@ pub struct Chunker {
     /// `shares[i]`: the probability of at most `i + 1` words.
     shares: Vec<f64>,
     seed: u64,
-    kept: Vec<u8>,
+    arriving: Arriving,
     counts: BTreeMap<Vec<u8>, u64>,
     total: u64,
 }
@@ -39,7 +40,7 @@ impl Chunker {
             fine: Pretokenizer::new(fine)?,
             shares: shares.collect(),
             seed,
-            kept: Vec::new(),
+            arriving: Arriving::default(),
             counts: BTreeMap::new(),
             total: 0,
         })
@@ -84,12 +85,7 @@ impl Chunker {
     /// # Errors
     /// Those of `poll`.
     pub fn push_part(&mut self, part: &[u8], last: bool, poll: Poll<'_>) -> Result<()> {
-        self.kept.extend_from_slice(part);
-        if last {
-            let text = std::mem::take(&mut self.kept);
-            self.push(&text, poll)?;
-        }
-        Ok(())
+        self.arriving.add(part, last).map_or(Ok(()), |text| self.push(&text, poll))
     }
 
     /// How many words the next chunk has.

@@ -39,9 +39,7 @@ pub fn extend(
     poll: Poll<'_>,
 ) -> Result<Extension> {
     let mut changes = Changes::default();
-    for (pair, row) in chains.pairs() {
-        changes.tell(pair, chains.weight(row), Change::New);
-    }
+    changes.tell_all(chains);
     changes.settle(&mut queue, symbols);
     let mut made = Extension::default();
     let goal = symbols.size() + wanted.tokens;
@@ -68,6 +66,11 @@ pub fn extend(
 pub(super) struct Changes(Map<Pair, u64>);
 
 impl Changes {
+    /// All pairs of a text.
+    pub(super) fn tell_all(&mut self, chains: &Chains) {
+        chains.pairs().for_each(|(pair, row)| self.tell(pair, chains.weight(row), Change::New));
+    }
+
     /// One more or one less occurrence of a pair, of some weight.
     pub(super) fn tell(&mut self, pair: Pair, weight: u64, change: Change) {
         let sum = self.0.entry(pair).or_default();

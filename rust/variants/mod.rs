@@ -4,6 +4,7 @@
 //! other files are one rule each. They take rows of ids with counts and give merges, and know
 //! neither texts nor formats.
 
+mod arriving;
 pub mod boundless;
 mod chains;
 pub mod chunks;

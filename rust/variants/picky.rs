@@ -7,7 +7,7 @@
 //!
 //! The result is what happened, in order: that is how text is encoded ([`crate::events`]).
 
-use super::chains::{Chains, Change, Pair};
+use super::chains::{Chains, Pair};
 use super::extend::Changes;
 use super::queue::Queue;
 use super::symbols::Symbols;
@@ -46,9 +46,7 @@ pub fn train_picky(
     poll: Poll<'_>,
 ) -> Result<History> {
     let mut state = State::new(chains, symbols);
-    for (pair, row) in chains.pairs() {
-        state.changes.tell(pair, chains.weight(row), Change::New);
-    }
+    state.changes.tell_all(chains);
     state.changes.settle(&mut queue, symbols);
     while state.alive < picky.vocab_size {
         poll()?;

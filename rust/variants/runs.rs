@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::arriving::Arriving;
 use crate::error::{Poll, Result};
 use crate::pretokenize::unicode::{LETTER, MARK, classes};
 use crate::pretokenize::{Pretokenizer, Span, Step};
@@ -19,8 +20,7 @@ const LONGEST: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Runs {
     pretokenizer: Pretokenizer,
-    /// The text that is arriving.
-    kept: Vec<u8>,
+    arriving: Arriving,
     ids: HashMap<Vec<u8>, u32>,
     pub pieces: Vec<Vec<u8>>,
     pub counts: Vec<u64>,
@@ -37,7 +37,7 @@ impl Runs {
     pub fn new(steps: &[Step]) -> Result<Runs> {
         Ok(Runs {
             pretokenizer: Pretokenizer::new(steps)?,
-            kept: Vec::new(),
+            arriving: Arriving::default(),
             ids: HashMap::new(),
             pieces: Vec::new(),
             counts: Vec::new(),
@@ -87,12 +87,7 @@ impl Runs {
     /// # Errors
     /// Those of `poll`.
     pub fn push_part(&mut self, part: &[u8], last: bool, poll: Poll<'_>) -> Result<()> {
-        self.kept.extend_from_slice(part);
-        if last {
-            let text = std::mem::take(&mut self.kept);
-            self.push(&text, poll)?;
-        }
-        Ok(())
+        self.arriving.add(part, last).map_or(Ok(()), |text| self.push(&text, poll))
     }
 
     fn piece(&mut self, piece: &[u8]) -> u32 {

@@ -1,11 +1,12 @@
 //! Training one step at a time, where something else than the count chooses among the best pairs.
 
-use super::chains::{Chains, Change, Pair};
+use super::chains::{Chains, Pair};
 use super::extend::Changes;
 use super::queue::{Queue, Ties};
 use super::symbols::Symbols;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::token::TokenId;
+use crate::train::Pieces;
 
 /// A training over bytes that waits to be told what to join.
 #[derive(Debug)]
@@ -17,22 +18,15 @@ pub struct Stepper {
 }
 
 impl Stepper {
-    /// Lays out pieces: piece `i` is `arena[offsets[i]..offsets[i + 1]]` and counts `counts[i]` times.
+    /// Lays out pieces.
     ///
     /// # Errors
-    /// [`Error::Argument`] for offsets that do not fit, and for more text than the tables hold.
-    pub fn new(arena: &[u8], offsets: &[u64], counts: &[u64]) -> Result<Stepper> {
-        let values: Vec<TokenId> = arena.iter().map(|&byte| TokenId::from(byte)).collect();
-        let ends: Vec<usize> = offsets.iter().map(|&end| end as usize).collect();
-        let fits =
-            ends.first() == Some(&0) && ends.is_sorted() && ends.last() == Some(&arena.len());
-        if !fits || ends.len() != counts.len() + 1 {
-            return Err(Error::Argument("pieces, offsets and counts do not fit".into()));
-        }
-        let chains = Chains::new(&values, &ends, counts)?;
+    /// As [`Chains::of_bytes`].
+    pub fn new(pieces: Pieces<'_>) -> Result<Stepper> {
+        let chains = Chains::of_bytes(pieces, TokenId::from)?;
         let (symbols, mut queue) = (Symbols::bytes(), Queue::new(Ties::SmallestIds));
         let mut changes = Changes::default();
-        chains.pairs().for_each(|(pair, row)| changes.tell(pair, chains.weight(row), Change::New));
+        changes.tell_all(&chains);
         changes.settle(&mut queue, &symbols);
         Ok(Stepper { chains, symbols, queue, changes })
     }

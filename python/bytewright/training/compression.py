@@ -67,7 +67,7 @@ def train_compression_aware(
     counts: PretokenCounts = counted(sources, pattern, threads)
     pattern = counts.pattern or pattern
     text = _Text(validation, pattern)
-    stepper = _core.Stepper(*unsigned(counts))
+    stepper = _core.Stepper(unsigned(counts))
     rows: list[tuple[int, int, int]] = []
     while stepper.vocab_size < wanted:
         pairs = stepper.candidates(candidates, min_frequency)

@@ -27,6 +27,7 @@ from bytewright import _core
 from bytewright.corpus.durable import write_atomic
 from bytewright.errors import DataError, ResumeError
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.segments import unsigned
 
 __all__ = ["Learned", "Plan", "TrainProgress", "learn", "prepared"]
 
@@ -109,10 +110,7 @@ def learn(
         ResumeError: the checkpoint is of other counts or another plan.
         DataError: the checkpoint cannot be read or written.
     """
-    arena, offsets, amounts = counts.pieces
-    trainer = _core.Trainer(
-        arena, offsets.view(np.uint64), amounts, plan.order, plan.min_count, plan.rules
-    )
+    trainer = _core.Trainer(unsigned(counts), plan.order, plan.min_count, plan.rules)
     told = _Told(progress, wanted, trainer.length)
     _replay(trainer, plan.initial.astype("<u4").tobytes(), None, told)
     kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), counts, plan)

@@ -18,6 +18,7 @@ from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.counts import PretokenCounts
+from bytewright.training.segments import unsigned
 from bytewright.training.start import ByteOrder, Continued, Fresh
 
 __all__ = ["Replay", "ReplayChunk", "replay"]
@@ -121,8 +122,7 @@ def replay(
     else:
         start = Fresh(byte_order, None, (), tuple(merges))
     rows = start.initial
-    arena, offsets, amounts = counts.pieces
-    core = _core.Replay(arena, offsets.view(np.uint64), amounts, start.order)
+    core = _core.Replay(unsigned(counts), start.order)
     return Replay(core, rows, _tokens(start.order, rows), chunk)
 
 
