@@ -24,7 +24,8 @@ from bytewright.errors import (
     UnsupportedError,
     VerifyError,
 )
-from bytewright.tokenizer import StreamDecoder, StreamEncoder, Tokenizer
+from bytewright.streams import StreamDecoder, StreamEncoder
+from bytewright.tokenizer import Tokenizer
 from bytewright.training import (
     CountProgress,
     Dead,

@@ -9,7 +9,6 @@ character, and every other byte is a character of its own that is neither letter
 white space nor line break. No normalizer changes such a byte.
 """
 
-import codecs
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, TypeAlias, overload
+from typing import Any, Final, Literal, Self, overload
 
 import numpy as np
 import pyarrow as pa
@@ -27,13 +26,12 @@ from bytewright import _core, arrays, formats
 from bytewright.definition import MODEL, SPECIAL, Definition, build, make_header
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
 from bytewright.specials import special_entries, special_texts
+from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder
 
-__all__ = ["StreamDecoder", "StreamEncoder", "Tokenizer"]
+__all__ = ["Tokenizer"]
 
 Text = str | bytes
-Ids: TypeAlias = Sequence[int] | NDArray[np.integer] | pa.Array
 AllowedSpecial = Literal["all"] | Iterable[str]
-ErrorHandling = Literal["strict", "replace", "ignore", "backslashreplace"]
 
 _BYTES: Final = bytes(range(256))
 
@@ -269,7 +267,7 @@ class Tokenizer:
                 return part.decode() if isinstance(text, str) else part
         return text[:0]
 
-    def stream_encoder(self, *, allowed_special: AllowedSpecial = ()) -> "StreamEncoder":
+    def stream_encoder(self, *, allowed_special: AllowedSpecial = ()) -> StreamEncoder:
         """An encoder for one text that arrives in chunks of bytes."""
         return StreamEncoder(self._core.stream_encoder(_allowed(allowed_special)))
 
@@ -315,9 +313,10 @@ class Tokenizer:
         data, ends = self._core.decode_batch(values, offsets)
         return arrays.binary_array(data, ends, valid)
 
-    def stream_decoder(self, *, errors: ErrorHandling = "replace") -> "StreamDecoder":
+    def stream_decoder(self, *, errors: ErrorHandling = "replace") -> StreamDecoder:
         """A decoder for ids that arrive one by one."""
-        return StreamDecoder(self, errors)
+        strips = bool(self._rules["decoder"]["strip_leading_space"])
+        return StreamDecoder(self._core, errors, strips=strips)
 
     # What it is
 
@@ -409,70 +408,6 @@ class Tokenizer:
 
     def __repr__(self) -> str:
         return f"<Tokenizer of {self.vocab_size} tokens, pattern {self.pattern!r}>"
-
-
-class StreamEncoder:
-    """Encodes one text that arrives in chunks; the ids are those of the whole text.
-
-    Memory is that of about one chunk, or of the longest stretch that cannot be cut: a piece, or
-    marks on one letter. The whole text is kept by a pattern that looks behind itself or joins its
-    pieces, and by a normalizer that strips or collapses spaces, replaces a regex, or has compiled
-    rules.
-
-    >>> encoder = Tokenizer.from_merges([(b"l", b"o")]).stream_encoder()
-    >>> [*encoder.push(b"l"), *encoder.push(b"o"), *encoder.finish()] == [256]
-    True
-    """
-
-    def __init__(self, core: _core.StreamEncoder) -> None:
-        self._core = core
-
-    def push(self, data: bytes) -> NDArray[np.int32]:
-        """Take the next bytes; returns the ids that are certain, often none."""
-        return self._core.push(data)
-
-    def finish(self) -> NDArray[np.int32]:
-        """The ids of what is left; the encoder is then ready for another text."""
-        return self._core.finish()
-
-
-class StreamDecoder:
-    """Decodes ids that arrive one by one, losing and repeating no byte.
-
-    >>> decoder = Tokenizer.from_merges([]).stream_decoder()
-    >>> [decoder.push(0xC3), decoder.push([0xA9]), decoder.finish()]
-    ['', 'é', '']
-    """
-
-    def __init__(self, tokenizer: Tokenizer, errors: ErrorHandling) -> None:
-        self._core = tokenizer._core
-        self._strips = bool(tokenizer._rules["decoder"]["strip_leading_space"])
-        self._began = False
-        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors)
-
-    def push(self, ids: int | np.integer | Ids) -> str:
-        """The text that `ids` complete; bytes of an unfinished character are kept."""
-        return self._utf8.decode(self.push_bytes(ids))
-
-    def push_bytes(self, ids: int | np.integer | Ids) -> bytes:
-        """The bytes of `ids`, for callers who assemble characters themselves."""
-        some = arrays.as_ids([ids] if isinstance(ids, (int, np.integer)) else ids)
-        if not self._strips:
-            return self._core.decode_bytes(some)
-        data = b"".join(self._core.token_bytes(token) for token in some)
-        if data and not self._began:
-            # Only the first space of the whole text is dropped.
-            self._began = True
-            return data.removeprefix(b" ")
-        return data
-
-    def finish(self) -> str:
-        """What remains of an unfinished character, by the `errors` rule; then starts anew."""
-        self._began = False
-        try:
-            return self._utf8.decode(b"", final=True)
-        finally:
-            self._utf8.reset()
 
 
 def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[str]:

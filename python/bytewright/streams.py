@@ -1,0 +1,83 @@
+"""Texts and ids that arrive bit by bit."""
+
+import codecs
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from bytewright import _core, arrays
+
+__all__ = ["ErrorHandling", "Ids", "StreamDecoder", "StreamEncoder"]
+
+Ids: TypeAlias = Sequence[int] | NDArray[np.integer] | pa.Array
+ErrorHandling = Literal["strict", "replace", "ignore", "backslashreplace"]
+
+
+class StreamEncoder:
+    """Encodes one text that arrives in chunks; the ids are those of the whole text.
+
+    Memory is that of about one chunk, or of the longest stretch that cannot be cut: a piece, or
+    marks on one letter. The whole text is kept by a pattern that looks behind itself or joins its
+    pieces, and by a normalizer that strips or collapses spaces, replaces a regex, or has compiled
+    rules.
+
+    >>> import bytewright as bw
+    >>> encoder = bw.Tokenizer.from_merges([(b"l", b"o")]).stream_encoder()
+    >>> [*encoder.push(b"l"), *encoder.push(b"o"), *encoder.finish()] == [256]
+    True
+    """
+
+    def __init__(self, core: _core.StreamEncoder) -> None:
+        self._core = core
+
+    def push(self, data: bytes) -> NDArray[np.int32]:
+        """Take the next bytes; returns the ids that are certain, often none."""
+        return self._core.push(data)
+
+    def finish(self) -> NDArray[np.int32]:
+        """The ids of what is left; the encoder is then ready for another text."""
+        return self._core.finish()
+
+
+class StreamDecoder:
+    """Decodes ids that arrive one by one, losing and repeating no byte.
+
+    >>> import bytewright as bw
+    >>> decoder = bw.Tokenizer.from_merges([]).stream_decoder()
+    >>> [decoder.push(0xC3), decoder.push([0xA9]), decoder.finish()]
+    ['', 'é', '']
+    """
+
+    def __init__(self, core: _core.Tokenizer, errors: ErrorHandling, *, strips: bool) -> None:
+        """Users have `Tokenizer.stream_decoder`; `strips` drops the first space of the text."""
+        self._core = core
+        self._strips = strips
+        self._began = False
+        self._utf8 = codecs.getincrementaldecoder("utf-8")(errors)
+
+    def push(self, ids: int | np.integer | Ids) -> str:
+        """The text that `ids` complete; bytes of an unfinished character are kept."""
+        return self._utf8.decode(self.push_bytes(ids))
+
+    def push_bytes(self, ids: int | np.integer | Ids) -> bytes:
+        """The bytes of `ids`, for callers who assemble characters themselves."""
+        some = arrays.as_ids([ids] if isinstance(ids, (int, np.integer)) else ids)
+        if not self._strips:
+            return self._core.decode_bytes(some)
+        data = b"".join(self._core.token_bytes(token) for token in some)
+        if data and not self._began:
+            # Only the first space of the whole text is dropped.
+            self._began = True
+            return data.removeprefix(b" ")
+        return data
+
+    def finish(self) -> str:
+        """What remains of an unfinished character, by the `errors` rule; then starts anew."""
+        self._began = False
+        try:
+            return self._utf8.decode(b"", final=True)
+        finally:
+            self._utf8.reset()

@@ -1,0 +1,141 @@
+"""Training that is stopped and goes on, and what it tells meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_train import TEXTS
+
+import bytewright as bw
+
+pytestmark = pytest.mark.timeout(300)
+
+
+# Checkpoints
+
+
+class Stopped(Exception):
+    """The training is stopped from outside."""
+
+
+def stop_after(merges: int) -> Any:
+    def progress(now: Any) -> None:
+        if isinstance(now, bw.TrainProgress) and now.merges >= merges:
+            raise Stopped
+
+    return progress
+
+
+def test_a_checkpoint_goes_on_to_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bytewright.training.loop._TURN_MS", 0)
+    kept = tmp_path / "kept"
+    options: dict[str, Any] = {"initial_merges": [(b"q", b"u")], "checkpoint": kept}
+    expected = bw.train(TEXTS, 350, initial_merges=[(b"q", b"u")]).fingerprint
+    with pytest.raises(Stopped):
+        bw.train(TEXTS, 350, progress=stop_after(30), **options)
+    size = kept.stat().st_size
+    with pytest.raises(Stopped):
+        bw.train(TEXTS, 350, progress=stop_after(60), **options)
+    assert kept.stat().st_size > size
+    assert bw.train(TEXTS, 350, **options).fingerprint == expected
+    # One that has gone further serves a smaller vocabulary, and a larger one.
+    small = bw.train(TEXTS, 280, initial_merges=[(b"q", b"u")])
+    assert bw.train(TEXTS, 280, **options).fingerprint == small.fingerprint
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    bw.train(TEXTS, 270, checkpoint=kept)
+    for change in (
+        {"min_frequency": 2},
+        {"byte_order": "gpt2"},
+        {"max_token_bytes": 9},
+        {"initial_merges": [(b"a", b"b")]},
+    ):
+        with pytest.raises(bw.ResumeError, match="belongs to"):
+            bw.train(TEXTS, 270, checkpoint=kept, **change)
+    with pytest.raises(bw.ResumeError, match="belongs to"):
+        bw.train(TEXTS[:2], 270, checkpoint=kept)
+    kept.write_bytes(b"something else")
+    with pytest.raises(bw.DataError, match="not a checkpoint"):
+        bw.train(TEXTS, 270, checkpoint=kept)
+
+
+KILLED = """
+import os, sys
+import bytewright as bw
+from bytewright.training import loop
+loop._TURN_MS, loop._CHECKPOINT_SECONDS = 0, 0.0
+def progress(now):
+    if isinstance(now, bw.TrainProgress) and now.merges >= 500:
+        os.kill(os.getpid(), 9)
+counts = bw.PretokenCounts.load(sys.argv[1])
+bw.train(counts, 1500, checkpoint=sys.argv[2], progress=progress)
+"""
+
+
+def test_a_killed_training_goes_on_to_the_same_result(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    texts = ["".join(map(chr, rng.integers(97, 105, 200))) for _ in range(100)]
+    counts = bw.count_pretokens(texts, pattern=None)
+    counts.save(tmp_path / "counts.parquet")
+    kept = tmp_path / "kept"
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "counts.parquet"), str(kept)]
+    assert subprocess.run(command, check=False).returncode == -9
+    found: list[Any] = []
+    tok = bw.train(counts, 1500, checkpoint=kept, progress=found.append)
+    assert tok.fingerprint == bw.train(counts, 1500).fingerprint
+    assert found[0].merges > 400
+
+
+def test_ctrl_c_stops_inside_a_merge_and_leaves_the_checkpoint(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    line = np.frombuffer(b"ACGT", np.uint8)[rng.integers(0, 4, 10_000_000)].tobytes()
+    counts = bw.PretokenCounts.from_dict({line: 1}, pattern=None)
+    kept = tmp_path / "kept"
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        bw.train(counts, 20_000, checkpoint=kept)
+    timer.join()
+    few = bw.train(counts, 260, checkpoint=kept)
+    assert few.merges == bw.train(counts, 260).merges
+
+
+# Progress
+
+
+def test_progress_tells_counting_and_then_merging(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bytewright.training.loop._TURN_MS", 0)
+    told: list[Any] = []
+    tok = bw.train(TEXTS, 340, progress=told.append)
+    kinds = [type(now) for now in told]
+    assert kinds == sorted(kinds, key=[bw.CountProgress, bw.TrainProgress].index)
+    assert bw.CountProgress in kinds
+    last = told[-1]
+    assert (last.merges, last.vocab_size, last.wanted) == (len(tok.merges), 340, 340)
+    assert [pair[:2] for pair in last.last] == tok.merges[:-6:-1]
+    total = sum(len(text.encode()) for text in TEXTS)
+    tokens = sum(tok.count(text) for text in TEXTS)
+    assert last.bytes_per_token == pytest.approx(total / tokens)
+    assert last.eta_seconds == 0
+
+
+def test_progress_tells_merges_that_are_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bytewright.training.loop._TURN_MS", 0)
+    known = bw.train(TEXTS, 256 + 40).merges
+    told: list[Any] = []
+    tok = bw.train(TEXTS, 300, initial_merges=known, progress=told.append)
+    merges = [now.merges for now in told if isinstance(now, bw.TrainProgress)]
+    assert merges[:3] == [16, 32, 40]
+    assert tok.merges == bw.train(TEXTS, 300).merges
