@@ -13,6 +13,7 @@ pub mod key;
 pub mod lexicon;
 pub mod map;
 pub mod merges;
+pub mod ngram;
 pub mod normalize;
 pub mod parallel;
 pub mod pretokenize;

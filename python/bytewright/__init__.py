@@ -24,6 +24,7 @@ from bytewright.errors import (
     UnsupportedError,
     VerifyError,
 )
+from bytewright.models import CallableModel, FitProgress, NgramModel, TokenModel
 from bytewright.streams import StreamDecoder, StreamEncoder
 from bytewright.tokenizer import Tokenizer
 from bytewright.training import (
@@ -66,10 +67,12 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "BytewrightError",
+    "CallableModel",
     "CountProgress",
     "DataError",
     "Dead",
     "Digits",
+    "FitProgress",
     "ForbiddenSubstrings",
     "Lexicon",
     "LoadError",
@@ -80,6 +83,7 @@ __all__ = [
     "MaxWords",
     "MergedVocabulary",
     "Morphology",
+    "NgramModel",
     "NoLeadingDependentSign",
     "Parity",
     "Part",
@@ -95,6 +99,7 @@ __all__ = [
     "StreamEncoder",
     "Superword",
     "Surgery",
+    "TokenModel",
     "Tokenizer",
     "TrainProgress",
     "UnknownTokenError",

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 __all__ = [
     "ChunkCounter",
     "Lexicon",
+    "Ngram",
+    "NgramDocuments",
     "PieceCounter",
     "Replay",
     "Stepper",
@@ -211,3 +213,38 @@ def learn_lexicon(
     epochs: int,
     seed: int,
 ) -> list[bytes]: ...
+
+@final
+class NgramDocuments:
+    def __new__(cls, width: int, end: int) -> NgramDocuments: ...
+    def push(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        valid: NDArray[np.bool_] | None,
+    ) -> int: ...
+    def count(self, order: int, threads: int | None) -> tuple[NDArray[np.uint32], list[int]]: ...
+
+@final
+class Ngram:
+    def __new__(
+        cls,
+        words: NDArray[np.uint32],
+        sizes: Sequence[int],
+        end: int,
+        excluded: NDArray[np.bool_],
+    ) -> Ngram: ...
+    def fill_float32(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        out: NDArray[np.float32],
+        threads: int | None,
+    ) -> None: ...
+    def fill_float64(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        out: NDArray[np.float64],
+        threads: int | None,
+    ) -> None: ...

@@ -8,6 +8,7 @@ mod functions;
 mod input;
 mod interrupt;
 mod lexicon;
+mod ngram;
 mod replay;
 mod stream;
 mod tokenizer;
@@ -47,6 +48,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<chunks::PyStepper>()?;
     module.add_class::<lexicon::PyLexicon>()?;
     module.add_function(wrap_pyfunction!(lexicon::learn_lexicon, module)?)?;
+    module.add_class::<ngram::PyNgramDocuments>()?;
+    module.add_class::<ngram::PyNgram>()?;
     Ok(())
 }
 

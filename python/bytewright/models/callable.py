@@ -1,0 +1,99 @@
+"""Any function as a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models.contexts import as_contexts
+from bytewright.tokenizer import Tokenizer
+
+__all__ = ["CallableModel"]
+
+
+class CallableModel:
+    """A model whose log-probabilities a function gives.
+
+    What the function returns is checked for its shape and its type, and handed on as it is.
+
+    >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>"])
+    >>> def coin(contexts):
+    ...     return np.log(np.tile([0.45, 0.45, 0.1], (len(contexts), 1)))
+    >>> model = CallableModel(tok, coin, eos_id=2)
+    >>> np.exp(model.logprobs([[], [0, 1]])).round(2).tolist()
+    [[0.45, 0.45, 0.1], [0.45, 0.45, 0.1]]
+    """
+
+    __slots__ = ("_eos_id", "_fn", "_tokenizer")
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        fn: Callable[[Sequence[NDArray[np.int32]]], Any],
+        *,
+        eos_id: int | None = None,
+    ) -> None:
+        """Take a tokenizer and a function.
+
+        Args:
+            tokenizer: whose ids the contexts are made of.
+            fn: takes a sequence of int32 arrays and returns, for each, a row of natural logarithms:
+                an array `[len(contexts), width]` of float32 or float64.
+            eos_id: the id that ends a text, which may lie behind the vocabulary.
+
+        Raises:
+            ArgumentError: an end of text that is negative.
+            ArgumentTypeError: no tokenizer, or nothing that can be called.
+        """
+        if not isinstance(tokenizer, Tokenizer):
+            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        if not callable(fn):
+            raise ArgumentTypeError(f"fn must be callable, not {type(fn).__name__}")
+        if eos_id is not None and eos_id < 0:
+            raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed")
+        self._tokenizer, self._fn = tokenizer, fn
+        self._eos_id = None if eos_id is None else int(eos_id)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids the model knows."""
+        return self._tokenizer
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the end of text."""
+        return self._eos_id
+
+    def logprobs(
+        self, contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """What the function says of each context, as `[len(contexts), width]`.
+
+        Raises:
+            ArgumentError: contexts that are no ids; a result of another shape or type.
+        """
+        rows = as_contexts(contexts)
+        least = max(self._tokenizer.vocab_size, -1 if self._eos_id is None else self._eos_id + 1)
+        if not rows:
+            return np.zeros((0, least), np.float64)
+        try:
+            found = np.asarray(self._fn(rows))
+        except ValueError as error:
+            if "inhomogeneous" not in str(error):
+                raise
+            raise ArgumentError(f"fn returned rows of different widths: {error}") from None
+        if found.dtype not in (np.float32, np.float64):
+            raise ArgumentError(f"fn returned {found.dtype}: float32 and float64 are allowed")
+        if found.ndim != 2 or len(found) != len(rows) or found.shape[1] < least:
+            raise ArgumentError(
+                f"fn returned shape {found.shape} for {len(rows)} contexts: ({len(rows)}, width) "
+                f"with a width of at least {least} is needed"
+            )
+        return found
+
+    def __repr__(self) -> str:
+        return f"<CallableModel of {self._fn!r}, {self._tokenizer!r}>"

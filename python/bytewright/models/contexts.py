@@ -1,0 +1,65 @@
+"""Contexts as arrays of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.arrays import as_ids
+from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
+
+__all__ = ["as_contexts", "flat"]
+
+
+def as_contexts(contexts: Any) -> list[NDArray[np.int32]]:
+    """Each context as an int32 array.
+
+    Raises:
+        ArgumentError: something that is no sequence of integers, named by its place.
+        UnknownTokenError: an id that no vocabulary has.
+    """
+    if not isinstance(contexts, Sequence | np.ndarray) or isinstance(contexts, str | bytes):
+        raise ArgumentTypeError(
+            f"contexts must be a sequence of id arrays, not {type(contexts).__name__}"
+        )
+    return [_context(at, context) for at, context in enumerate(contexts)]
+
+
+def _context(at: int, context: Any) -> NDArray[np.int32]:
+    if isinstance(context, np.ndarray) and context.dtype == np.int32 and context.ndim == 1:
+        return context
+    try:
+        plain = np.asarray(context) if isinstance(context, list | tuple) else context
+        ids: NDArray[np.int32] = as_ids(plain)
+        if isinstance(ids, np.ndarray):
+            return ids
+    except UnknownTokenError as error:
+        raise UnknownTokenError(f"context {at}: {error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(f"context {at}: {error}") from None
+    raise ArgumentError(f"context {at}: ids must be a sequence, not {type(context).__name__}")
+
+
+def flat(
+    contexts: Sequence[NDArray[np.int32]], width: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """All contexts in one array, and where each ends.
+
+    Raises:
+        UnknownTokenError: an id that is not below `width`; the context is named.
+    """
+    offsets = np.zeros(len(contexts) + 1, np.int64)
+    np.cumsum([len(context) for context in contexts], out=offsets[1:])
+    ids = np.concatenate(contexts) if contexts else np.zeros(0, np.int32)
+    # As unsigned numbers, negative ones are large.
+    if len(ids) and int(ids.view(np.uint32).max()) >= width:
+        at = int(np.argmax(ids.view(np.uint32) >= width))
+        row = int(np.searchsorted(offsets, at, side="right")) - 1
+        raise UnknownTokenError(
+            f"token id {ids[at]} at place {at - offsets[row]} of context {row} is outside the "
+            f"{width} ids of the model"
+        )
+    return ids, offsets

@@ -1,0 +1,50 @@
+"""What a language model of token ids is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.tokenizer import Tokenizer
+
+__all__ = ["TokenModel"]
+
+
+@runtime_checkable
+class TokenModel(Protocol):
+    """A model that says, for any ids, how likely each next id is.
+
+    A class with these three names is one; it need not inherit.
+
+    >>> import bytewright as bw
+    >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
+    >>> isinstance(bw.NgramModel.fit(tok, ["lo and lo"]), TokenModel)
+    True
+    """
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids the model knows."""
+        ...
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the end of text; None where the model has none."""
+        ...
+
+    def logprobs(
+        self, contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Log-probabilities, in nats, of every next id after each context.
+
+        Args:
+            contexts: ids from the beginning of a document on; none are its beginning.
+
+        Returns:
+            An array `[len(contexts), width]`, whose width is the same in every call and at least
+            the size of the vocabulary. Minus infinity is an id that cannot follow.
+        """
+        ...

@@ -1,0 +1,125 @@
+"""What every model of token ids is asked for, and a function as a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import bytewright as bw
+
+TOK = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab")
+
+
+def uniform(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+    return np.full((len(contexts), 4), -np.log(4))
+
+
+def test_a_model_is_what_has_the_three_names() -> None:
+    class Own:
+        tokenizer = TOK
+        eos_id = None
+
+        def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+            return uniform(contexts)
+
+    own: bw.TokenModel = Own()  # what mypy checks
+    function: bw.TokenModel = bw.CallableModel(TOK, uniform, eos_id=3)
+    fitted: bw.TokenModel = bw.NgramModel.fit(TOK, ["ab"])
+    assert all(isinstance(model, bw.TokenModel) for model in (own, function, fitted))
+    assert not isinstance(TOK, bw.TokenModel)
+
+
+def test_a_function_gets_int32_arrays_and_its_rows_are_handed_on() -> None:
+    seen: list[NDArray[np.int32]] = []
+    rows: NDArray[np.float32] = np.log(np.full((2, 3), 1 / 3, np.float32))
+
+    def fn(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+        seen.extend(contexts)
+        return rows
+
+    model = bw.CallableModel(TOK, fn)
+    contexts: Any = [[0, 1], np.array([2], np.int64)]
+    assert model.logprobs(contexts) is rows
+    assert [context.dtype for context in seen] == [np.int32, np.int32]
+    assert [context.tolist() for context in seen] == [[0, 1], [2]]
+    assert (model.tokenizer, model.eos_id) == (TOK, None)
+
+
+def test_no_contexts_ask_nothing() -> None:
+    def fn(contexts: object) -> None:
+        raise AssertionError("not to be called")
+
+    assert bw.CallableModel(TOK, fn, eos_id=3).logprobs([]).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (np.zeros((2, 4)), r"shape \(2, 4\) for 1 contexts: \(1, width\).* at least 4"),
+        (np.zeros((1, 3)), r"shape \(1, 3\)"),
+        (np.zeros(4), r"shape \(4,\)"),
+        (np.zeros((1, 4), np.float16), "float16: float32 and float64"),
+        (np.zeros((1, 4), np.int32), "int32: float32 and float64"),
+        ([[0.0, 0.0], [0.0]], "different widths"),
+        (None, "object: float32"),
+    ],
+)
+def test_a_wrong_result_is_told(result: Any, message: str) -> None:
+    model = bw.CallableModel(TOK, lambda contexts: result, eos_id=3)
+    with pytest.raises(bw.ArgumentError, match=message):
+        model.logprobs([np.zeros(1, np.int32)])
+
+
+def test_an_error_of_the_function_is_its_own() -> None:
+    def fn(contexts: object) -> None:
+        raise ValueError("own words")
+
+    with pytest.raises(ValueError, match="own words") as told:
+        bw.CallableModel(TOK, fn).logprobs([np.zeros(0, np.int32)])
+    assert type(told.value) is ValueError
+
+
+@pytest.mark.parametrize(
+    ("contexts", "message"),
+    [
+        ([[0], [0.5]], "context 1: ids must be integers"),
+        ([["a"]], "context 0"),
+        ([0, 1], "context 0"),
+        ([[[0]]], r"context 0: ids of shape \(1, 1\)"),
+        (["ab"], "context 0: ids must be integers, not str"),
+        ([[1 << 70]], "context 0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["callable", "ngram"])
+def test_contexts_that_are_no_ids_are_refused(kind: str, contexts: Any, message: str) -> None:
+    models: dict[str, bw.TokenModel] = {
+        "callable": bw.CallableModel(TOK, uniform),
+        "ngram": bw.NgramModel.fit(TOK, ["ab"]),
+    }
+    with pytest.raises(bw.ArgumentError, match=message):
+        models[kind].logprobs(contexts)
+
+
+def test_an_id_that_no_vocabulary_has_is_told() -> None:
+    contexts: list[Any] = [[0], [1 << 40]]
+    with pytest.raises(bw.UnknownTokenError, match="context 1: token id 1099511627776 is outside"):
+        bw.CallableModel(TOK, uniform).logprobs(contexts)
+
+
+def test_contexts_must_be_a_sequence() -> None:
+    for contexts in (b"ab", None, 3):
+        with pytest.raises(bw.ArgumentTypeError, match="contexts must be a sequence"):
+            bw.CallableModel(TOK, uniform).logprobs(contexts)  # type: ignore[arg-type]
+
+
+def test_arguments_are_checked() -> None:
+    with pytest.raises(bw.ArgumentError, match="eos_id=-1"):
+        bw.CallableModel(TOK, uniform, eos_id=-1)
+    with pytest.raises(bw.ArgumentTypeError, match="must be callable"):
+        bw.CallableModel(TOK, 3)  # type: ignore[arg-type]
+    with pytest.raises(bw.ArgumentTypeError, match="a Tokenizer, not str"):
+        bw.CallableModel("gpt2", uniform)  # type: ignore[arg-type]
