@@ -1,11 +1,13 @@
 //! The merge table: which pairs of tokens join, in what order, into what.
 //!
-//! A pair and its rank share one 64-bit entry of an open-addressing table, so a lookup touches one
-//! cache line. A table of bits in front of it, to answer for pairs that do not merge, was tried and
-//! gained nothing: its own miss comes before that of the pairs that do.
+//! A pair and its rank share one 64-bit entry, and eight entries a cache line, which are compared all
+//! at once: what costs most beside waiting for the line is guessing wrong which entry it is, or that
+//! there is none. The last entry of a line is none but says whether pairs of it had to go to the
+//! next, which is rare. A table of bits in front of it all, to answer for pairs that do not merge,
+//! was tried and gained nothing: its own miss comes before that of the pairs that do.
 
 use crate::error::{Error, Result};
-use crate::simd::{huge, prefetch};
+use crate::simd::{Kernel, huge, prefetch};
 use crate::token::{MAX_IDS, MAX_MERGES, TokenId};
 
 /// A merge: the pair and the token that it becomes.
@@ -21,22 +23,39 @@ pub const NEVER: u32 = u32::MAX;
 
 const RANK_BITS: u32 = 22;
 const ID_BITS: u32 = 21;
+
+/// All bits of a rank: a pair that does not merge, as it stands in the table.
+pub(crate) const NO_RANK: u32 = (1 << RANK_BITS) - 1;
+
+/// Entries of a line, the last of which is no pair.
+const LINE: usize = 8;
+const LAST: usize = LINE - 1;
+/// Pairs that a line has on average at most: then one in a hundred has too many.
+const PAIRS_A_LINE: f64 = 3.2;
+
+/// No pair. No id has all bits, so neither this nor the next is the entry of one, and both say
+/// [`NO_RANK`].
 const VACANT: u64 = u64::MAX;
+/// The last entry of a line from which pairs went to the next.
+const FULL: u64 = !(1 << RANK_BITS);
+
+/// Eight entries.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u64; LINE]);
 
 /// Anything that says which pairs merge: a table, or a rule.
 pub(crate) trait Pairs {
     /// The rank of a pair, or [`NEVER`].
-    fn rank(&self, left: TokenId, right: TokenId) -> u32;
+    fn rank<K: Kernel>(&self, kernel: K, left: TokenId, right: TokenId) -> u32;
     /// What the merge of this rank makes.
     fn product(&self, rank: u32) -> TokenId;
-    /// Starts loading what [`Pairs::rank`] will read for a pair.
-    fn prefetch(&self, _left: TokenId, _right: TokenId) {}
 }
 
 /// Pairs to ranks, ranks to products.
 #[derive(Debug)]
 pub struct Merges {
-    table: huge::Table<u64>,
+    table: huge::Table<Line>,
     shift: u32,
     products: Vec<TokenId>,
     /// `product - rank`, while it is the same for all: then no product need be read.
@@ -67,10 +86,10 @@ impl Merges {
 
     /// An empty table for `count` merges.
     pub(crate) fn with_capacity(count: usize) -> Merges {
-        let slots = (2 * count).next_power_of_two().max(2);
+        let lines = ((count as f64 / PAIRS_A_LINE).ceil() as usize).next_power_of_two().max(2);
         Merges {
-            table: huge::Table::filled(slots, VACANT),
-            shift: 64 - slots.trailing_zeros(),
+            table: huge::Table::filled(lines, Line([VACANT; LINE])),
+            shift: 64 - lines.trailing_zeros(),
             products: Vec::with_capacity(count),
             step: None,
         }
@@ -83,15 +102,21 @@ impl Merges {
         self.step = if rank == 0 { Some(step) } else { self.step.filter(|&same| same == step) };
         self.products.push(merge.product);
         let key = pair_key(merge.left, merge.right);
-        let hash = pair_hash(key);
-        let mut slot = self.home(hash);
-        while self.table[slot] != VACANT {
-            if self.table[slot] >> RANK_BITS == key {
-                return;
+        let mut at = self.home(key);
+        loop {
+            let entries = &mut self.table[at].0;
+            for entry in &mut entries[..LAST] {
+                if *entry >> RANK_BITS == key {
+                    return;
+                }
+                if *entry == VACANT {
+                    *entry = key << RANK_BITS | rank;
+                    return;
+                }
             }
-            slot = (slot + 1) & (self.table.len() - 1);
+            entries[LAST] = FULL;
+            at = (at + 1) & (self.table.len() - 1);
         }
-        self.table[slot] = key << RANK_BITS | rank;
     }
 
     /// Number of merges.
@@ -104,57 +129,71 @@ impl Merges {
         self.products.is_empty()
     }
 
-    #[inline]
-    fn home(&self, hash: u64) -> usize {
-        (hash >> self.shift) as usize
+    /// The rank of a pair, or [`NO_RANK`].
+    #[inline(always)]
+    pub(crate) fn find<K: Kernel>(&self, kernel: K, left: TokenId, right: TokenId) -> u32 {
+        let key = pair_key(left, right);
+        let mut at = self.home(key);
+        loop {
+            let entries = &self.table[at].0;
+            let same = kernel.matches(entries, !u64::from(NO_RANK), key << RANK_BITS);
+            let entry = entries[(same | 1 << LAST).trailing_zeros() as usize % LINE];
+            if entry != FULL {
+                return entry as u32 & NO_RANK;
+            }
+            at = (at + 1) & (self.table.len() - 1);
+        }
+    }
+
+    /// Starts loading what is read to find a pair.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, left: TokenId, right: TokenId) {
+        prefetch(&self.table, self.home(pair_key(left, right)));
+    }
+
+    /// All pairs that merge and their ranks, in no order.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (TokenId, TokenId, u32)> {
+        let entries = self.table.iter().flat_map(|line| &line.0[..LAST]);
+        let id = |bits: u64| bits as TokenId & ((1 << ID_BITS) - 1);
+        entries.filter(|&&entry| entry != VACANT).map(move |&entry| {
+            let key = entry >> RANK_BITS;
+            (id(key >> ID_BITS), id(key), entry as u32 & NO_RANK)
+        })
+    }
+
+    #[inline(always)]
+    fn home(&self, key: u64) -> usize {
+        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 }
 
 impl Pairs for Merges {
-    #[inline]
-    fn rank(&self, left: TokenId, right: TokenId) -> u32 {
-        let key = pair_key(left, right);
-        let hash = pair_hash(key);
-        let mut slot = self.home(hash);
-        loop {
-            let entry = self.table[slot];
-            if entry >> RANK_BITS == key {
-                return entry as u32 & ((1 << RANK_BITS) - 1);
-            }
-            if entry == VACANT {
-                return NEVER;
-            }
-            slot = (slot + 1) & (self.table.len() - 1);
+    #[inline(always)]
+    fn rank<K: Kernel>(&self, kernel: K, left: TokenId, right: TokenId) -> u32 {
+        match self.find(kernel, left, right) {
+            NO_RANK => NEVER,
+            rank => rank,
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn product(&self, rank: u32) -> TokenId {
         match self.step {
             Some(step) => rank.wrapping_add(step),
             None => self.products[rank as usize],
         }
     }
-
-    #[inline]
-    fn prefetch(&self, left: TokenId, right: TokenId) {
-        prefetch(&self.table, self.home(pair_hash(pair_key(left, right))));
-    }
 }
 
-#[inline]
+#[inline(always)]
 fn pair_key(left: TokenId, right: TokenId) -> u64 {
     u64::from(left) << ID_BITS | u64::from(right)
-}
-
-#[inline]
-fn pair_hash(key: u64) -> u64 {
-    key.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::Portable;
 
     fn merge(left: TokenId, right: TokenId, product: TokenId) -> Merge {
         Merge { left, right, product }
@@ -164,7 +203,7 @@ mod tests {
     fn of_equal_pairs_the_first_counts() {
         let list = [merge(0, 1, 2), merge(1, 0, 3), merge(0, 1, 4), merge(0, 0, 5)];
         let table = Merges::new(&list, 6).expect("ids of the vocabulary");
-        let ranks = [(0, 1), (1, 0), (0, 0), (1, 1)].map(|(a, b)| table.rank(a, b));
+        let ranks = [(0, 1), (1, 0), (0, 0), (1, 1)].map(|(a, b)| table.rank(Portable, a, b));
         assert_eq!(ranks, [0, 1, 3, NEVER]);
         assert_eq!([0, 1, 3].map(|rank| table.product(rank)), [2, 3, 5]);
         assert_eq!(table.len(), 4);
@@ -178,7 +217,7 @@ mod tests {
                 (0..1_000).map(|rank| merge(rank, rank / 3, product(rank))).collect();
             let table = Merges::new(&list, 2_000).expect("ids of the vocabulary");
             for (rank, merge) in list.iter().enumerate() {
-                assert_eq!(table.rank(merge.left, merge.right), rank as u32);
+                assert_eq!(table.rank(Portable, merge.left, merge.right), rank as u32);
                 assert_eq!(table.product(rank as u32), merge.product);
             }
         }
@@ -204,7 +243,7 @@ mod tests {
         }
         assert!(Merges::new(&[], MAX_IDS + 1).is_err());
         let empty = Merges::new(&[], 0).expect("nothing is a table too");
-        assert_eq!(empty.rank(0, 0), NEVER);
+        assert_eq!(empty.rank(Portable, 0, 0), NEVER);
     }
 
     #[test]
@@ -212,7 +251,8 @@ mod tests {
         let most = MAX_IDS as TokenId - 1;
         let list = [merge(most, most, most), merge(most, 0, 0), merge(0, most, 1)];
         let table = Merges::new(&list, MAX_IDS).expect("ids of the vocabulary");
-        let ranks = [(most, most), (most, 0), (0, most), (0, 0)].map(|(a, b)| table.rank(a, b));
+        let ranks =
+            [(most, most), (most, 0), (0, most), (0, 0)].map(|(a, b)| table.rank(Portable, a, b));
         assert_eq!(ranks, [0, 1, 2, NEVER]);
     }
 }

@@ -37,8 +37,8 @@ impl<P: Pairs> Task for MergeTree<'_, P> {
     type Output = ();
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _kernel: K) {
-        self.tree.run(self.merges, self.units);
+    fn run<K: Kernel>(self, kernel: K) {
+        self.tree.run(kernel, self.merges, self.units);
     }
 }
 
@@ -51,13 +51,13 @@ impl Tree {
     }
 
     #[inline(always)]
-    fn run(&mut self, merges: &impl Pairs, units: &mut Vec<Unit>) {
+    fn run<K: Kernel>(&mut self, kernel: K, merges: &impl Pairs, units: &mut Vec<Unit>) {
         let len = units.len();
-        self.reset(merges, units);
+        self.reset(kernel, merges, units);
         let mut last = NEVER;
         while let Some((at, rank)) = self.minimum() {
             if rank == last {
-                self.merge_all(merges, units, at, rank);
+                self.merge_all(kernel, merges, units, at, rank);
                 last = NEVER;
                 continue;
             }
@@ -69,14 +69,14 @@ impl Tree {
             self.set(dead, NEVER);
             let rank = if after < len {
                 self.previous[after] = at as u32;
-                merges.rank(units[at].id, units[after].id)
+                merges.rank(kernel, units[at].id, units[after].id)
             } else {
                 NEVER
             };
             self.set(at, rank);
             if at > 0 {
                 let before = self.previous[at] as usize;
-                self.set(before, merges.rank(units[before].id, units[at].id));
+                self.set(before, merges.rank(kernel, units[before].id, units[at].id));
             }
         }
         self.compact(units);
@@ -89,7 +89,14 @@ impl Tree {
     /// rank or a lower one: the pairs to the left rank higher, so that the next one is the next to
     /// the right. The first merge that makes such a pair is the last.
     #[inline(always)]
-    fn merge_all(&mut self, merges: &impl Pairs, units: &mut [Unit], at: usize, rank: u32) {
+    fn merge_all<K: Kernel>(
+        &mut self,
+        kernel: K,
+        merges: &impl Pairs,
+        units: &mut [Unit],
+        at: usize,
+        rank: u32,
+    ) {
         let len = units.len();
         let product = merges.product(rank);
         // Neighbours repeat where pairs do.
@@ -105,13 +112,13 @@ impl Tree {
             let mut right = NEVER;
             if after < len {
                 self.previous[after] = here as u32;
-                right = rights.rank(units[after].id, |id| merges.rank(product, id));
+                right = rights.rank(units[after].id, |id| merges.rank(kernel, product, id));
             }
             self.levels[0][here] = right;
             let mut left = NEVER;
             if here > 0 {
                 let before = self.previous[here] as usize;
-                left = lefts.rank(units[before].id, |id| merges.rank(id, product));
+                left = lefts.rank(units[before].id, |id| merges.rank(kernel, id, product));
                 self.levels[0][before] = left;
             }
             let lowest = left.min(right);
@@ -153,7 +160,7 @@ impl Tree {
     }
 
     #[inline(always)]
-    fn reset(&mut self, merges: &impl Pairs, units: &[Unit]) {
+    fn reset<K: Kernel>(&mut self, kernel: K, merges: &impl Pairs, units: &[Unit]) {
         let len = units.len() as u32;
         self.next.clear();
         self.next.extend(1..=len);
@@ -164,7 +171,7 @@ impl Tree {
         }
         let ranks = &mut self.levels[0];
         ranks.clear();
-        ranks.extend(units.windows(2).map(|pair| merges.rank(pair[0].id, pair[1].id)));
+        ranks.extend(units.windows(2).map(|pair| merges.rank(kernel, pair[0].id, pair[1].id)));
         ranks.resize(units.len().next_multiple_of(FAN), NEVER);
         let mut level = 0;
         while self.levels[level].len() > TOP {

@@ -1,5 +1,6 @@
 //! Pieces to ids: the piece cache, and behind it the merges.
 
+mod bytes;
 mod cache;
 mod cut;
 mod long;
@@ -20,6 +21,7 @@ use crate::pretokenize::Span;
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
+use bytes::BytePairs;
 use cache::{Asked, BROAD, Cache, NARROW, ROOM};
 use cut::Cuts;
 use long::Long;
@@ -28,7 +30,7 @@ pub(crate) use ranks::single_char;
 pub use ranks::{UnitKind, merges_from_ranks};
 use reach::Unreachable;
 use settle::Part;
-use short::{ABREAST, BytePairs, SHORT, Short};
+use short::{ABREAST, SHORT, Short};
 use units::Unit;
 pub(crate) use units::byte_table;
 pub use units::{CharTable, Units};
@@ -117,7 +119,9 @@ impl Model {
         let local = fused.is_none() && units.are_local();
         let cuts = local.then(|| Cuts::new(&vocab));
         let byte_pairs = match &units {
-            Units::Bytes { first, .. } if units.are_local() => Some(BytePairs::new(first, &merges)),
+            Units::Bytes { first, .. } if units.are_local() => {
+                Some(BytePairs::new(first, &merges, &vocab))
+            }
             _ => None,
         };
         let unreachable = Unreachable::default();

@@ -13,6 +13,7 @@
 use crate::error::{Error, Result};
 use crate::key::hash;
 use crate::merges::{Merge, Merges, NEVER, Pairs};
+use crate::simd::Kernel;
 use crate::token::{MAX_IDS, TokenId};
 
 use super::merge::Tree;
@@ -144,7 +145,7 @@ impl<'a> Ranked<'a> {
 }
 
 impl Pairs for Ranked<'_> {
-    fn rank(&self, left: TokenId, right: TokenId) -> u32 {
+    fn rank<K: Kernel>(&self, _kernel: K, left: TokenId, right: TokenId) -> u32 {
         let joined = [self.token(left), self.token(right)].concat();
         self.table[self.slot(&joined)]
     }
@@ -189,7 +190,7 @@ impl Splitter {
         }
     }
 
-    fn merge(&mut self, merges: &impl Pairs) {
+    fn merge(&mut self, merges: &Merges) {
         let len = self.units.len();
         if len > SHORT {
             return self.tree.merge(merges, &mut self.units);
@@ -244,8 +245,8 @@ struct Without<'a> {
 }
 
 impl Pairs for Without<'_> {
-    fn rank(&self, left: TokenId, right: TokenId) -> u32 {
-        match self.ranked.rank(left, right) {
+    fn rank<K: Kernel>(&self, kernel: K, left: TokenId, right: TokenId) -> u32 {
+        match self.ranked.rank(kernel, left, right) {
             rank if rank == self.rank => NEVER,
             rank => rank,
         }

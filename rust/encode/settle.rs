@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::cache::{Asked, BROAD, NARROW, STRIDE};
 use super::queue::{Cut, Item};
-use super::short::{ABREAST, SHORT, merge_abreast};
+use super::short::{ABREAST, SHORT, merge_abreast, merge_bytes_abreast};
 use super::{Model, Scratch, Work};
 use crate::error::Result;
 use crate::key;
@@ -122,6 +122,7 @@ impl Model {
             }
             hashes[..fresh.len()].iter().for_each(|&hash| self.vocab.prefetch_token(hash));
             let mut merged = [0; ABREAST];
+            let mut pieces: [&[u8]; ABREAST] = [&[]; ABREAST];
             let mut abreast = 0;
             for (&hash, &at) in hashes.iter().zip(fresh) {
                 let Part { span, asked, ids, .. } = &mut parts[at];
@@ -134,19 +135,22 @@ impl Model {
                     self.fuse(found, before);
                 } else {
                     match &self.byte_pairs {
-                        Some(pairs) => shorts[abreast].set_bytes(pairs, piece),
-                        None => shorts[abreast]
-                            .set(&self.merges, |ids| self.short_units(piece, units, ids)),
+                        Some(_) => pieces[abreast] = piece,
+                        None => shorts[abreast].set(|ids| self.short_units(piece, units, ids)),
                     }
                     merged[abreast] = at;
                     abreast += 1;
                 }
                 *ids = before..found.len();
             }
-            merge_abreast(&self.merges, &mut shorts[..abreast]);
+            let shorts = &mut shorts[..abreast];
+            match &self.byte_pairs {
+                Some(table) => merge_bytes_abreast(&self.merges, table, &pieces[..abreast], shorts),
+                None => merge_abreast(&self.merges, shorts),
+            }
             for (short, &at) in shorts.iter().zip(&merged[..abreast]) {
                 let before = found.len();
-                found.extend_from_slice(short.ids());
+                found.extend(short.ids());
                 self.fuse(found, before);
                 parts[at].ids = before..found.len();
             }

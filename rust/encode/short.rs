@@ -3,11 +3,14 @@
 //! What takes the time is not comparing but waiting: nearly every pair that is looked up comes from
 //! another line of a table that no near cache holds, and the pair after a merge is known only once
 //! the merge is. So a sequence is merged in steps, each of which ends by asking for the lines that
-//! the next one reads, and while they come, other sequences take their steps.
+//! the next one reads, and while they come, other sequences take their steps. A step has no branch
+//! that depends on what merges, since a wrong guess costs as much as the rest of it.
 
-use crate::merges::{NEVER, Pairs};
+use crate::merges::{Merges, NO_RANK, Pairs};
 use crate::simd::{Kernel, Task, dispatch};
 use crate::token::TokenId;
+
+use super::bytes::{BytePairs, Pair};
 
 /// Longest sequence merged by scanning, which for such lengths beats any structure.
 pub(crate) const SHORT: usize = 32;
@@ -16,246 +19,226 @@ pub(crate) const ABREAST: usize = 16;
 
 /// Bits of a key that hold the slot.
 const SLOT_BITS: u32 = SHORT.trailing_zeros();
-/// Keys compared at a time.
-const LANES: usize = 8;
-/// The key of a pair that does not merge. Keys are signed, which vector units compare best.
-const NO_PAIR: i32 = i32::MAX;
+/// Keys from this one on are of pairs that do not merge. Keys are signed, which vector units compare
+/// best.
+const NO_PAIR: i32 = (NO_RANK << SLOT_BITS).cast_signed();
 
 /// A sequence of at most [`SHORT`] symbols that is being merged.
 ///
 /// The key of a pair is its rank and, below it, its slot, so that the least key is the leftmost
-/// pair of lowest rank. Symbols stay where they are and are linked; nothing is shifted.
+/// pair of lowest rank. Symbols stay where they are, and bits say in which slots there still is one.
 #[derive(Debug, Clone)]
 pub(crate) struct Short {
     ids: [TokenId; SHORT],
     keys: [i32; SHORT],
-    next: [u8; SHORT],
-    previous: [u8; SHORT],
-    /// How many symbols there were, and how many there are.
-    len: usize,
-    left: usize,
-    unread: Unread,
+    live: u32,
+    /// Slots of symbols whose pair with the next one is still to be looked up, before the first step.
+    unread: u32,
+    /// Before the other steps: the slot of the new symbol.
+    slot: usize,
 }
 
-/// Pairs that are still to be looked up.
-#[derive(Debug, Clone, Copy)]
-enum Unread {
-    None,
-    All,
-    /// Those of a slot that has a new symbol, and of the slot before it.
-    Around(u8, u8),
-}
-
-/// Slots before anything is merged.
-const NEXT: [u8; SHORT] = slots(1);
-const PREVIOUS: [u8; SHORT] = slots(u8::MAX);
-
-const fn slots(shift: u8) -> [u8; SHORT] {
-    let mut slots = [0; SHORT];
-    let mut at = 0;
-    while at < SHORT {
-        slots[at] = (at as u8).wrapping_add(shift);
-        at += 1;
-    }
-    slots
-}
-
-/// Pairs of single bytes, which every sequence of bytes begins with: a table of its own, whose lines
-/// for a language or two stay in the nearest cache.
-#[derive(Debug)]
-pub(crate) struct BytePairs {
-    first: Box<[TokenId; 256]>,
-    /// Keys without a slot, by the two bytes.
-    keys: Box<[i32; 1 << 16]>,
-}
-
-impl BytePairs {
-    /// The table for symbols of which every byte has one.
-    pub(crate) fn new(first: &[TokenId; 256], merges: &impl Pairs) -> BytePairs {
-        let mut keys = vec![NO_PAIR; 1 << 16];
-        for (at, entry) in keys.iter_mut().enumerate() {
-            *entry = key(merges.rank(first[at >> 8], first[at & 255]), 0);
-        }
-        let keys = keys.into_boxed_slice().try_into().expect("as many as there are pairs");
-        BytePairs { first: Box::new(*first), keys }
+impl Default for Short {
+    fn default() -> Short {
+        Short { ids: [0; SHORT], keys: [NO_PAIR; SHORT], live: 0, unread: 0, slot: 0 }
     }
 }
 
 /// The key of a pair, from its rank.
 #[inline(always)]
 fn key(rank: u32, slot: usize) -> i32 {
-    match rank {
-        NEVER => NO_PAIR,
-        rank => (rank << SLOT_BITS | slot as u32).cast_signed(),
-    }
+    (rank << SLOT_BITS | slot as u32).cast_signed()
 }
 
-impl Default for Short {
-    fn default() -> Short {
-        Short {
-            ids: [0; SHORT],
-            keys: [NO_PAIR; SHORT],
-            next: [0; SHORT],
-            previous: [0; SHORT],
-            len: 0,
-            left: 0,
-            unread: Unread::None,
-        }
-    }
+/// The lowest `len` bits.
+#[inline(always)]
+fn below(len: usize) -> u32 {
+    ((1u64 << len) - 1) as u32
 }
 
 impl Short {
-    /// Takes the symbols that `fill` writes and counts, and asks for all their pairs.
-    #[inline]
-    pub(crate) fn set(
-        &mut self,
-        merges: &impl Pairs,
-        fill: impl FnOnce(&mut [TokenId; SHORT]) -> usize,
-    ) {
+    /// Takes the symbols that `fill` writes and counts.
+    #[inline(always)]
+    pub(crate) fn set(&mut self, fill: impl FnOnce(&mut [TokenId; SHORT]) -> usize) {
         let len = fill(&mut self.ids);
-        self.reset(len, Unread::All);
-        for pair in self.ids[..len].windows(2) {
-            merges.prefetch(pair[0], pair[1]);
-        }
-    }
-
-    /// Takes the symbols of at most [`SHORT`] bytes.
-    #[inline]
-    pub(crate) fn set_bytes(&mut self, pairs: &BytePairs, piece: &[u8]) {
-        self.reset(piece.len(), Unread::None);
-        for (id, &byte) in self.ids.iter_mut().zip(piece) {
-            *id = pairs.first[usize::from(byte)];
-        }
-        for (slot, pair) in piece.windows(2).enumerate() {
-            let at = usize::from(pair[0]) << 8 | usize::from(pair[1]);
-            // No pair at all stays so: its bits are all ones.
-            self.keys[slot] = pairs.keys[at] | slot as i32;
-        }
-    }
-
-    #[inline]
-    fn reset(&mut self, len: usize, unread: Unread) {
         self.keys = [NO_PAIR; SHORT];
-        self.next = NEXT;
-        self.previous = PREVIOUS;
-        (self.len, self.left) = (len, len);
-        self.unread = unread;
+        self.live = below(len);
+        self.unread = self.live >> 1;
+    }
+
+    /// Takes the symbols of at most [`SHORT`] bytes, and merges what merges first.
+    #[inline(always)]
+    fn set_bytes(&mut self, merges: &Merges, table: &BytePairs, piece: &[u8]) {
+        // The pair of a slot and the one before it; before and after all there is none.
+        let mut pairs = [Pair::NONE; SHORT + 2];
+        for (slot, &byte) in piece.iter().enumerate().take(SHORT) {
+            self.ids[slot] = table.symbol(byte);
+        }
+        for (pair, bytes) in pairs[1..].iter_mut().zip(piece.windows(2)) {
+            *pair = table.pair(bytes[0], bytes[1]);
+        }
+        let mut first = 0;
+        for slot in 0..SHORT {
+            let is_first = pairs[slot + 1].is_first(pairs[slot], pairs[slot + 2]);
+            first |= u32::from(is_first) << slot;
+        }
+        self.live = below(piece.len()) & !(first << 1);
+        let single = self.live & !first;
+        let known = single & single >> 1;
+        for slot in 0..SHORT {
+            let key = key(pairs[slot + 1].rank(), slot);
+            self.keys[slot] = if known >> slot & 1 != 0 { key } else { NO_PAIR };
+        }
+        self.unread =
+            self.live & !known & !1u32.rotate_right(1).unbounded_shr(self.live.leading_zeros());
+        while first != 0 {
+            let slot = first.trailing_zeros() as usize % SHORT;
+            self.ids[slot] = merges.product(pairs[slot + 1].rank());
+            first &= first - 1;
+        }
     }
 
     /// The symbols, once merging is done.
-    pub(crate) fn ids(&self) -> &[TokenId] {
-        &self.ids[..self.left]
+    pub(crate) fn ids(&self) -> impl Iterator<Item = TokenId> {
+        let mut live = self.live;
+        std::iter::from_fn(move || {
+            let slot = (live != 0).then_some(live.trailing_zeros() as usize % SHORT)?;
+            live &= live - 1;
+            Some(self.ids[slot])
+        })
     }
 
-    /// Looks up the pair of a symbol and the one after it.
+    /// The slot of the symbol after that of a slot, or [`SHORT`].
     #[inline(always)]
-    fn read(&mut self, merges: &impl Pairs, slot: usize, after: usize) {
-        self.keys[slot] = key(merges.rank(self.ids[slot], self.ids[after]), slot);
+    fn after(&self, slot: usize) -> usize {
+        (self.live & !1 << slot).trailing_zeros() as usize
     }
 
+    /// The slot of the symbol before that of a slot; the last slot of all, which is never that of the
+    /// left half of a pair, when there is none.
     #[inline(always)]
-    fn read_all(&mut self, merges: &impl Pairs) {
-        match self.unread {
-            Unread::None => {}
-            Unread::All => (1..self.len).for_each(|after| self.read(merges, after - 1, after)),
-            Unread::Around(slot, before) => {
-                let (slot, before) = (usize::from(slot), usize::from(before));
-                let after = usize::from(self.next[slot]);
-                if after < self.len {
-                    self.read(merges, slot, after);
-                }
-                if slot > 0 {
-                    self.read(merges, before, slot);
-                }
-            }
+    fn before(&self, slot: usize) -> usize {
+        31 - ((self.live & below(slot)).leading_zeros() as usize & 31)
+    }
+
+    /// Asks for the pairs that [`Short::begin`] looks up.
+    #[inline(always)]
+    fn ask(&self, merges: &Merges) {
+        let mut unread = self.unread;
+        while unread != 0 {
+            let slot = unread.trailing_zeros() as usize % SHORT;
+            merges.prefetch(self.ids[slot], self.ids[self.after(slot) % SHORT]);
+            unread &= unread - 1;
         }
     }
 
-    /// Merges one pair; false when there is none, and then the symbols are in order.
+    /// Looks up the pairs that there are at first, and makes the first step.
     #[inline(always)]
-    fn step(&mut self, merges: &impl Pairs) -> bool {
-        self.read_all(merges);
-        let (blocks, _) = self.keys.as_chunks::<LANES>();
-        let least = |block: &[i32; LANES]| block.iter().copied().fold(NO_PAIR, i32::min);
-        let best = blocks[..self.len.div_ceil(LANES)].iter().map(least).fold(NO_PAIR, i32::min);
-        if best == NO_PAIR {
-            self.close();
+    fn begin<K: Kernel>(&mut self, kernel: K, merges: &Merges) -> bool {
+        while self.unread != 0 {
+            let slot = self.unread.trailing_zeros() as usize % SHORT;
+            let rank = merges.find(kernel, self.ids[slot], self.ids[self.after(slot) % SHORT]);
+            self.keys[slot] = key(rank, slot);
+            self.unread &= self.unread - 1;
+        }
+        self.merge(merges)
+    }
+
+    /// Looks up the pairs of a new symbol, and merges one pair; false when there is none.
+    #[inline(always)]
+    fn step<K: Kernel>(&mut self, kernel: K, merges: &Merges) -> bool {
+        let slot = self.slot % SHORT;
+        let (before, after) = (self.before(slot), self.after(slot));
+        let right = merges.find(kernel, self.ids[slot], self.ids[after % SHORT]);
+        let left = merges.find(kernel, self.ids[before], self.ids[slot]);
+        self.keys[slot] = if after < SHORT { key(right, slot) } else { NO_PAIR };
+        self.keys[before] = if before < slot { key(left, before) } else { NO_PAIR };
+        self.merge(merges)
+    }
+
+    /// Merges the pair of least key, and asks for those of the new symbol.
+    #[inline(always)]
+    fn merge(&mut self, merges: &Merges) -> bool {
+        let best = self.keys.iter().copied().fold(NO_PAIR, i32::min);
+        if best >= NO_PAIR {
             return false;
         }
-        let slot = best as usize & (SHORT - 1);
+        let slot = best as usize % SHORT;
+        let dead = self.after(slot) % SHORT;
+        self.live &= !(1 << dead);
         self.ids[slot] = merges.product(best.cast_unsigned() >> SLOT_BITS);
-        self.left -= 1;
-        let dead = usize::from(self.next[slot]);
-        let after = usize::from(self.next[dead & (SHORT - 1)]);
-        self.next[slot] = after as u8;
-        self.keys[dead & (SHORT - 1)] = NO_PAIR;
-        self.keys[slot] = NO_PAIR;
-        if after < self.len {
-            self.previous[after] = slot as u8;
-            merges.prefetch(self.ids[slot], self.ids[after]);
-        }
-        let before = self.previous[slot];
-        if slot > 0 {
-            merges.prefetch(self.ids[usize::from(before)], self.ids[slot]);
-        }
-        self.unread = Unread::Around(slot as u8, before);
+        self.keys[dead] = NO_PAIR;
+        self.slot = slot;
+        merges.prefetch(self.ids[slot], self.ids[self.after(slot) % SHORT]);
+        merges.prefetch(self.ids[self.before(slot)], self.ids[slot]);
         true
-    }
-
-    /// Brings the symbols that are left together.
-    fn close(&mut self) {
-        let mut from = 0;
-        for to in 0..self.left {
-            self.ids[to] = self.ids[from];
-            from = usize::from(self.next[from]);
-        }
     }
 }
 
 /// Merges each of these sequences, turn by turn.
-pub(crate) fn merge_abreast(merges: &impl Pairs, sequences: &mut [Short]) {
-    dispatch(Abreast { merges, sequences });
+pub(crate) fn merge_abreast(merges: &Merges, sequences: &mut [Short]) {
+    dispatch(Abreast { merges, bytes: None, sequences });
 }
 
-/// Compiled for the vector instructions that the processor has: half of the work is minima.
-struct Abreast<'a, P> {
-    merges: &'a P,
+/// Merges each of these pieces, of at most [`SHORT`] bytes, in a sequence of its own.
+pub(crate) fn merge_bytes_abreast(
+    merges: &Merges,
+    table: &BytePairs,
+    pieces: &[&[u8]],
+    sequences: &mut [Short],
+) {
+    dispatch(Abreast { merges, bytes: Some((table, pieces)), sequences });
+}
+
+/// Compiled for the vector instructions that the processor has: most of the work is comparing.
+struct Abreast<'a> {
+    merges: &'a Merges,
+    bytes: Option<(&'a BytePairs, &'a [&'a [u8]])>,
     sequences: &'a mut [Short],
 }
 
-impl<P: Pairs> Task for Abreast<'_, P> {
+impl Task for Abreast<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _kernel: K) {
-        let Abreast { merges, sequences } = self;
+    fn run<K: Kernel>(self, kernel: K) {
+        let Abreast { merges, bytes, sequences } = self;
+        if let Some((table, pieces)) = bytes {
+            for (sequence, piece) in sequences.iter_mut().zip(pieces) {
+                sequence.set_bytes(merges, table, piece);
+                sequence.ask(merges);
+            }
+        } else {
+            sequences.iter().for_each(|sequence| sequence.ask(merges));
+        }
         for sequences in sequences.chunks_mut(ABREAST) {
             let mut at_work = [0; ABREAST];
-            at_work.iter_mut().enumerate().for_each(|(at, turn)| *turn = at);
-            let mut working = sequences.len();
+            let mut working = 0;
+            for (at, sequence) in sequences.iter_mut().enumerate() {
+                at_work[working] = at;
+                working += usize::from(sequence.begin(kernel, merges));
+            }
             while working > 0 {
-                let mut turn = 0;
-                while turn < working {
-                    if sequences[at_work[turn]].step(merges) {
-                        turn += 1;
-                    } else {
-                        working -= 1;
-                        at_work[turn] = at_work[working];
-                    }
+                let mut going_on = 0;
+                for turn in 0..working {
+                    let at = at_work[turn];
+                    at_work[going_on] = at;
+                    going_on += usize::from(sequences[at].step(kernel, merges));
                 }
+                working = going_on;
             }
         }
     }
 }
 
 /// Merges `ids[..len]` in place and returns the new length; `len` is at most [`SHORT`].
-pub(crate) fn merge_short(merges: &impl Pairs, ids: &mut [TokenId; SHORT], len: usize) -> usize {
+pub(crate) fn merge_short(merges: &Merges, ids: &mut [TokenId; SHORT], len: usize) -> usize {
     let mut short = Short::default();
-    short.set(merges, |slots| {
+    short.set(|slots| {
         slots[..len].copy_from_slice(&ids[..len]);
         len
     });
-    while short.step(merges) {}
-    ids[..short.left].copy_from_slice(short.ids());
-    short.left
+    merge_abreast(merges, std::slice::from_mut(&mut short));
+    let merged = short.ids();
+    ids.iter_mut().zip(merged).map(|(slot, id)| *slot = id).count()
 }

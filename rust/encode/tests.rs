@@ -10,8 +10,9 @@ use std::collections::{BinaryHeap, HashMap};
 
 use proptest::prelude::*;
 
+use super::bytes::BytePairs;
 use super::merge::Tree;
-use super::short::{SHORT, merge_short};
+use super::short::{SHORT, Short, merge_bytes_abreast, merge_short};
 use super::units::{ABSENT, Unit, Units};
 use crate::merges::{Merge, Merges};
 use crate::token::{Kind, TokenId};
@@ -180,6 +181,16 @@ fn by_scanning(merges: &Merges, units: &[Unit]) -> Vec<TokenId> {
     ids[..len].to_vec()
 }
 
+/// Bytes, whose pairs that merge first are merged at once.
+fn by_bytes(built: &Built, pieces: &[&[u8]]) -> Vec<Vec<TokenId>> {
+    let (merges, vocab) = (built.table(), built.vocab());
+    let Units::Bytes { first, .. } = built.units() else { unreachable!("units are bytes") };
+    let table = BytePairs::new(&first, &merges, &vocab);
+    let mut sequences = vec![Short::default(); pieces.len()];
+    merge_bytes_abreast(&merges, &table, pieces, &mut sequences);
+    sequences.iter().map(|sequence| sequence.ids().collect()).collect()
+}
+
 fn by_tree(merges: &Merges, mut units: Vec<Unit>) -> Vec<Unit> {
     // A tree that has served a longer sequence, as in a scratch.
     let mut tree = Tree::default();
@@ -210,6 +221,23 @@ proptest! {
 }
 
 proptest! {
+    #![proptest_config(cases(250))]
+
+    #[test]
+    fn pairs_of_bytes_that_merge_first_do_not_show(
+        built in prop_oneof![small_vocabularies(b"ab"), small_vocabularies(b"abcde")],
+        texts in prop::collection::vec(text_of(b"abcde", 0..SHORT + 1), 1..40),
+        runs in prop::collection::vec(text_of(b"ab", 0..SHORT + 1), 1..10),
+    ) {
+        let pieces: Vec<&[u8]> = texts.iter().chain(&runs).map(Vec::as_slice).collect();
+        for (piece, found) in pieces.iter().zip(by_bytes(&built, &pieces)) {
+            let expected = merged(&rules(&built.merges), built.symbols(piece));
+            prop_assert_eq!(found, ids(&expected), "{:?}", piece);
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
@@ -231,6 +259,25 @@ fn runs_of_one_letter_merge_leftmost_first() {
         let expected = merged(&rules(&built.merges), units.clone());
         assert_eq!(by_scanning(&built.table(), &units), ids(&expected), "{len}");
         assert_eq!(by_tree(&built.table(), units), expected, "{len}");
+    }
+}
+
+#[test]
+fn a_vocabulary_that_does_not_spell_its_merges_is_merged_in_turn() {
+    let (a, b, c) = (Built::byte(b'a'), Built::byte(b'b'), Built::byte(b'c'));
+    let mut built = Built::bytes();
+    // Products are spelled as what they are not, and some are bytes again.
+    let [x, y] = [b"xx", b"yy"].map(|bytes| built.intern(bytes.to_vec()));
+    for (left, right, product) in [(a, b, x), (b, c, y), (x, y, a), (x, c, y), (y, y, b)] {
+        built.merges.push(Merge { left, right, product });
+    }
+    let texts: Vec<Vec<u8>> = (0..243u32)
+        .map(|n| (0..5).map(|digit| b'a' + (n / 3u32.pow(digit) % 3) as u8).collect())
+        .collect();
+    let pieces: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+    for (piece, found) in pieces.iter().zip(by_bytes(&built, &pieces)) {
+        let expected = merged(&rules(&built.merges), built.symbols(piece));
+        assert_eq!(found, ids(&expected), "{piece:?}");
     }
 }
 

@@ -25,6 +25,9 @@ pub trait Kernel: Copy {
     /// For each bit of a byte, the bytes that have it.
     fn bits(self, block: &Block) -> [u64; 8];
 
+    /// Which of eight words are `value` in the bits of `mask`; `value` has no others.
+    fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32;
+
     /// Bytes equal to `byte`.
     #[inline(always)]
     fn equal(self, block: &Block, byte: u8) -> u64 {

@@ -31,6 +31,12 @@ impl Kernel for Portable {
     fn bits(self, block: &Block) -> [u64; 8] {
         std::array::from_fn(|bit| gather(block, |word| word << (7 - bit)))
     }
+
+    #[inline(always)]
+    fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32 {
+        let same = |word: &u64| u32::from(word & mask == value);
+        words.iter().rev().fold(0, |found, word| found << 1 | same(word))
+    }
 }
 
 /// The eighth bits of all bytes, after a change to each word.
@@ -76,6 +82,15 @@ mod tests {
             for (bit, mask) in bits.into_iter().enumerate() {
                 assert_eq!(mask, naive(&|byte| byte >> bit & 1 == 1));
             }
+        }
+    }
+    #[test]
+    fn words_match_in_the_bits_of_the_mask() {
+        for found in 0..256u64 {
+            let word = |at: usize| (7 + (!found >> at & 1)) << 22 | 1 << at;
+            let words: [u64; 8] = std::array::from_fn(word);
+            assert_eq!(u64::from(Portable.matches(&words, !0 << 22, 7 << 22)), found);
+            assert_eq!(Portable.matches(&words, !0, words[3]), 1 << 3);
         }
     }
 }

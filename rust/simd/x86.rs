@@ -95,6 +95,18 @@ impl Kernel for Avx512 {
             _mm512_test_epi8_mask(bytes, _mm512_set1_epi8((1u8 << bit).cast_signed()))
         })
     }
+
+    #[inline(always)]
+    fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32 {
+        // SAFETY: the token proves AVX-512BW, which AVX-512F comes with; the load reads the 64 bytes
+        // of `words`.
+        unsafe {
+            let words = _mm512_loadu_si512(words.as_ptr().cast());
+            let masked = _mm512_and_si512(words, _mm512_set1_epi64(mask.cast_signed()));
+            let value = _mm512_set1_epi64(value.cast_signed());
+            u32::from(_mm512_cmpeq_epi64_mask(masked, value))
+        }
+    }
 }
 
 impl Kernel for Avx2 {
@@ -126,6 +138,21 @@ impl Kernel for Avx2 {
             halves(block, |bytes| _mm256_sll_epi16(bytes, shift))
         })
     }
+
+    #[inline(always)]
+    fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32 {
+        // SAFETY: the token proves AVX2; each load reads 32 of the 64 bytes of `words`.
+        unsafe {
+            let mask = _mm256_set1_epi64x(mask.cast_signed());
+            let value = _mm256_set1_epi64x(value.cast_signed());
+            let four = |words: *const u64| {
+                let masked = _mm256_and_si256(_mm256_loadu_si256(words.cast()), mask);
+                let same = _mm256_castsi256_pd(_mm256_cmpeq_epi64(masked, value));
+                _mm256_movemask_pd(same).cast_unsigned()
+            };
+            four(words.as_ptr()) | four(words.as_ptr().add(4)) << 4
+        }
+    }
 }
 
 /// The eighth bits of both halves of a block, after a change.
@@ -147,7 +174,7 @@ unsafe fn halves(block: &Block, change: impl Fn(__m256i) -> __m256i) -> u64 {
 mod tests {
     use super::*;
 
-    /// Every answer of a kernel about a block.
+    /// Every answer of a kernel about a block, and about words made of it.
     struct Answers<'a>(&'a Block);
 
     impl Task for Answers<'_> {
@@ -170,6 +197,9 @@ mod tests {
             answers.push(kernel.equal(self.0, b'\''));
             answers.push(kernel.high(self.0));
             answers.extend(kernel.bits(self.0));
+            let words: [u64; 8] =
+                std::array::from_fn(|at| u64::from(self.0[at] & 3) << 22 | at as u64);
+            answers.push(kernel.matches(&words, !0x3f_ffff, 1 << 22).into());
             answers
         }
     }

@@ -14,6 +14,7 @@ use crate::events::{self, Event, Events};
 use crate::header::{Replay, ReplayStep};
 use crate::merges::{Merge, Merges, NEVER, Pairs as _};
 use crate::pretokenize::Span;
+use crate::simd::Portable;
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
@@ -160,7 +161,7 @@ fn join(merges: &Merges, run: &mut Vec<Placed>) {
     let mut after: Vec<usize> = (1..=len).collect();
     let mut due = BinaryHeap::new();
     let note = |at: usize, left: Placed, right: Placed, due: &mut BinaryHeap<_>| {
-        let rank = merges.rank(left.0, right.0);
+        let rank = merges.rank(Portable, left.0, right.0);
         if rank != NEVER {
             due.push(Reverse((rank, at, left.0, right.0)));
         }
