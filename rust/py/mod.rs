@@ -9,6 +9,7 @@ mod input;
 mod interrupt;
 mod lexicon;
 mod ngram;
+mod parity;
 mod replay;
 mod stream;
 mod tokenizer;
@@ -26,6 +27,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
     module.add_class::<train::PyTrainer>()?;
+    module.add_class::<parity::PyParityTrainer>()?;
     module.add_class::<replay::PyReplay>()?;
     module.add_class::<count::PyPieceCounter>()?;
     module.add_function(wrap_pyfunction!(count::merge_counts, module)?)?;
@@ -41,7 +43,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
     module.add_function(wrap_pyfunction!(variants::extend_merges, module)?)?;
     module.add_function(wrap_pyfunction!(variants::graft_tokens, module)?)?;
-    module.add_function(wrap_pyfunction!(variants::parity_merges, module)?)?;
     module.add_function(wrap_pyfunction!(variants::picky_history, module)?)?;
     module.add_class::<variants::PyWordRuns>()?;
     module.add_class::<chunks::PyChunkCounter>()?;

@@ -13,8 +13,9 @@ use super::errors::to_python;
 use super::feed::{FlatIn, locked, pieces};
 use super::interrupt::run;
 use super::tokenizer::words;
-use crate::Error;
+use crate::error::Poll;
 use crate::train::{Settings, Step, Trainer};
+use crate::{Error, Result};
 
 /// Merges between two looks at the clock.
 const MERGES_A_LOOK: usize = 32;
@@ -50,8 +51,8 @@ impl PyTrainer {
 
     /// Makes the given merges, rows of left and right id, whether they are best or not, up to a
     /// vocabulary of `most` tokens.
-    fn replay(&self, py: Python<'_>, merges: &[u8], most: Option<usize>) -> PyResult<()> {
-        let flat = words(merges);
+    fn replay(&self, py: Python<'_>, known: &[u8], most: Option<usize>) -> PyResult<()> {
+        let flat = words(known);
         run(py, usize::MAX, |poll| {
             let mut state = locked(&self.state);
             for [left, right] in flat.as_chunks::<2>().0 {
@@ -69,30 +70,20 @@ impl PyTrainer {
     /// Merges the best pairs until there are `vocab_size` tokens, no pair is left or time is up;
     /// says whether there is more to do.
     fn advance(&self, py: Python<'_>, vocab_size: usize, milliseconds: u64) -> PyResult<bool> {
-        let (start, limit) = (Instant::now(), Duration::from_millis(milliseconds));
-        run(py, usize::MAX, |poll| {
-            let mut state = locked(&self.state);
-            while state.trainer.tokens().len() < vocab_size {
-                let Some(best) = state.trainer.best() else { return Ok(false) };
-                let step = state.trainer.merge(best.left, best.right, poll)?;
-                state.steps.push(step);
-                poll()?;
-                if state.steps.len().is_multiple_of(MERGES_A_LOOK) && start.elapsed() >= limit {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
+        advance(py, &self.state, vocab_size, milliseconds)
     }
 
     /// The merges from number `start` on: rows of left, right and product id, and the counts.
     fn steps<'py>(&self, py: Python<'py>, start: usize) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
+        rows(py, &*locked(&self.state), start)
+    }
+
+    /// The merges from number `start` on, as `replay` takes them: rows of left and right id.
+    fn known<'py>(&self, py: Python<'py>, start: usize) -> Bound<'py, PyBytes> {
         let state = locked(&self.state);
         let steps = state.steps.get(start..).unwrap_or(&[]);
-        let row = |step: &Step| [step.left, step.right, step.product].map(u32::to_le_bytes);
-        let rows: Vec<u8> = steps.iter().flat_map(row).flatten().collect();
-        let counts = steps.iter().map(|step| step.count).collect();
-        (PyBytes::new(py, &rows), PyArray1::from_vec(py, counts))
+        let row = |step: &Step| [step.left, step.right].map(u32::to_le_bytes);
+        PyBytes::new(py, &steps.iter().flat_map(row).flatten().collect::<Vec<u8>>())
     }
 
     /// The bytes of a token.
@@ -121,6 +112,69 @@ impl PyTrainer {
     fn vocab_size(&self) -> usize {
         locked(&self.state).trainer.tokens().len()
     }
+}
+
+/// A training that is stepped.
+pub(super) trait Stepped: Send {
+    /// Makes the next merge; false if there is none.
+    fn step(&mut self, poll: Poll<'_>) -> Result<bool>;
+    /// Tokens so far.
+    fn size(&self) -> usize;
+    /// Merges so far.
+    fn made(&self) -> &[Step];
+}
+
+impl Stepped for State {
+    fn step(&mut self, poll: Poll<'_>) -> Result<bool> {
+        let Some(best) = self.trainer.best() else { return Ok(false) };
+        self.steps.push(self.trainer.merge(best.left, best.right, poll)?);
+        Ok(true)
+    }
+
+    fn size(&self) -> usize {
+        self.trainer.tokens().len()
+    }
+
+    fn made(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+/// Steps until there are `vocab_size` tokens, no pair is left or time is up; says whether there is
+/// more to do.
+pub(super) fn advance(
+    py: Python<'_>,
+    training: &Mutex<impl Stepped>,
+    vocab_size: usize,
+    milliseconds: u64,
+) -> PyResult<bool> {
+    let (start, limit) = (Instant::now(), Duration::from_millis(milliseconds));
+    run(py, usize::MAX, |poll| {
+        let mut training = locked(training);
+        while training.size() < vocab_size {
+            if !training.step(poll)? {
+                return Ok(false);
+            }
+            poll()?;
+            if training.made().len().is_multiple_of(MERGES_A_LOOK) && start.elapsed() >= limit {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    })
+}
+
+/// The merges from number `start` on: rows of left, right and product id, and the counts.
+pub(super) fn rows<'py>(
+    py: Python<'py>,
+    training: &impl Stepped,
+    start: usize,
+) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
+    let steps = training.made().get(start..).unwrap_or(&[]);
+    let row = |step: &Step| [step.left, step.right, step.product].map(u32::to_le_bytes);
+    let rows: Vec<u8> = steps.iter().flat_map(row).flatten().collect();
+    let counts = steps.iter().map(|step| step.count).collect();
+    (PyBytes::new(py, &rows), PyArray1::from_vec(py, counts))
 }
 
 /// What is learned, besides from what.

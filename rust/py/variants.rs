@@ -10,13 +10,12 @@ use super::errors::to_python;
 use super::feed::{self, FlatIn, locked, pieces};
 use super::interrupt::run;
 use super::tokenizer::{triples, words};
-use super::train::{byte_order, settings};
+use super::train::byte_order;
 use crate::events::Event;
 use crate::merges::Merge;
 use crate::token::{Kind, TokenId};
 use crate::variants::boundless::train_boundless;
 use crate::variants::extend::{Wanted, extend};
-use crate::variants::parity::{Language, Turns, train_parity};
 use crate::variants::picky::{Picky, train_picky};
 use crate::variants::runs::Runs;
 use crate::variants::{Chains, Queue, Symbols, Ties, graft};
@@ -76,40 +75,6 @@ pub(super) fn graft_tokens<'py>(
     })?;
     let left_out = made.left_out.into_iter().map(|at| at as i64).collect();
     Ok((PyArray1::from_vec(py, flat(&made.merges)), PyArray1::from_vec(py, left_out)))
-}
-
-/// Parity-aware merges: rows of three ids, how often each pair occurred, whose turn it was (-1 for
-/// all). A language is its pieces, those of its development text, and its expected tokens.
-#[pyfunction]
-pub(super) fn parity_merges<'py>(
-    py: Python<'py>,
-    languages: Vec<(FlatIn<'py>, FlatIn<'py>, f64)>,
-    vocab_size: usize,
-    order: &[u8],
-    min_count: u64,
-    rules: &str,
-    turns: (usize, usize, f64),
-) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, i64>)> {
-    let settings = settings(order, min_count, rules)?;
-    let mut views = Vec::new();
-    for (text, development, expected) in &languages {
-        views.push(Language {
-            text: pieces(text)?,
-            development: pieces(development)?,
-            expected: *expected,
-        });
-    }
-    let turns = Turns { shared: turns.0, window: turns.1, share: turns.2 };
-    let made =
-        run(py, usize::MAX, |poll| train_parity(&views, vocab_size, &settings, turns, poll))?;
-    let turns = made.turns.iter().map(|turn| turn.map_or(-1, |at| at as i64)).collect();
-    let counts = made.steps.iter().map(|step| step.count).collect();
-    let rows = made.steps.iter().flat_map(|step| [step.left, step.right, step.product]).collect();
-    Ok((
-        PyArray1::from_vec(py, rows),
-        PyArray1::from_vec(py, counts),
-        PyArray1::from_vec(py, turns),
-    ))
 }
 
 /// Bytes of tokens, their offsets, and which of them are there in the end.

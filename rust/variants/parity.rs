@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use super::chains::Chains;
 use crate::error::{Error, Poll, Result};
 use crate::token::TokenId;
-use crate::train::{Candidate, Pieces, Settings, Step, Trainer};
+use crate::train::{Candidate, Pieces, Settings, Step, Tokens, Trainer};
 
 /// The texts of one language.
 #[derive(Debug, Clone, Copy)]
@@ -36,61 +36,130 @@ pub struct Turns {
     pub share: f64,
 }
 
-/// Merges, and for each the language whose turn it was; none for the shared ones.
-#[derive(Debug, Default)]
+/// A parity-aware training that can be stepped. An error leaves it unfit for more.
+#[derive(Debug)]
 pub struct Parity {
-    pub steps: Vec<Step>,
-    pub turns: Vec<Option<usize>>,
+    trainers: Vec<Trainer>,
+    /// The text of all languages, while the shared merges are made.
+    all: Option<Trainer>,
+    shared: usize,
+    need: Need,
+    window: Window,
+    steps: Vec<Step>,
+    turns: Vec<Option<usize>>,
 }
 
-/// Trains until there are `vocab_size` tokens or no language has a pair left.
-///
-/// # Errors
-/// As [`Trainer::new`] and [`Trainer::merge`]; no languages.
-pub fn train_parity(
-    languages: &[Language<'_>],
-    vocab_size: usize,
-    settings: &Settings,
-    turns: Turns,
-    poll: Poll<'_>,
-) -> Result<Parity> {
-    let mut trainers = Vec::new();
-    for language in languages {
-        trainers.push(Trainer::new(language.text, settings, poll)?);
-    }
-    let mut all = match turns.shared {
-        0 => None,
-        _ => Some(together(languages, settings, poll)?),
-    };
-    let mut need = Need::new(languages, &settings.order)?;
-    let mut window = Window::new(turns, languages.len());
-    let mut made = Parity::default();
-    while trainers.first().is_some_and(|trainer| trainer.tokens().len() < vocab_size) {
-        if made.steps.len() == turns.shared {
-            all = None;
+impl Parity {
+    /// Lays out the texts.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; no languages; offsets of development texts that do not fit.
+    pub fn new(
+        languages: &[Language<'_>],
+        settings: &Settings,
+        turns: Turns,
+        poll: Poll<'_>,
+    ) -> Result<Parity> {
+        if languages.is_empty() {
+            return Err(Error::Argument("no languages".into()));
         }
-        let (turn, best) = match &mut all {
-            Some(trainer) => (None, trainer.best()),
-            None => next(&mut trainers, &need, &window),
+        let mut trainers = Vec::new();
+        for language in languages {
+            trainers.push(Trainer::new(language.text, settings, poll)?);
+        }
+        let all = match turns.shared {
+            0 => None,
+            _ => Some(together(languages, settings, poll)?),
         };
-        let Some(best) = best else {
-            if all.take().is_some() {
-                continue;
+        Ok(Parity {
+            trainers,
+            all,
+            shared: turns.shared,
+            need: Need::new(languages, &settings.order)?,
+            window: Window::new(turns, languages.len()),
+            steps: Vec::new(),
+            turns: Vec::new(),
+        })
+    }
+
+    /// Makes the next merge; false if no language has a pair left.
+    ///
+    /// # Errors
+    /// As [`Trainer::merge`].
+    pub fn advance(&mut self, poll: Poll<'_>) -> Result<bool> {
+        if self.steps.len() == self.shared {
+            self.all = None;
+        }
+        let best = self.all.as_mut().and_then(Trainer::best);
+        let (turn, best) = match best {
+            Some(best) => (None, Some(best)),
+            None => {
+                self.all = None;
+                next(&mut self.trainers, &self.need, &self.window)
             }
-            break;
         };
-        let mut step = None;
-        for trainer in trainers.iter_mut().chain(&mut all) {
-            step = Some(trainer.merge(best.left, best.right, poll)?);
-        }
-        let Some(step) = step else { break };
-        need.join(step);
-        turn.into_iter().for_each(|language| window.push(language));
-        made.steps.push(Step { count: best.count, ..step });
-        made.turns.push(turn);
-        poll()?;
+        let Some(best) = best else { return Ok(false) };
+        self.merge(best, turn, poll)?;
+        Ok(true)
     }
-    Ok(made)
+
+    /// Makes a merge that [`Parity::advance`] is known to make next, by the language whose turn it
+    /// was.
+    ///
+    /// # Errors
+    /// As [`Trainer::merge`]; a turn of no language.
+    pub fn replay(
+        &mut self,
+        left: TokenId,
+        right: TokenId,
+        turn: Option<usize>,
+        poll: Poll<'_>,
+    ) -> Result<()> {
+        if turn.is_some() {
+            self.all = None;
+        }
+        let trainer = match turn {
+            Some(language) => self.trainers.get(language),
+            None => self.all.as_ref(),
+        };
+        let trainer = trainer.ok_or_else(|| Error::Argument("a turn of no language".into()))?;
+        let count = trainer.count(left, right);
+        self.merge(Candidate { left, right, count }, turn, poll)
+    }
+
+    fn merge(&mut self, best: Candidate, turn: Option<usize>, poll: Poll<'_>) -> Result<()> {
+        let mut product = None;
+        for trainer in self.trainers.iter_mut().chain(&mut self.all) {
+            product = Some(trainer.merge(best.left, best.right, poll)?.product);
+        }
+        let product = product.expect("there is a language");
+        let step = Step { left: best.left, right: best.right, product, count: best.count };
+        self.need.join(step);
+        turn.into_iter().for_each(|language| self.window.push(language));
+        self.steps.push(step);
+        self.turns.push(turn);
+        Ok(())
+    }
+
+    /// The merges so far.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// For each merge the language whose turn it was; none for the shared ones.
+    pub fn turns(&self) -> &[Option<usize>] {
+        &self.turns
+    }
+
+    /// The tokens so far, the bytes first.
+    pub fn tokens(&self) -> &Tokens {
+        self.trainers[0].tokens()
+    }
+
+    /// How many tokens the texts have now, each piece as often as it occurs.
+    pub fn length(&self) -> u64 {
+        self.trainers.iter().map(Trainer::length).fold(0, u64::saturating_add)
+    }
 }
 
 /// The language whose turn it is and its best pair: of those that have one, the worst off; those
@@ -123,6 +192,7 @@ fn together(languages: &[Language<'_>], settings: &Settings, poll: Poll<'_>) -> 
 }
 
 /// How many tokens the development text of each language takes.
+#[derive(Debug)]
 struct Need {
     chains: Chains,
     language: Vec<usize>,
@@ -172,6 +242,7 @@ impl Need {
 }
 
 /// The last turns.
+#[derive(Debug)]
 struct Window {
     size: usize,
     most: f64,

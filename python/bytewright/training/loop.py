@@ -2,6 +2,8 @@
 
     counts + Plan  ──_core.Trainer──▶  Learned
 
+Parity-aware training is driven the same way, with a trainer of its own.
+
 A checkpoint is the merges so far. Going on from one makes them again, which gives the same counts
 of pairs, and so the same merges after them: the result is that of a training that was never
 interrupted. The file names what it belongs to, a SHA-256 over the counts and the plan, and is
@@ -15,10 +17,10 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +31,23 @@ from bytewright.errors import DataError, ResumeError
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
 
-__all__ = ["Learned", "Plan", "TrainProgress", "learn", "prepared"]
+__all__ = [
+    "Checkpoint",
+    "Learned",
+    "Merger",
+    "Plan",
+    "TrainProgress",
+    "drive",
+    "fingerprint",
+    "learn",
+    "prepared",
+]
 
 _MAGIC: Final = b"bytewright training 1\n"
 _TURN_MS: Final = 100
-# Bytes of a known merge, and how many are made between two looks at the clock.
+# Bytes of a known merge: left and right id.
 _ROW: Final = 8
+# How many of them are made between two looks at the clock.
 _ROWS: Final = 16
 _CHECKPOINT_SECONDS: Final = 5.0
 _SHOWN: Final = 5
@@ -96,6 +109,22 @@ class TrainProgress:
     last: tuple[tuple[bytes, bytes, int], ...]
 
 
+class Merger(Protocol):
+    """A trainer of the core: it makes merges one after the other and knows those it has made."""
+
+    def advance(self, vocab_size: int, milliseconds: int) -> bool: ...  # noqa: D102
+    def replay(self, known: bytes, most: int | None) -> None: ...  # noqa: D102
+    def known(self, start: int) -> bytes: ...  # noqa: D102
+    def steps(self, start: int) -> tuple[bytes, NDArray[np.uint64]]: ...  # noqa: D102
+    def token_bytes(self, id: int) -> bytes: ...  # noqa: D102
+    @property
+    def merges(self) -> int: ...  # noqa: D102
+    @property
+    def length(self) -> int: ...  # noqa: D102
+    @property
+    def vocab_size(self) -> int: ...  # noqa: D102
+
+
 def learn(
     counts: PretokenCounts,
     wanted: int,
@@ -111,11 +140,38 @@ def learn(
         DataError: the checkpoint cannot be read or written.
     """
     trainer = _core.Trainer(unsigned(counts), plan.order, plan.min_count, plan.rules)
+    kept = None
+    if checkpoint is not None:
+        options = {
+            "order": plan.order.hex(),
+            "least": plan.min_count,
+            "rules": json.loads(plan.rules),
+        }
+        belongs = fingerprint(options, (plan.initial, *counts.pieces))
+        kept = Checkpoint(Path(checkpoint), belongs, row=_ROW, initial=len(plan.initial))
+    initial = plan.initial.astype("<u4").tobytes()
+    return drive(trainer, wanted, initial=initial, row=_ROW, progress=progress, kept=kept)
+
+
+def drive(
+    trainer: Merger,
+    wanted: int,
+    *,
+    initial: bytes,
+    row: int,
+    progress: Callable[[TrainProgress], object] | None,
+    kept: Checkpoint | None,
+) -> Learned:
+    """Drive any trainer; `initial` are merges to make first, `row` bytes each.
+
+    Raises:
+        ResumeError: the checkpoint is of another training.
+        DataError: the checkpoint cannot be read or written.
+    """
     told = _Told(progress, wanted, trainer.length)
-    _replay(trainer, plan.initial.astype("<u4").tobytes(), None, told)
-    kept = None if checkpoint is None else _Checkpoint(Path(checkpoint), counts, plan)
+    _replay(trainer, initial, row, None, told)
     if kept is not None:
-        _replay(trainer, kept.read(), wanted, told)
+        _replay(trainer, kept.read(), row, wanted, told)
     try:
         while trainer.advance(wanted, _TURN_MS):
             told.tell(trainer)
@@ -129,10 +185,10 @@ def learn(
     return Learned(np.frombuffer(rows, "<u4").reshape(-1, 3), found, trainer.vocab_size)
 
 
-def _replay(trainer: _core.Trainer, rows: bytes, most: int | None, told: _Told) -> None:
+def _replay(trainer: Merger, rows: bytes, row: int, most: int | None, told: _Told) -> None:
     """Make known merges. With much text that takes minutes, so it is told like the others."""
-    for start in range(0, len(rows), _ROW * _ROWS):
-        trainer.replay(rows[start : start + _ROW * _ROWS], most)
+    for start in range(0, len(rows), row * _ROWS):
+        trainer.replay(rows[start : start + row * _ROWS], most)
         told.tell_now_and_then(trainer)
 
 
@@ -168,11 +224,11 @@ class _Told:
         self._then = time.monotonic()
         self._merges = 0
 
-    def tell_now_and_then(self, trainer: _core.Trainer) -> None:
+    def tell_now_and_then(self, trainer: Merger) -> None:
         if time.monotonic() - self._then >= _TURN_MS / 1000:
             self.tell(trainer)
 
-    def tell(self, trainer: _core.Trainer) -> None:
+    def tell(self, trainer: Merger) -> None:
         if self._progress is None:
             return
         now, merges = time.monotonic(), trainer.merges
@@ -192,7 +248,7 @@ class _Told:
         )
 
 
-def _last(trainer: _core.Trainer, merges: int) -> tuple[tuple[bytes, bytes, int], ...]:
+def _last(trainer: Merger, merges: int) -> tuple[tuple[bytes, bytes, int], ...]:
     rows, counts = trainer.steps(max(0, merges - _SHOWN))
     pairs = np.frombuffer(rows, "<u4").reshape(-1, 3)[::-1].tolist()
     return tuple(
@@ -201,17 +257,21 @@ def _last(trainer: _core.Trainer, merges: int) -> tuple[tuple[bytes, bytes, int]
     )
 
 
-class _Checkpoint:
-    """The merges so far, in a file that is whole or absent."""
+class Checkpoint:
+    """The merges so far, `row` bytes each, in a file that is whole or absent.
 
-    def __init__(self, path: Path, counts: PretokenCounts, plan: Plan) -> None:
+    The first `initial` merges are not kept; `belongs` is the fingerprint of the training.
+    """
+
+    def __init__(self, path: Path, belongs: str, *, row: int, initial: int = 0) -> None:
         self._path = path
-        self._belongs = _fingerprint(counts, plan)
-        self._initial = len(plan.initial)
+        self._belongs = belongs
+        self._row = row
+        self._initial = initial
         self._written = time.monotonic()
 
     def read(self) -> bytes:
-        """Rows of left and right id; none where there is no file yet."""
+        """Merges as the trainer knows them; none where there is no file yet."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -219,7 +279,7 @@ class _Checkpoint:
         except OSError as error:
             raise DataError(f"cannot read {self._path}: {error.strerror or error}") from error
         head, _, rows = data.removeprefix(_MAGIC).partition(b"\n")
-        if not data.startswith(_MAGIC) or len(rows) % 8:
+        if not data.startswith(_MAGIC) or len(rows) % self._row:
             raise DataError(f"{self._path}: not a checkpoint of a training")
         if head.decode(errors="replace") != self._belongs:
             raise ResumeError(
@@ -228,21 +288,22 @@ class _Checkpoint:
             )
         return rows
 
-    def write_now_and_then(self, trainer: _core.Trainer) -> None:
+    def write_now_and_then(self, trainer: Merger) -> None:
+        """Write the merges so far, if that was some seconds ago."""
         if time.monotonic() - self._written >= _CHECKPOINT_SECONDS:
             self.write(trainer)
 
-    def write(self, trainer: _core.Trainer) -> None:
-        rows, _ = trainer.steps(self._initial)
-        pairs = np.frombuffer(rows, "<u4").reshape(-1, 3)[:, :2]
-        write_atomic(self._path, _MAGIC + self._belongs.encode() + b"\n" + pairs.tobytes())
+    def write(self, trainer: Merger) -> None:
+        """Write the merges so far."""
+        head = _MAGIC + self._belongs.encode() + b"\n"
+        write_atomic(self._path, head + trainer.known(self._initial))
         self._written = time.monotonic()
 
 
-def _fingerprint(counts: PretokenCounts, plan: Plan) -> str:
-    options = {"order": plan.order.hex(), "least": plan.min_count, "rules": json.loads(plan.rules)}
+def fingerprint(options: Mapping[str, Any], arrays: Iterable[NDArray[Any]]) -> str:
+    """What a training is of: a SHA-256 over its options and the arrays that it begins with."""
     digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
-    for array in (plan.initial, *counts.pieces):
+    for array in arrays:
         digest.update(len(array).to_bytes(8, "little"))
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

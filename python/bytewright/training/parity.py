@@ -19,17 +19,30 @@ made in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from bytewright import _core
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.training.counts import PretokenCounts
-from bytewright.training.loop import Learned, Plan
+from bytewright.training.loop import (
+    Checkpoint,
+    Learned,
+    Plan,
+    TrainProgress,
+    drive,
+    fingerprint,
+)
 from bytewright.training.segments import unsigned
 
 __all__ = ["Parity", "learn_parity"]
+
+# Bytes of a known merge: left id, right id, and whose turn it was.
+_ROW: Final = 12
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,16 @@ def learn_parity(
     parity: Parity,
     wanted: int,
     plan: Plan,
+    *,
+    progress: Callable[[TrainProgress], object] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Learned:
     """Merges until there are `wanted` tokens or no language has a pair left.
 
     Raises:
         ArgumentError: texts and development texts of different languages, or merges to begin with.
+        ResumeError: the checkpoint is of another training.
+        DataError: the checkpoint cannot be read or written.
     """
     if len(plan.initial):
         raise ArgumentError("parity and initial_merges cannot be combined")
@@ -90,9 +108,14 @@ def learn_parity(
         for name in names
     ]
     turns = (parity.shared_merges, parity.window, parity.share)
-    rows, counts, _ = _core.parity_merges(
-        languages, wanted, plan.order, plan.min_count, plan.rules, turns
-    )
-    merges = rows.reshape(-1, 3)
-    size = 256 + sum(1 for _ in {*merges[:, 2].tolist()} - {*range(256)})
-    return Learned(merges, counts, size)
+    options = (plan.order, plan.min_count, plan.rules)
+    trainer = _core.ParityTrainer(languages, *options, turns)
+    kept = None
+    if checkpoint is not None:
+        ways = [weight for _, _, weight in languages]
+        order, least, rules = options
+        told = {"parity": turns, "expected": ways, "order": order.hex(), "least": least}
+        arrays = (array for text, ours, _ in languages for array in (*text, *ours))
+        belongs = fingerprint({**told, "rules": json.loads(rules)}, arrays)
+        kept = Checkpoint(Path(checkpoint), belongs, row=_ROW)
+    return drive(trainer, wanted, initial=b"", row=_ROW, progress=progress, kept=kept)

@@ -110,7 +110,11 @@ def learn_by_parity(task: Task, parity: Parity) -> Learned:
             raise ArgumentError(f"the weight of {name!r} is {weight!r}: parity takes whole ones")
         texts[name] = cut_pieces(task.rules, counts.scaled(weight))
     development = {name: task.reading.counts(source) for name, source in parity.development.items()}
-    return learn_parity(texts, development, parity, task.wanted, task.plan(unit))
+    progress, checkpoint = task.reading.progress, task.checkpoint
+    plan = task.plan(unit)
+    return learn_parity(
+        texts, development, parity, task.wanted, plan, progress=progress, checkpoint=checkpoint
+    )
 
 
 def _require_texts(sources: Any) -> None:
