@@ -1,8 +1,8 @@
 //! The kernel with AVX2 and with AVX-512BW.
 //!
 //! Splitting alone with the cl100k pattern on one core of a Xeon with AVX-512, MB/s by
-//! `bench/split.rs`, portable / AVX2 / AVX-512BW: English 706 / 1273 / 1492, code 656 / 1064 /
-//! 1344, 48 languages 328 / 658 / 853.
+//! `bench/split.rs`, portable / AVX2 / AVX-512BW: English 750 / 1594 / 1736, code 708 / 1556 /
+//! 1656, 48 languages 330 / 676 / 879.
 
 use std::arch::x86_64::*;
 use std::sync::OnceLock;

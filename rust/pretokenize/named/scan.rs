@@ -28,6 +28,10 @@ pub struct Cursor {
     /// Ends of pieces after `at` that are known: bit i is an end after byte `base + i`.
     pub ends: u64,
     pub base: usize,
+    /// Where the last of them is, or `at`.
+    pub after: usize,
+    /// Ends of pieces after that, if they were looked for: none where none is near.
+    pub ahead: Option<u64>,
 }
 
 /// Writes the next pieces, and says how many; 0 at the end of the text.
@@ -58,26 +62,36 @@ impl<R: Rules> Task for Fill<'_, '_, R> {
     fn run<K: Kernel>(self, kernel: K) -> usize {
         let Fill { classes, text, cursor, out, watch, .. } = self;
         let mut count = 0;
-        while count < out.len() {
-            if cursor.ends == 0 {
-                if cursor.at >= text.len() {
+        loop {
+            // Looked for before the pieces of the window at hand are written: how many these are
+            // nobody can guess, and while the processor goes back it has something to do.
+            let ahead = match cursor.ahead {
+                Some(ahead) => ahead,
+                None if cursor.after < text.len() => {
+                    simd::prefetch(text, cursor.after + AHEAD);
+                    window::ends::<R, K>(kernel, classes, text, cursor.after)
+                }
+                None => 0,
+            };
+            count += write(cursor, &mut out[count..]);
+            cursor.ahead = Some(ahead);
+            if count == out.len() || cursor.at >= text.len() {
+                break;
+            }
+            cursor.ahead = None;
+            if ahead == 0 {
+                let start = cursor.at;
+                cursor.at = next::<R>(classes, text, cursor, watch);
+                cursor.after = cursor.at;
+                out[count] = Span { start, end: cursor.at };
+                count += 1;
+                if watch.has_stopped() || cursor.at - start >= LONG {
                     break;
                 }
-                simd::prefetch(text, cursor.at + AHEAD);
-                cursor.base = cursor.at;
-                cursor.ends = window::ends::<R, K>(kernel, classes, text, cursor.at);
-                if cursor.ends == 0 {
-                    let start = cursor.at;
-                    cursor.at = next::<R>(classes, text, cursor, watch);
-                    out[count] = Span { start, end: cursor.at };
-                    count += 1;
-                    if watch.has_stopped() || cursor.at - start >= LONG {
-                        break;
-                    }
-                    continue;
-                }
+                continue;
             }
-            count += write(cursor, &mut out[count..]);
+            (cursor.ends, cursor.base) = (ahead, cursor.at);
+            cursor.after = cursor.at + 64 - ahead.leading_zeros() as usize;
         }
         count
     }
@@ -86,15 +100,26 @@ impl<R: Rules> Task for Fill<'_, '_, R> {
 /// Writes the pieces of a window, as many as fit, and says how many.
 #[inline(always)]
 fn write(cursor: &mut Cursor, out: &mut [Span]) -> usize {
+    // How many there are nobody can guess, but how many fours: what is too much is written over.
+    const CHUNK: usize = 4;
+    let count = out.len().min(cursor.ends.count_ones() as usize);
     let (mut ends, mut at) = (cursor.ends, cursor.at);
-    let count = out.len().min(ends.count_ones() as usize);
-    for span in &mut out[..count] {
-        let end = cursor.base + ends.trailing_zeros() as usize + 1;
-        *span = Span { start: at, end };
-        at = end;
-        ends &= ends - 1;
+    let mut next = || {
+        let start = at;
+        at = cursor.base + ends.trailing_zeros() as usize + 1;
+        ends &= ends.wrapping_sub(1);
+        Span { start, end: at }
+    };
+    match out.get_mut(..count.next_multiple_of(CHUNK)) {
+        Some(out) => {
+            for chunk in out.as_chunks_mut::<CHUNK>().0 {
+                chunk.fill_with(&mut next);
+            }
+        }
+        None => out[..count].fill_with(&mut next),
     }
-    (cursor.ends, cursor.at) = (ends, at);
+    cursor.ends = ends;
+    cursor.at = out[..count].last().map_or(cursor.at, |last| last.end);
     count
 }
 
