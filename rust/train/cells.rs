@@ -6,9 +6,11 @@
 //! writes four cells, no links are kept, and a place that held a pair earlier is seen to hold it no
 //! more: the token that now covers it is longer than the one that began there, so its id is another.
 //!
-//! A header holds the count of its piece, or [`HEAVY`]: then the count is looked up. To weigh an
-//! occurrence in a short piece one walks to the header over the tokens between; places in long
-//! pieces come in ascending order, and a cursor goes with them.
+//! Most pieces are rare, so short pieces that occur equally often, and seldom, lie side by side, a
+//! tier for each count. Places come in ascending order, and a cursor goes with them over the tiers:
+//! what a place weighs is known without another look at the cells. Only in the first tier, that of
+//! all frequent pieces, one walks to the header over the tokens between; it holds the count, or
+//! [`HEAVY`]: then the count is looked up. Long pieces come last and have a cursor of their own.
 
 use super::around::Around;
 use super::pairs::{Pair, Pairs, Places};
@@ -24,6 +26,8 @@ const INNER: u32 = HEADER - 1;
 const HEAVY: u32 = HEADER - 1;
 /// Pieces of more bytes than this are long.
 const LONG: usize = 256;
+/// Short pieces that occur less often than this have a tier for each count.
+const TIERS: usize = 64;
 /// Places and the arena of their lists are counted in 32 bits: there is a place for each cell at first,
 /// and two more at most for each token that the text loses, so three times as many in all.
 const MAX_CELLS: usize = 1 << 30;
@@ -78,7 +82,10 @@ pub(super) struct Cells {
     cells: huge::Table<u32>,
     /// Counts of the pieces whose header says [`HEAVY`], by the place of the header.
     heavy: Vec<(u32, u64)>,
-    /// Long pieces begin here: the places of their headers and their counts.
+    /// The ends of the tiers: short pieces that occur [`TIERS`] times and more, then those that
+    /// occur once less each.
+    tiers: [usize; TIERS],
+    /// Long pieces come last: the places of their headers and their counts.
     long: Vec<(u32, u64)>,
     /// Bytes of all pieces, each as often as it occurs.
     length: u64,
@@ -87,14 +94,20 @@ pub(super) struct Cells {
 impl Cells {
     pub(super) fn new(pieces: Pieces<'_>, tokens: &Tokens, poll: Poll<'_>) -> Result<Cells> {
         pieces.check()?;
-        let (mut room, mut length) = (1, 0u64);
+        let (mut long, mut length) = (1, 0u64);
+        let mut sizes = [0; TIERS];
         for (piece, count) in pieces.iter() {
             let bytes = (piece.len() as u64).checked_mul(count);
             length = bytes.and_then(|bytes| length.checked_add(bytes)).ok_or_else(|| {
                 Error::Argument("the pieces occur more often than 64 bits can count".into())
             })?;
-            room += if piece.len() > 1 { piece.len() + 1 } else { 0 };
+            match piece.len() {
+                0..2 => {}
+                2..=LONG => sizes[tier(count)] += piece.len() + 1,
+                _ => long += piece.len() + 1,
+            }
         }
+        let room = sizes.iter().sum::<usize>() + long;
         if room > MAX_CELLS {
             return Err(Error::Argument(format!(
                 "{room} bytes of distinct pieces and their ends: at most {MAX_CELLS} are allowed; give \
@@ -102,38 +115,47 @@ impl Cells {
             )));
         }
         let cells = huge::Table::filled(room, HEADER);
-        let mut made = Cells { cells, heavy: vec![], long: vec![], length };
         let unit: [u32; 256] =
             std::array::from_fn(|byte| tokens.id(&[byte as u8]).unwrap_or(INNER));
-        let end = made.fill(0, pieces, &unit, |len| (2..=LONG).contains(&len), poll)?;
-        let long = made.heavy.len();
-        made.fill(end, pieces, &unit, |len| len > LONG, poll)?;
-        made.long = made.heavy.split_off(long);
+        let mut end = 0;
+        let mut tiers = sizes.map(|size| {
+            end += size;
+            end - size
+        });
+        let mut made = Cells { cells, heavy: vec![], tiers, long: vec![], length };
+        let short = |piece: &[u8]| (2..=LONG).contains(&piece.len());
+        let shorts = pieces.iter().filter(|(piece, _)| short(piece));
+        made.fill(shorts, &unit, &mut tiers, tier, poll)?;
+        let heavy = std::mem::take(&mut made.heavy);
+        let longs = pieces.iter().filter(|(piece, _)| piece.len() > LONG);
+        made.fill(longs, &unit, &mut [end], |_| 0, poll)?;
+        made.long = std::mem::replace(&mut made.heavy, heavy);
+        made.tiers = tiers;
         Ok(made)
     }
 
-    /// Writes the pieces of some lengths from a place on, and returns where they end; a piece of
-    /// one byte has no pair and is left out.
-    fn fill(
+    /// Writes pieces, each at the end of its tier.
+    fn fill<'a>(
         &mut self,
-        mut at: usize,
-        pieces: Pieces<'_>,
+        pieces: impl Iterator<Item = (&'a [u8], u64)>,
         unit: &[u32; 256],
-        wanted: impl Fn(usize) -> bool,
+        ends: &mut [usize],
+        tier: impl Fn(u64) -> usize,
         poll: Poll<'_>,
-    ) -> Result<usize> {
+    ) -> Result<()> {
         let mut written = 0;
-        for (piece, count) in pieces.iter().filter(|(piece, _)| wanted(piece.len())) {
+        for (piece, count) in pieces {
+            let at = &mut ends[tier(count)];
             if count >= u64::from(HEAVY) || piece.len() > LONG {
-                self.heavy.push((at as u32, count));
+                self.heavy.push((*at as u32, count));
             }
-            self.cells[at] = HEADER | count.min(u64::from(HEAVY)) as u32;
-            at += 1;
+            self.cells[*at] = HEADER | count.min(u64::from(HEAVY)) as u32;
+            *at += 1;
             for part in piece.chunks(POLL_EVERY) {
-                for (cell, byte) in self.cells[at..at + part.len()].iter_mut().zip(part) {
+                for (cell, byte) in self.cells[*at..*at + part.len()].iter_mut().zip(part) {
                     *cell = unit[*byte as usize];
                 }
-                at += part.len();
+                *at += part.len();
                 written += part.len();
                 if written >= POLL_EVERY {
                     written = 0;
@@ -141,7 +163,7 @@ impl Cells {
                 }
             }
         }
-        Ok(at)
+        Ok(())
     }
 
     /// Bytes of all pieces, each as often as it occurs.
@@ -196,7 +218,7 @@ impl Cells {
     }
 
     fn weights(&self) -> Weights<'_> {
-        Weights { heavy: &self.heavy, long: &self.long, cursor: 0 }
+        Weights::new(&self.tiers, &self.heavy, &self.long)
     }
 
     /// Replaces the pair at the places where it still stands, tells `around` the neighbours of
@@ -211,7 +233,7 @@ impl Cells {
         let Merging { pair: (left, right), product, lengths } = *merging;
         let (left_len, right_len) = (lengths[left as usize], lengths[right as usize]);
         let (left_len, right_len) = (left_len as usize, right_len as usize);
-        let mut weights = Weights { heavy: &self.heavy, long: &self.long, cursor: 0 };
+        let mut weights = Weights::new(&self.tiers, &self.heavy, &self.long);
         let cells = &mut self.cells[..];
         let (mut lost, mut last) = (0, (usize::MAX, 0));
         for (index, place) in places.iter().enumerate() {
@@ -248,25 +270,40 @@ impl Cells {
     }
 }
 
-/// Counts of pieces by places in them; places in long pieces must ascend.
+/// The tier of a short piece.
+fn tier(count: u64) -> usize {
+    TIERS - count.min(TIERS as u64) as usize
+}
+
+/// Counts of pieces by places in them, which must ascend.
 struct Weights<'a> {
+    tiers: &'a [usize; TIERS],
+    tier: usize,
     heavy: &'a [(u32, u64)],
     long: &'a [(u32, u64)],
     cursor: usize,
 }
 
-impl Weights<'_> {
+impl<'a> Weights<'a> {
+    fn new(
+        tiers: &'a [usize; TIERS],
+        heavy: &'a [(u32, u64)],
+        long: &'a [(u32, u64)],
+    ) -> Weights<'a> {
+        Weights { tiers, tier: 0, heavy, long, cursor: 0 }
+    }
+
     /// The count of the piece that holds a place where a token begins.
     #[inline]
     fn at(&mut self, cells: &[u32], lengths: &[u32], at: usize) -> u64 {
-        if self.long.first().is_some_and(|(first, _)| at > *first as usize) {
-            return self.of_long(at);
+        while self.tiers.get(self.tier).is_some_and(|end| *end <= at) {
+            self.tier += 1;
         }
-        let mut before = at - 1;
-        while cells[before] & HEADER == 0 {
-            before -= lengths[cells[before] as usize] as usize;
+        match self.tier {
+            0 => self.of_short(cells, header(cells, lengths, at)),
+            TIERS => self.of_long(at),
+            tier => (TIERS - tier) as u64,
         }
-        self.of_short(cells, before)
     }
 
     fn of_header(&mut self, cells: &[u32], at: usize) -> u64 {
@@ -293,4 +330,14 @@ impl Weights<'_> {
         }
         self.long[self.cursor].1
     }
+}
+
+/// The header of the short piece that holds a place where a token begins.
+#[inline]
+fn header(cells: &[u32], lengths: &[u32], at: usize) -> usize {
+    let mut before = at - 1;
+    while cells[before] & HEADER == 0 {
+        before -= lengths[cells[before] as usize] as usize;
+    }
+    before
 }
