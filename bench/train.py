@@ -41,7 +41,7 @@ PEERS = ("gigatoken", "rustbpe", "ffbpe", "bpeasy", "tokenizers", "sentencepiece
 # Those that number bytes, and so break ties, as GPT-2 does.
 AS_GPT2 = ("gigatoken", "tokenizers", "bytewright-gpt2")
 BETWEEN = b"\0"
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
 
 def make_text(path: Path, megabytes: int) -> None:
