@@ -13,7 +13,7 @@
 //! [`HEAVY`]: then the count is looked up. Long pieces come last and have a cursor of their own.
 
 use super::around::Around;
-use super::pairs::{Pair, Pairs, Places};
+use super::pairs::{Pair, Places};
 use super::tokens::Tokens;
 use crate::error::{Error, Poll, Result};
 use crate::simd::{huge, prefetch};
@@ -31,6 +31,8 @@ const TIERS: usize = 64;
 /// Places and the arena of their lists are counted in 32 bits: there is a place for each cell at first,
 /// and two more at most for each token that the text loses, so three times as many in all.
 const MAX_CELLS: usize = 1 << 30;
+/// As many as there are pairs of bytes.
+const BYTE_PAIRS: usize = 1 << 16;
 /// Bytes or places between two looks at whether to go on.
 const POLL_EVERY: usize = 1 << 18;
 /// Places ahead whose cells are asked for.
@@ -89,6 +91,29 @@ pub(super) struct Cells {
     long: Vec<(u32, u64)>,
     /// Bytes of all pieces, each as often as it occurs.
     length: u64,
+    /// The pairs of bytes, by [`byte_pair`], until they are asked for.
+    found: Vec<Found>,
+}
+
+/// How often a pair of bytes stands in the text, and at how many places.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    count: u64,
+    places: u32,
+}
+
+/// The pairs of bytes that stand in the text, by ascending ids.
+pub(super) struct BytePairs {
+    /// The lists of their places.
+    pub arena: Vec<u32>,
+    /// Each with how often it stands, and where.
+    pub pairs: Vec<(Pair, u64, Places)>,
+}
+
+/// Where the pair of two bytes is in a table of all, by their ids.
+#[inline]
+fn byte_pair(left: TokenId, right: TokenId) -> usize {
+    (left << 8 | right) as usize
 }
 
 impl Cells {
@@ -122,7 +147,8 @@ impl Cells {
             end += size;
             end - size
         });
-        let mut made = Cells { cells, heavy: vec![], tiers, long: vec![], length };
+        let found = vec![Found::default(); BYTE_PAIRS];
+        let mut made = Cells { cells, heavy: vec![], tiers, long: vec![], length, found };
         let short = |piece: &[u8]| (2..=LONG).contains(&piece.len());
         let shorts = pieces.iter().filter(|(piece, _)| short(piece));
         made.fill(shorts, &unit, &mut tiers, tier, poll)?;
@@ -151,9 +177,17 @@ impl Cells {
             }
             self.cells[*at] = HEADER | count.min(u64::from(HEAVY)) as u32;
             *at += 1;
-            for part in piece.chunks(POLL_EVERY) {
+            for start in (0..piece.len()).step_by(POLL_EVERY) {
+                let end = piece.len().min(start + POLL_EVERY);
+                let part = &piece[start..end];
                 for (cell, byte) in self.cells[*at..*at + part.len()].iter_mut().zip(part) {
                     *cell = unit[*byte as usize];
+                }
+                for two in piece[start.saturating_sub(1)..end].windows(2) {
+                    let [left, right] = [two[0], two[1]].map(|byte| unit[byte as usize]);
+                    let found = &mut self.found[byte_pair(left, right)];
+                    found.count += count;
+                    found.places += 1;
                 }
                 *at += part.len();
                 written += part.len();
@@ -171,54 +205,38 @@ impl Cells {
         self.length
     }
 
-    /// The pairs of bytes, with their counts and their places, which join those of `pairs`.
-    pub(super) fn byte_pairs(
-        &self,
-        pairs: &mut Pairs,
-        poll: Poll<'_>,
-    ) -> Result<Vec<(Pair, u64, Places)>> {
-        let mut counts = vec![0u64; 1 << 16];
-        let mut sizes = vec![0u32; 1 << 16];
-        self.each_byte_pair(poll, |pair, _, count| {
-            counts[pair] += count;
-            sizes[pair] += 1;
-        })?;
-        let mut places: Vec<Places> = Vec::with_capacity(1 << 16);
-        for size in &sizes {
-            places.push(pairs.reserve(*size));
-        }
-        let mut filled = vec![0u32; 1 << 16];
-        self.each_byte_pair(poll, |pair, at, _| {
-            pairs.put(&mut places[pair], filled[pair], at as u32);
-            filled[pair] += 1;
-        })?;
-        let ids = |pair: usize| ((pair >> 8) as TokenId, (pair & 255) as TokenId);
-        let found = places.into_iter().zip(counts).enumerate().filter(|(_, (_, count))| *count > 0);
-        Ok(found.map(|(pair, (places, count))| (ids(pair), count, places)).collect())
-    }
-
-    fn each_byte_pair(
-        &self,
-        poll: Poll<'_>,
-        mut found: impl FnMut(usize, usize, u64),
-    ) -> Result<()> {
-        let mut weights = self.weights();
-        let mut count = 0;
+    /// The pairs of bytes, with their counts and their places, and where these lie. To be asked
+    /// once, before the first merge.
+    pub(super) fn byte_pairs(&mut self, poll: Poll<'_>) -> Result<BytePairs> {
+        let found = std::mem::take(&mut self.found);
+        let mut end = 0;
+        let starts = found.iter().map(|pair| {
+            end += pair.places;
+            end - pair.places
+        });
+        let starts: Vec<u32> = starts.collect();
+        // Where the next place of each pair goes. What is no pair is written behind all of them: to
+        // leave it out costs more, where a piece ends is hard to guess.
+        let mut next = [&starts[..], &[end]].concat();
+        let mut arena = vec![0; end as usize + 1];
         for (at, two) in self.cells.windows(2).enumerate() {
             if at % POLL_EVERY == 0 {
                 poll()?;
             }
-            if two[0] & HEADER != 0 {
-                count = weights.of_header(&self.cells, at);
-            } else if two[1] & HEADER == 0 {
-                found((two[0] << 8 | two[1]) as usize, at, count);
-            }
+            let stands = (two[0] | two[1]) & HEADER == 0;
+            let pair = if stands { byte_pair(two[0], two[1]) } else { BYTE_PAIRS };
+            arena[next[pair] as usize] = at as u32;
+            next[pair] += u32::from(stands);
         }
-        Ok(())
-    }
-
-    fn weights(&self) -> Weights<'_> {
-        Weights::new(&self.tiers, &self.heavy, &self.long)
+        arena.truncate(end as usize);
+        let places = starts
+            .iter()
+            .zip(&found)
+            .map(|(start, found)| Places::in_arena(&arena, *start, found.places));
+        let ids = |pair: usize| ((pair >> 8) as TokenId, (pair & 255) as TokenId);
+        let pairs = found.iter().zip(places).enumerate().filter(|(_, (found, _))| found.places > 0);
+        let pairs = pairs.map(|(pair, (found, places))| (ids(pair), found.count, places)).collect();
+        Ok(BytePairs { arena, pairs })
     }
 
     /// Replaces the pair at the places where it still stands, tells `around` the neighbours of
@@ -233,7 +251,8 @@ impl Cells {
         let Merging { pair: (left, right), product, lengths } = *merging;
         let (left_len, right_len) = (lengths[left as usize], lengths[right as usize]);
         let (left_len, right_len) = (left_len as usize, right_len as usize);
-        let mut weights = Weights::new(&self.tiers, &self.heavy, &self.long);
+        let (tiers, heavy, long) = (&self.tiers, &self.heavy[..], &self.long[..]);
+        let mut weights = Weights { tiers, tier: 0, heavy, long, cursor: 0 };
         let cells = &mut self.cells[..];
         let (mut lost, mut last) = (0, (usize::MAX, 0));
         for (index, place) in places.iter().enumerate() {
@@ -284,15 +303,7 @@ struct Weights<'a> {
     cursor: usize,
 }
 
-impl<'a> Weights<'a> {
-    fn new(
-        tiers: &'a [usize; TIERS],
-        heavy: &'a [(u32, u64)],
-        long: &'a [(u32, u64)],
-    ) -> Weights<'a> {
-        Weights { tiers, tier: 0, heavy, long, cursor: 0 }
-    }
-
+impl Weights<'_> {
     /// The count of the piece that holds a place where a token begins.
     #[inline]
     fn at(&mut self, cells: &[u32], lengths: &[u32], at: usize) -> u64 {
@@ -303,13 +314,6 @@ impl<'a> Weights<'a> {
             0 => self.of_short(cells, header(cells, lengths, at)),
             TIERS => self.of_long(at),
             tier => (TIERS - tier) as u64,
-        }
-    }
-
-    fn of_header(&mut self, cells: &[u32], at: usize) -> u64 {
-        match self.long.first() {
-            Some((first, _)) if at >= *first as usize => self.of_long(at),
-            _ => self.of_short(cells, at),
         }
     }
 

@@ -103,11 +103,12 @@ impl Trainer {
     /// counts whose sum over all bytes passes 2^64, an order that is none.
     pub fn new(pieces: Pieces<'_>, settings: &Settings, poll: Poll<'_>) -> Result<Trainer> {
         let tokens = Tokens::new(&settings.order)?;
-        let cells = Cells::new(pieces, &tokens, poll)?;
+        let mut cells = Cells::new(pieces, &tokens, poll)?;
         let length = cells.length();
-        let mut pairs = Pairs::default();
+        let found = cells.byte_pairs(poll)?;
+        let mut pairs = Pairs::new(found.arena);
         let mut queue = Queue::new(settings.min_count);
-        for (pair, count, places) in cells.byte_pairs(&mut pairs, poll)? {
+        for (pair, count, places) in found.pairs {
             pairs.add(pair, count, places);
             queue.push(count, pair);
         }

@@ -45,13 +45,20 @@ pub(super) struct Pairs {
     unused: usize,
 }
 
-impl Default for Pairs {
-    fn default() -> Self {
-        Pairs::with_slots(FIRST_SLOTS)
+impl Places {
+    /// The `len` places from `start` in an arena.
+    pub(super) fn in_arena(arena: &[u32], start: u32, len: u32) -> Places {
+        let start = if len == 1 { arena[start as usize] } else { start };
+        Places { start, len }
     }
 }
 
 impl Pairs {
+    /// No pairs yet, but places of those that will be added first.
+    pub(super) fn new(arena: Vec<u32>) -> Pairs {
+        Pairs { arena, ..Pairs::with_slots(FIRST_SLOTS) }
+    }
+
     fn with_slots(slots: usize) -> Pairs {
         let table = huge::Table::filled(slots, EMPTY);
         Pairs { table, shift: 64 - slots.trailing_zeros(), used: 0, arena: Vec::new(), unused: 0 }
@@ -127,11 +134,15 @@ impl Pairs {
             return;
         }
         let listed = |entry: &Entry| entry.places.len > 1;
-        let slots = (0..self.table.len()).filter(|slot| listed(&self.table[*slot]));
-        let mut slots: Vec<u32> = slots.map(|slot| slot as u32).collect();
-        slots.sort_unstable_by_key(|slot| self.table[*slot as usize].places.start);
+        // Where a list begins and its slot, in one word, which sorts without a look at the table.
+        let word =
+            |(slot, entry): (usize, &Entry)| u64::from(entry.places.start) << 32 | slot as u64;
+        let entries = self.table.iter().enumerate().filter(|(_, entry)| listed(entry));
+        let mut lists: Vec<u64> = entries.map(word).collect();
+        lists.sort_unstable();
         let mut end = 0;
-        for slot in slots {
+        for list in lists {
+            let slot = list as u32;
             let places = &mut self.table[slot as usize].places;
             let (start, len) = (places.start as usize, places.len as usize);
             self.arena.copy_within(start..start + len, end);
