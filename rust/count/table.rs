@@ -20,7 +20,7 @@ pub(super) const GROUP: usize = 128;
 const INLINE: usize = 15;
 const FIRST_SLOTS: usize = 1 << 12;
 /// Entries that are sorted at a time: so few that Ctrl-C need not wait.
-const PART: usize = 1 << 18;
+const PART: usize = 1 << 20;
 
 /// A slot of a piece of up to 15 bytes: its bytes, zero-padded, with its length in the last byte,
 /// in two words; its count, 0 where the slot is vacant; an unused word.
@@ -77,7 +77,7 @@ impl Table {
     pub(super) fn make_room(&mut self, poll: Poll<'_>) -> Result<bool> {
         // Frequent pieces come early and stand at home or near it, rare ones look further; a larger
         // table costs more than that, in time too: its memory must be had.
-        let fits = |used: usize, slots: usize| 4 * (used + GROUP) <= 3 * slots;
+        let fits = |used: usize, slots: usize| 16 * (used + GROUP) <= 13 * slots;
         // Denser than that it is slower, but a run on disk costs more.
         let squeezes = |used: usize, slots: usize| 8 * (used + GROUP) <= 7 * slots;
         if self.bytes() > self.most_bytes && self.len() > 0 {
@@ -235,7 +235,9 @@ impl Table {
         for part in self.short[..shorts].chunks_mut(PART) {
             poll()?;
             // Of two keys that begin alike, the shorter has zeros, or else the smaller length.
-            part.sort_unstable_by_key(|slot| (slot[0].swap_bytes(), slot[1].swap_bytes()));
+            part.sort_unstable_by_key(|&[low, high, ..]| {
+                u128::from(low.swap_bytes()) << 64 | u128::from(high.swap_bytes())
+            });
         }
         let arena = &self.arena;
         for part in self.long[..longs].chunks_mut(PART) {
