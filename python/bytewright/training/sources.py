@@ -40,6 +40,8 @@ _ENDINGS = (
     ".zstd",
 )  # fmt: skip
 _LONGEST_NAME = 4096
+# Made once: the union of two types is a new object wherever it is written.
+_TEXT = (str, bytes)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ def _batches(items: Iterator[Any], text_field: str) -> Iterator[Any]:
     gathered: list[Any] = []
     weight = 0
     for item in items:
-        if isinstance(item, str | bytes):
+        if isinstance(item, _TEXT):
             gathered.append(item)
             weight += len(item) + 64
             if weight >= GATHERED:

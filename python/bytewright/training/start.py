@@ -188,6 +188,7 @@ def _rows(merges: Sequence[tuple[bytes, bytes]], ids: dict[bytes, int]) -> NDArr
 
 
 def _add_products(tokens: list[bytes | None], merges: NDArray[np.uint32]) -> None:
-    for left, right, product in merges.tolist():
+    # Column by column: a list for each of many merges would wake the garbage collector.
+    for left, right, product in zip(*merges.T.tolist(), strict=True):
         if product == len(tokens):
             tokens.append((tokens[left] or b"") + (tokens[right] or b""))
