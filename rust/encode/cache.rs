@@ -27,9 +27,11 @@ pub(crate) const STRIDE: usize = 8;
 /// What the slots of a new table take: little, so that a first call is not slow.
 const FIRST_BYTES: usize = 1 << 17;
 
-/// Tables of so many bytes lie on large pages. It may take the system a while to make room for them,
-/// so smaller ones, which are all that most texts ever need, do not ask for any.
-const LARGE: usize = 1 << 24;
+/// Tables of so many bytes lie on large pages, and grow where they are: new ones for every length would
+/// each have to be cleared by the system, which for large pages takes as long as filling them. Smaller
+/// ones, which are all that short texts need, do without, as one such page would make a first call
+/// slow.
+const LARGE: usize = 1 << 21;
 
 /// A key: the bytes of a piece, zero-padded, and its length in the last byte.
 pub(crate) trait Hashed: Copy + PartialEq + Default {
@@ -187,6 +189,13 @@ const PACKED: usize = 24;
 const PACKED_MASK: u32 = (1 << PACKED) - 1;
 
 impl<K, const IDS: usize> Slot<K, IDS> {
+    fn vacant() -> Self
+    where
+        K: Default,
+    {
+        Slot { key: K::default(), ids: [0; IDS], last: 0 }
+    }
+
     /// Ids that fit when they are packed.
     const MOST: usize = IDS * 32 / PACKED + 1;
 
@@ -239,8 +248,10 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
         const LEAST: usize = 16;
         let fit = (bytes / size_of::<Slot<K, IDS>>()).max(LEAST);
         let max_slots = 1 << fit.ilog2();
+        let [first, small] =
+            [FIRST_BYTES, LARGE / 2].map(|bytes| max_slots.min(bytes / size_of::<Slot<K, IDS>>()));
         Table {
-            slots: vacant((FIRST_BYTES / size_of::<Slot<K, IDS>>()).min(max_slots)),
+            slots: huge::Table::growing(first, small, Slot::vacant()),
             used: 0,
             max_slots,
             arena: Vec::new(),
@@ -305,9 +316,7 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
         }
         let mut at = self.home(hash);
         if !self.is_full() {
-            while self.slots[at].count() != 0 {
-                at = (at + 1) & (self.slots.len() - 1);
-            }
+            at = self.vacant_from(at);
             self.used += 1;
         } else if self.slots[at].count() == 0 {
             if 8 * self.used > 7 * self.slots.len() {
@@ -324,26 +333,47 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
     }
 
     fn grow(&mut self) {
-        let larger = vacant(2 * self.slots.len());
-        let old = std::mem::replace(&mut self.slots, larger);
-        for &slot in old.iter().filter(|slot| slot.count() != 0) {
-            let mut at = self.home(slot.key.hash());
-            while self.slots[at].count() != 0 {
-                at = (at + 1) & (self.slots.len() - 1);
-            }
-            self.slots[at] = slot;
+        let (old, new) = (self.slots.len(), 2 * self.slots.len());
+        if new <= self.slots.room() {
+            self.slots.grow(new, Slot::vacant());
+            return self.spread(old);
         }
+        let larger = huge::Table::growing(new, self.max_slots, Slot::vacant());
+        let all = std::mem::replace(&mut self.slots, larger);
+        all.iter().filter(|slot| slot.count() != 0).for_each(|&slot| self.put(slot));
+    }
+
+    /// Brings the slots of what was a table of `old` slots to their places. A slot stays or moves up by
+    /// `old`, give or take what it was off its home. Walked in the order of probing from a vacant
+    /// slot on, none lands where one is still to be walked: what was before it has moved.
+    fn spread(&mut self, old: usize) {
+        let vacant = self.slots[..old].iter().position(|slot| slot.count() == 0).unwrap_or(0);
+        for at in (vacant + 1..old).chain(0..vacant) {
+            if self.slots[at].count() != 0 {
+                let slot = std::mem::replace(&mut self.slots[at], Slot::vacant());
+                self.put(slot);
+            }
+        }
+    }
+
+    fn put(&mut self, slot: Slot<K, IDS>) {
+        let to = self.vacant_from(self.home(slot.key.hash()));
+        self.slots[to] = slot;
+    }
+
+    /// The first vacant slot from one on.
+    #[inline]
+    fn vacant_from(&self, mut at: usize) -> usize {
+        while self.slots[at].count() != 0 {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        at
     }
 
     #[inline]
     fn home(&self, hash: u64) -> usize {
         hash as usize & (self.slots.len() - 1)
     }
-}
-
-fn vacant<K: Hashed, const IDS: usize>(len: usize) -> huge::Table<Slot<K, IDS>> {
-    let slot = Slot { key: K::default(), ids: [0; IDS], last: 0 };
-    huge::Table::filled_from(len, slot, LARGE)
 }
 
 /// Copies `count` ids, and up to [`STRIDE`] - 1 more: a fixed number at a time is faster, as most

@@ -1,6 +1,7 @@
 //! The merging core against a few lines that do what the definition of BPE says: merge the leftmost
 //! pair of lowest rank until no pair merges.
 
+mod cache;
 mod long;
 mod pieces;
 mod ranks;

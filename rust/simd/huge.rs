@@ -16,7 +16,8 @@ const LINE: usize = 64;
 /// Tables from this size on get pages of their own.
 const LEAST: usize = PAGE / 4;
 
-/// A table of fixed length, on large pages if that pays and can be had.
+/// A table on large pages if that pays and can be had. It has the length that it was made with, or
+/// grows within the room that was set aside for it, which takes no memory until then.
 pub struct Table<T> {
     items: NonNull<T>,
     len: usize,
@@ -31,28 +32,47 @@ unsafe impl<T: Sync> Sync for Table<T> {}
 impl<T: Copy> Table<T> {
     /// A table of `len` items, all the same.
     pub fn filled(len: usize, item: T) -> Table<T> {
-        Table::filled_from(len, item, LEAST)
+        Table::within(layout::<T>(len, LEAST), len, item)
     }
 
-    /// The same, on large pages only from `least` bytes on.
-    pub fn filled_from(len: usize, item: T, least: usize) -> Table<T> {
-        let layout = layout::<T>(len, least);
-        if layout.size() == 0 {
-            return Table { items: NonNull::dangling(), len, layout };
+    /// A table of `len` items, all the same, which may grow to `most`. One that has no need of a whole
+    /// large page gets none.
+    pub fn growing(len: usize, most: usize, item: T) -> Table<T> {
+        Table::within(layout::<T>(most, PAGE), len, item)
+    }
+
+    fn within(layout: Layout, len: usize, item: T) -> Table<T> {
+        let mut table = Table { items: NonNull::dangling(), len: 0, layout };
+        if layout.size() > 0 {
+            // SAFETY: the size is not zero.
+            let Some(items) = NonNull::new(unsafe { alloc(layout) }) else {
+                handle_alloc_error(layout)
+            };
+            if layout.align() == PAGE {
+                mark(items, layout.size());
+            }
+            table.items = items.cast();
         }
-        // SAFETY: the size is not zero.
-        let Some(items) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout)
-        };
-        if layout.align() == PAGE {
-            mark(items, layout.size());
-        }
-        let items = items.cast::<T>();
-        for at in 0..len {
+        table.grow(len, item);
+        table
+    }
+
+    /// How many items there is room for.
+    pub fn room(&self) -> usize {
+        self.layout.size() / size_of::<T>().max(1)
+    }
+
+    /// Makes the table `len` items long; those that are new are `item`.
+    ///
+    /// # Panics
+    /// Where there is no room for so many.
+    pub fn grow(&mut self, len: usize, item: T) {
+        assert!(len <= self.room(), "{len} items, and room for {}", self.room());
+        for at in self.len..len {
             // SAFETY: `layout` has room for `len` items, properly aligned.
-            unsafe { items.add(at).write(item) }
+            unsafe { self.items.add(at).write(item) }
         }
-        Table { items, len, layout }
+        self.len = self.len.max(len);
     }
 }
 
@@ -70,7 +90,7 @@ impl<T> Drop for Table<T> {
             if self.layout.align() == PAGE {
                 give_back(self.items.cast(), self.layout.size());
             }
-            // SAFETY: allocated in `filled` with this layout; the items are `Copy`, so nothing else
+            // SAFETY: allocated in `within` with this layout; the items are `Copy`, so nothing else
             // is to be done for them.
             unsafe { dealloc(self.items.cast().as_ptr(), self.layout) }
         }
@@ -82,7 +102,7 @@ impl<T> Deref for Table<T> {
 
     #[inline(always)]
     fn deref(&self) -> &[T] {
-        // SAFETY: `filled` has written `len` items there, and they live as long as the table.
+        // SAFETY: `grow` has written `len` items there, and they live as long as the table.
         unsafe { std::slice::from_raw_parts(self.items.as_ptr(), self.len) }
     }
 }
@@ -127,6 +147,20 @@ fn give_back(_start: NonNull<u8>, _bytes: usize) {}
 #[cfg(test)]
 mod tests {
     use super::Table;
+
+    #[test]
+    fn a_table_grows_to_its_room() {
+        for room in [0, 1, 100, 100_000, 700_000] {
+            let (mut table, mut vector) = (Table::growing(0, room, 1u64), Vec::new());
+            assert!(table.room() >= room);
+            for (item, part) in (0..).zip([0, 3, 3, 2, 1]) {
+                let len = room.checked_div(part).unwrap_or(0);
+                table.grow(len, item);
+                vector.resize(len.max(vector.len()), item);
+                assert_eq!(*table, *vector);
+            }
+        }
+    }
 
     #[test]
     fn a_table_is_what_a_vector_is() {
