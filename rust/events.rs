@@ -41,6 +41,15 @@ pub struct Scratch {
     due: BinaryHeap<Reverse<(u32, usize, TokenId, TokenId)>>,
 }
 
+/// When a replay ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// When nothing more happens.
+    Settled,
+    /// When the piece is one token, too.
+    Whole,
+}
+
 /// No neighbour.
 const NONE: usize = usize::MAX;
 /// No token stands here.
@@ -77,6 +86,28 @@ impl Events {
         scratch: &mut Scratch,
         out: &mut Vec<TokenId>,
     ) {
+        self.replay(piece, units, Until::Settled, scratch, out);
+    }
+
+    /// The same, but a piece that becomes one token stays so, though that would be split later.
+    pub fn encode_until_whole(
+        &self,
+        piece: &[u8],
+        units: &[TokenId; 256],
+        scratch: &mut Scratch,
+        out: &mut Vec<TokenId>,
+    ) {
+        self.replay(piece, units, Until::Whole, scratch, out);
+    }
+
+    fn replay(
+        &self,
+        piece: &[u8],
+        units: &[TokenId; 256],
+        until: Until,
+        scratch: &mut Scratch,
+        out: &mut Vec<TokenId>,
+    ) {
         let len = piece.len();
         scratch.ids.clear();
         scratch.ids.extend(piece.iter().map(|&byte| units[byte as usize]));
@@ -91,6 +122,9 @@ impl Events {
         while let Some(Reverse((time, at, first, second))) = scratch.due.pop() {
             if scratch.ids[at] != first || (second != INSIDE && scratch.right(at) != second) {
                 continue;
+            }
+            if second == INSIDE && scratch.is_whole() && until == Until::Whole {
+                break;
             }
             match &self.list[time as usize] {
                 Event::Join(merge) => scratch.join(at, merge.product),
@@ -146,6 +180,11 @@ impl Scratch {
     /// The token after the one at `at`.
     fn right(&self, at: usize) -> TokenId {
         self.ids.get(self.after[at]).copied().unwrap_or(INSIDE)
+    }
+
+    /// Whether the piece is one token.
+    fn is_whole(&self) -> bool {
+        self.after[0] == NONE
     }
 
     fn join(&mut self, at: usize, product: TokenId) {

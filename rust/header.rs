@@ -40,6 +40,8 @@ pub struct Replay {
 pub enum ReplayStep {
     /// The first two became the third.
     Join(u32, u32, u32),
+    /// The same, where they were neighbouring pieces, a token each.
+    Across(u32, u32, u32),
     /// The first became the others.
     Split(Vec<u32>),
 }

@@ -157,23 +157,31 @@ def replayed(events: Sequence[Event], piece: bytes) -> Row:
     return row
 
 
+BoundlessEvent = tuple[str, Merge | bytes]
+"""`("join", pair)`, `("across", pair)` or `("split", token)`."""
+
+
 def is_word(piece: bytes) -> bool:
     """Whether BoundlessBPE may join a piece of ASCII text with its neighbours."""
     return re.fullmatch(rb"(?s)(?=.+[a-zA-Z])[a-zA-Z _']+", piece) is not None
 
 
-def boundless(texts: Sequence[Row], vocab_size: int) -> list[tuple[Merge, bool]]:
-    """BoundlessBPE by its definition: merges in order, and whether each joins whole pieces.
+def boundless(
+    texts: Sequence[Row], vocab_size: int, tau: float | None = None
+) -> tuple[list[bytes], list[BoundlessEvent]]:
+    """BoundlessBPE by its definition: tokens in the order of their making, and what happened.
 
-    A text is its pieces; a unit is the tokens of a piece, or of several that were joined.
+    A text is its pieces; a unit is the tokens of a piece, or of several that were joined. Units of
+    several pieces are not looked at any more when tokens are counted and taken out.
     """
     units = [[([bytes([b]) for b in p], is_word(p)) for p in pieces] for pieces in texts]
-    tokens = {bytes([byte]) for byte in range(256)}
-    merges: list[tuple[Merge, bool]] = []
-    while len(tokens) < vocab_size:
-        inside: Counter[Merge] = Counter(
-            pair for text in units for row, _ in text for pair in pairwise(row)
-        )
+    # The pieces by themselves, which joining whole pieces leaves alone.
+    rows = [[bytes([b]) for b in p] for pieces in texts for p in pieces]
+    made = {bytes([byte]): None for byte in range(256)}
+    gone: set[bytes] = set()
+    events: list[BoundlessEvent] = []
+    while len(made) - len(gone) < vocab_size:
+        inside: Counter[Merge] = Counter(pair for row in rows for pair in pairwise(row))
         across: Counter[Merge] = Counter(
             (a[0][0], b[0][0]) for text in units for a, b in pairwise(text) if _may_join(a, b)
         )
@@ -181,18 +189,33 @@ def boundless(texts: Sequence[Row], vocab_size: int) -> list[tuple[Merge, bool]]
             (-count, not whole, pair)
             for counts, whole in ((inside, False), (across, True))
             for pair, count in counts.items()
-            if pair[0] + pair[1] not in tokens
+            if pair[0] + pair[1] not in made
         ]
         if not found:
             break
         _, is_inside, pair = min(found)
-        tokens.add(pair[0] + pair[1])
-        merges.append((pair, not is_inside))
-        if is_inside:
-            units = [[(joined(row, pair), word) for row, word in text] for text in units]
-        else:
+        before = {token: uses([(row, 1) for row in rows], token) for token in pair}
+        made[pair[0] + pair[1]] = None
+        if not is_inside:
+            events.append(("across", pair))
             units = [_join_units(text, pair) for text in units]
-    return merges
+            continue
+        events.append(("join", pair))
+        rows = [joined(row, pair) for row in rows]
+        units = [[(joined(row, pair), word) for row, word in text] for text in units]
+        times = uses([(row, 1) for row in rows], pair[0] + pair[1])
+        for token in dict.fromkeys(pair):
+            if tau is not None and len(token) > 1 and times / before[token] >= tau:
+                gone.add(token)
+                events.append(("split", token))
+                rows = [in_bytes(row, token) for row in rows]
+                units = [[(in_bytes(row, token), word) for row, word in text] for text in units]
+    return [token for token in made if token not in gone], events
+
+
+def in_bytes(row: Row, token: bytes) -> Row:
+    """A row in which a token has fallen into its bytes."""
+    return [p for t in row for p in ([bytes([b]) for b in t] if t == token else [t])]
 
 
 def _may_join(a: tuple[Row, bool], b: tuple[Row, bool]) -> bool:
@@ -212,11 +235,19 @@ def _join_units(text: list[tuple[Row, bool]], pair: Merge) -> list[tuple[Row, bo
     return out
 
 
-def boundless_tokens(merges: Sequence[tuple[Merge, bool]], pieces: Row) -> Row:
+def boundless_tokens(events: Sequence[BoundlessEvent], pieces: Row) -> Row:
     """A text, given as its pieces, encoded by the rule of least index, all kinds together."""
     text = [([bytes([b]) for b in piece], is_word(piece)) for piece in pieces]
-    for pair, whole in merges:
-        text = _join_units(text, pair) if whole else [(joined(r, pair), w) for r, w in text]
+    for kind, what in events:
+        if kind == "split":
+            assert isinstance(what, bytes)
+            text = [(in_bytes(row, what), word) for row, word in text]
+            continue
+        assert isinstance(what, tuple)
+        if kind == "across":
+            text = _join_units(text, what)
+        else:
+            text = [(joined(row, what), word) for row, word in text]
     return [token for row, _ in text for token in row]
 
 

@@ -114,15 +114,20 @@ def test_other_formats_refuse_removals_by_name(tmp_path: Path) -> None:
 # BoundlessBPE
 
 
-def boundless_agrees(texts: list[str], size: int, probes: list[str]) -> None:
-    tok = quietly(bw.train_boundless, [t.encode() for t in texts], size, pattern="gpt2")
-    pieces = [reference.gpt2_pieces(text.encode()) for text in texts]
-    merges = reference.boundless(pieces, size)
-    assert tok.merges == [pair for pair, _ in merges]
-    across = tok.definition.rules().get("supermerges", [])
-    assert across == [rank for rank, (_, whole) in enumerate(merges) if whole]
+def boundless_agrees(
+    texts: list[str], size: int, probes: list[str], tau: float | None = None
+) -> None:
+    data = [t.encode() for t in texts]
+    tok = quietly(bw.train_boundless, data, size, pattern="gpt2", tau=tau)
+    pieces = [reference.gpt2_pieces(text) for text in data]
+    tokens, events = reference.boundless(pieces, size, tau)
+    assert [tok.token_bytes(i) for i in range(tok.vocab_size)] == tokens
+    if all(kind != "split" for kind, _ in events):
+        assert tok.merges == [pair for _, pair in events]
+        across = tok.definition.rules().get("supermerges", [])
+        assert across == [rank for rank, (kind, _) in enumerate(events) if kind == "across"]
     for text in [*texts, *probes]:
-        expected = reference.boundless_tokens(merges, reference.gpt2_pieces(text.encode()))
+        expected = reference.boundless_tokens(events, reference.gpt2_pieces(text.encode()))
         ids, offsets = tok.encode_offsets(text)
         assert [tok.token_bytes(i) for i in tok.encode(text)] == expected
         assert ids.tolist() == tok.encode(text)
@@ -131,15 +136,32 @@ def boundless_agrees(texts: list[str], size: int, probes: list[str]) -> None:
 
 
 @few
-@given(st.lists(st.text("ab 1.", max_size=40), max_size=5), st.integers(256, 280))
-def test_boundless_training_and_encoding_are_the_definition(texts: list[str], size: int) -> None:
-    boundless_agrees(texts, size, ["ab ab ab a b ab", "ba ab. ab ab"])
+@given(
+    st.lists(st.text("ab 1.", max_size=40), max_size=5),
+    st.integers(256, 280),
+    st.sampled_from([None, 0.3, 0.6, 0.9]),
+)
+def test_boundless_training_and_encoding_are_the_definition(
+    texts: list[str], size: int, tau: float | None
+) -> None:
+    boundless_agrees(texts, size, ["ab ab ab a b ab", "ba ab. ab ab"], tau)
 
 
-def test_boundless_is_the_definition_on_english(shared: Path) -> None:
+@pytest.mark.parametrize("tau", [None, 0.5, 0.9])
+def test_boundless_is_the_definition_on_english(shared: Path, tau: float | None) -> None:
     # The slow splitter of the reference knows no contractions, and letters of ASCII only.
     texts = [t.encode("ascii", "ignore").decode().replace("'", "") for t in english(shared, 3)]
-    boundless_agrees([text[:3000] for text in texts], 450, [texts[0][3000:5000]])
+    boundless_agrees([text[:3000] for text in texts], 450, [texts[0][3000:5000]], tau)
+
+
+def test_a_word_that_went_stays_in_what_it_joined_before_and_joins_no_more() -> None:
+    # " th" joins "in", then " the" takes enough of it, and "x" comes too late.
+    texts = ["in th"] * 50 + [" the"] * 45 + ["xyz th"] * 5
+    boundless_agrees(texts, 400, ["in th", " th", "a th th", " the th", "xyz th th in th"], 0.4)
+    tok = quietly(bw.train_boundless, [t.encode() for t in texts], 400, pattern="gpt2", tau=0.4)
+    words = [[tok.token_bytes(i) for i in tok.encode(text)] for text in ("in th", "xyz th")]
+    assert words == [[b"in th"], [b"xyz", b" ", b"th"]]
+    assert pickle.loads(pickle.dumps(tok)).encode("a th in th") == tok.encode("a th in th")
 
 
 def test_words_join_across_pieces_only_where_they_touch() -> None:

@@ -43,6 +43,9 @@ debug_build: bool
 
 _Counts = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint64]]
 _Flat = tuple[NDArray[np.uint8], NDArray[np.uint64], NDArray[np.uint64]]
+_Told = tuple[
+    tuple[bytes, NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.uint32], NDArray[np.int64]]
+]
 _Allowed = Literal["none", "all"] | Sequence[str]
 
 @final
@@ -182,18 +185,14 @@ def graft_tokens(
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]: ...
 def picky_history(
     text: _Flat, vocab_size: int, order: bytes, min_count: int, tau: float
-) -> tuple[
-    tuple[bytes, NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.uint32], NDArray[np.int64]]
-]: ...
+) -> _Told: ...
 
 @final
 class WordRuns:
     def __new__(cls, steps: str) -> WordRuns: ...
     def push(self, chunks: Sequence[Any]) -> int: ...
     def push_part(self, part: bytes, last: bool) -> int: ...
-    def train(
-        self, vocab_size: int, min_count: int
-    ) -> tuple[NDArray[np.uint32], NDArray[np.uint64], NDArray[np.bool_]]: ...
+    def train(self, vocab_size: int, min_count: int, tau: float | None) -> _Told: ...
 
 @final
 class ChunkCounter:

@@ -56,7 +56,7 @@ MAX_TOKEN_BYTES: Final = 1 << 16
 """Longest token; also the longest text of an added token."""
 
 BEYOND_RANKS: Final = {
-    "replay": "encoding by replaying merges and removals (Picky BPE)",
+    "replay": "encoding by replaying merges and removals (Picky BPE, BoundlessBPE)",
     "supermerges": "merges of whole neighbouring pieces (BoundlessBPE)",
 }
 """Rules of encoding that other libraries' merges by rank cannot express, as headers name them."""

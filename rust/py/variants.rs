@@ -14,7 +14,7 @@ use super::train::byte_order;
 use crate::events::Event;
 use crate::merges::Merge;
 use crate::token::{Kind, TokenId};
-use crate::variants::boundless::train_boundless;
+use crate::variants::boundless::{Boundless, train_boundless};
 use crate::variants::extend::{Wanted, extend};
 use crate::variants::picky::{Picky, train_picky};
 use crate::variants::runs::Runs;
@@ -82,9 +82,11 @@ type Tokens<'py> = (Bound<'py, PyBytes>, Array<'py, i64>, Array<'py, bool>);
 /// Ids of all steps and the offsets of each.
 type Steps<'py> = (Array<'py, u32>, Array<'py, i64>);
 
+/// Tokens and steps, the latter by kind: 0 for a join, 1 for a split, 2 for a join across pieces.
+type Told<'py> = (Tokens<'py>, Steps<'py>);
+
 /// Merges and removals of Picky BPE: the bytes of all tokens and their offsets, which of them are
-/// there in the end, and the steps, each its ids behind a 0 for a join or a 1 for a split, with
-/// their offsets.
+/// there in the end, and the steps, each its ids behind its kind, with their offsets.
 #[pyfunction]
 pub(super) fn picky_history<'py>(
     py: Python<'py>,
@@ -93,7 +95,7 @@ pub(super) fn picky_history<'py>(
     order: &[u8],
     min_count: u64,
     tau: f64,
-) -> PyResult<(Tokens<'py>, Steps<'py>)> {
+) -> PyResult<Told<'py>> {
     let pieces = pieces(&text)?;
     let order = byte_order(order)?;
     let picky = Picky { vocab_size, tau, min_count };
@@ -106,15 +108,28 @@ pub(super) fn picky_history<'py>(
         let history = train_picky(&mut chains, &mut symbols, queue, picky, poll)?;
         Ok((symbols, history))
     })?;
+    Ok(told(py, &symbols, history.present, &history.events, |_| false))
+}
+
+fn told<'py>(
+    py: Python<'py>,
+    symbols: &Symbols,
+    present: Vec<bool>,
+    events: &[Event],
+    is_across: impl Fn(usize) -> bool,
+) -> Told<'py> {
     let (mut arena, mut ends) = (Vec::new(), vec![0]);
     for id in 0..symbols.size() {
         arena.extend_from_slice(symbols.get(id as TokenId));
         ends.push(arena.len() as i64);
     }
     let (mut steps, mut step_ends) = (Vec::new(), vec![0]);
-    for event in &history.events {
+    for (at, event) in events.iter().enumerate() {
         match event {
-            Event::Join(merge) => steps.extend([0, merge.left, merge.right, merge.product]),
+            Event::Join(merge) => {
+                let kind = if is_across(at) { 2 } else { 0 };
+                steps.extend([kind, merge.left, merge.right, merge.product]);
+            }
             Event::Split { token, parts } => {
                 steps.extend([1, *token]);
                 steps.extend(parts.iter().map(|part| part.0));
@@ -122,14 +137,10 @@ pub(super) fn picky_history<'py>(
         }
         step_ends.push(steps.len() as i64);
     }
-    Ok((
-        (
-            PyBytes::new(py, &arena),
-            PyArray1::from_vec(py, ends),
-            PyArray1::from_vec(py, history.present),
-        ),
+    (
+        (PyBytes::new(py, &arena), PyArray1::from_vec(py, ends), PyArray1::from_vec(py, present)),
         (PyArray1::from_vec(py, steps), PyArray1::from_vec(py, step_ends)),
-    ))
+    )
 }
 
 /// Runs of words of texts, for BoundlessBPE. An error or a Ctrl-C leaves it unfit for more.
@@ -156,21 +167,18 @@ impl PyWordRuns {
         feed::push_part(py, &self.core, part, last)
     }
 
-    /// Rows of three ids, how often each pair occurred, and which merges join whole pieces.
+    /// Tokens and steps, as `picky_history` tells them; without `tau` no token goes.
     fn train<'py>(
         &self,
         py: Python<'py>,
         vocab_size: usize,
         min_count: u64,
-    ) -> PyResult<(Array<'py, u32>, Array<'py, u64>, Array<'py, bool>)> {
-        let made = run(py, usize::MAX, |poll| {
-            train_boundless(&locked(&self.core), vocab_size, min_count, poll)
+        tau: Option<f64>,
+    ) -> PyResult<Told<'py>> {
+        let Boundless { events, across, symbols, present } = run(py, usize::MAX, |poll| {
+            train_boundless(&locked(&self.core), vocab_size, min_count, tau, poll)
         })?;
-        Ok((
-            PyArray1::from_vec(py, flat(&made.merges)),
-            PyArray1::from_vec(py, made.counts),
-            PyArray1::from_vec(py, made.across),
-        ))
+        Ok(told(py, &symbols, present, &events, |at| across[at]))
     }
 }
 

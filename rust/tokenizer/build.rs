@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::Tokenizer;
-use super::inference::Inference;
+use super::inference::{Across, Inference};
 use super::special::{Allowed, matchers};
 use crate::encode::{CharTable, Model, Units, WholePieces, byte_table};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ impl Tokenizer {
             }
             Some(_) => return Err(Error::Definition("both replay and supermerges".into())),
             None if across.is_empty() => Inference::Ranks,
-            None => Inference::Across(Merges::new(&across, vocab.len())?),
+            None => Across::by_rank(Merges::new(&across, vocab.len())?),
         };
         let model = model(&header, vocab, merges)?;
         for token in &header.added {

@@ -18,7 +18,6 @@ use crate::added::AddedToken;
 use crate::encode::{Model, Scratch};
 use crate::error::{Poll, Result};
 use crate::header::Decoder;
-use crate::merges::Merges;
 use crate::normalize::Normalizer;
 use crate::pretokenize::{Pretokenizer, Span};
 use crate::token::TokenId;
@@ -29,7 +28,7 @@ pub(crate) use segment::{Place, Stretch};
 pub use special::Allowed;
 pub(crate) use special::Matchers;
 
-use inference::{Inference, Runs};
+use inference::{Across, Inference, Runs};
 use segment::{Origins, Segment};
 
 /// Bytes that the piece cache of one thread may take.
@@ -122,8 +121,8 @@ impl Tokenizer {
                     Ok(true)
                 }
                 Segment::Text { text, .. } => match &self.inference {
-                    Inference::Across(merges) => {
-                        self.each_joined(text, merges, scratch, poll, |id, _| {
+                    Inference::Across(across) => {
+                        self.each_joined(text, across, scratch, poll, |id, _| {
                             ids.push(id);
                             true
                         })
@@ -142,18 +141,18 @@ impl Tokenizer {
     fn each_joined(
         &self,
         text: &[u8],
-        merges: &Merges,
+        across: &Across,
         scratch: &mut Scratch,
         poll: Poll<'_>,
         mut visit: impl FnMut(TokenId, usize) -> bool,
     ) -> Result<bool> {
-        let (mut runs, mut tokens, go_on) = (Runs::new(merges), Vec::new(), Cell::new(true));
+        let (mut runs, mut tokens, go_on) = (Runs::new(across), Vec::new(), Cell::new(true));
         let mut emit = |(id, start)| go_on.set(go_on.get() && visit(id, start));
         self.each_batch(text, poll, |spans, poll| {
             for &span in spans {
                 tokens.clear();
                 let piece = &text[span.start..span.end];
-                self.model.encode_with_starts(piece, scratch, poll, |id, start| {
+                across.encode_with_starts(&self.model, piece, scratch, poll, |id, start| {
                     tokens.push((id, span.start + start));
                 })?;
                 runs.piece(span, &tokens, &mut emit);
@@ -196,8 +195,8 @@ impl Tokenizer {
                         Ok(within(count))
                     }
                     Segment::Text { text, .. } => match &self.inference {
-                        Inference::Across(merges) => {
-                            self.each_joined(text, merges, scratch, poll, |_, _| {
+                        Inference::Across(across) => {
+                            self.each_joined(text, across, scratch, poll, |_, _| {
                                 count += 1;
                                 within(count)
                             })
@@ -248,8 +247,8 @@ impl Tokenizer {
                         starts.push((base + origins.map_or(start + at, |map| map[at])) as i64);
                         ids.len() <= room
                     };
-                    if let Inference::Across(merges) = &self.inference {
-                        return self.each_joined(part, merges, scratch, poll, emit);
+                    if let Inference::Across(across) = &self.inference {
+                        return self.each_joined(part, across, scratch, poll, emit);
                     }
                     self.each_batch(part, poll, |spans, poll| {
                         let mut go_on = true;

@@ -181,14 +181,14 @@ impl Chains {
     }
 
     /// Splits `token` at the slots `places` where it still stands, into parts of known lengths in
-    /// units, and tells which pairs went and came. Calls `made` with each part and its slot.
+    /// units, and tells which pairs went and came. Calls `made` with each part, its slot and its row.
     pub fn split(
         &mut self,
         token: TokenId,
         parts: &[(TokenId, u32)],
         places: &[u32],
         mut change: impl FnMut(Pair, u32, Change),
-        mut made: impl FnMut(TokenId, u32),
+        mut made: impl FnMut(TokenId, u32, u32),
     ) {
         for &start in places {
             if self.ids[start as usize] != token {
@@ -209,7 +209,7 @@ impl Chains {
                 if left != NONE {
                     self.after[left as usize] = at;
                 }
-                made(part, at);
+                made(part, at, row);
                 self.link(left, row, &mut change);
                 (left, at) = (at, at + len);
             }

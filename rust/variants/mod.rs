@@ -16,6 +16,7 @@ mod queue;
 pub mod runs;
 pub mod stepper;
 mod symbols;
+mod tracked;
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,11 @@
 //! The result is what happened, in order: that is how text is encoded ([`crate::events`]).
 
 use super::chains::{Chains, Pair};
-use super::extend::Changes;
 use super::queue::Queue;
 use super::symbols::Symbols;
+use super::tracked::Tracked;
 use crate::error::{Error, Poll, Result};
 use crate::events::Event;
-use crate::merges::Merge;
 use crate::token::{MAX_MERGES, TokenId};
 
 /// When to take out and when to stop.
@@ -45,12 +44,12 @@ pub fn train_picky(
     picky: Picky,
     poll: Poll<'_>,
 ) -> Result<History> {
-    let mut state = State::new(chains, symbols);
-    state.changes.tell_all(chains);
-    state.changes.settle(&mut queue, symbols);
-    while state.alive < picky.vocab_size {
+    let parts = (0..symbols.size() as TokenId).map(|id| (id, id)).collect();
+    let mut state = State { tracked: Tracked::new(chains, symbols), parts };
+    state.tracked.changes.settle(&mut queue, symbols);
+    while state.tracked.alive < picky.vocab_size {
         poll()?;
-        if state.events.len() >= MAX_MERGES {
+        if state.tracked.events.len() >= MAX_MERGES {
             return Err(Error::Argument(format!("more than {MAX_MERGES} merges and removals")));
         }
         let best = queue.best(symbols).filter(|best| best.1 >= picky.min_count);
@@ -61,106 +60,49 @@ pub fn train_picky(
         };
         let times = state.join(chains, pair, product.id());
         for part in if pair.0 == pair.1 { vec![pair.0] } else { vec![pair.0, pair.1] } {
-            let rest = state.counts[part as usize];
+            let rest = state.tracked.counts[part as usize];
             let share = times as f64 / (rest + times) as f64;
-            if part > u32::from(u8::MAX) && state.present[part as usize] && share > picky.tau {
+            let there = state.tracked.present[part as usize];
+            if part > u32::from(u8::MAX) && there && share > picky.tau {
                 state.take_out(part, chains, symbols);
             }
         }
-        state.changes.settle(&mut queue, symbols);
+        state.tracked.changes.settle(&mut queue, symbols);
     }
-    Ok(History { events: state.events, present: state.present })
+    let Tracked { events, present, .. } = state.tracked;
+    Ok(History { events, present })
 }
 
-/// What is known of each token, by id.
+/// The tokens, and what each was made of when it was made last.
 struct State {
-    events: Vec<Event>,
-    changes: Changes,
-    present: Vec<bool>,
-    alive: usize,
-    counts: Vec<u64>,
-    /// Where it was made, some entries out of date.
-    places: Vec<Vec<u32>>,
-    /// What it was made of when it was made last.
+    tracked: Tracked,
     parts: Vec<Pair>,
 }
 
 impl State {
-    fn new(chains: &Chains, symbols: &Symbols) -> State {
-        let size = symbols.size();
-        let mut counts = vec![0; size];
-        chains.tokens().for_each(|(id, row)| counts[id as usize] += chains.weight(row));
-        State {
-            events: Vec::new(),
-            changes: Changes::default(),
-            present: vec![true; size],
-            alive: size,
-            counts,
-            places: vec![Vec::new(); size],
-            parts: (0..size as TokenId).map(|id| (id, id)).collect(),
-        }
-    }
-
     /// Joins a pair, and says how often.
     fn join(&mut self, chains: &mut Chains, pair: Pair, product: TokenId) -> u64 {
-        let at = product as usize;
-        if at == self.present.len() {
-            self.present.push(false);
-            self.counts.push(0);
-            self.places.push(Vec::new());
-            self.parts.push(pair);
+        match self.parts.get_mut(product as usize) {
+            Some(parts) => *parts = pair,
+            None => self.parts.push(pair),
         }
-        self.alive += usize::from(!self.present[at]);
-        self.present[at] = true;
-        self.parts[at] = pair;
-        let weights = chains.weights();
-        let (changes, places) = (&mut self.changes, &mut self.places[at]);
-        let mut times = 0;
-        chains.join(
-            pair,
-            product,
-            |pair, row, change| changes.tell(pair, weights[row as usize], change),
-            |place, row| {
-                places.push(place);
-                times += weights[row as usize];
-            },
-        );
-        self.counts[pair.0 as usize] -= times;
-        self.counts[pair.1 as usize] -= times;
-        self.counts[at] += times;
-        self.events.push(Event::Join(Merge { left: pair.0, right: pair.1, product }));
-        times
+        self.tracked.join(chains, pair, product, |_| ())
     }
 
     /// Splits a token wherever it stands.
     fn take_out(&mut self, token: TokenId, chains: &mut Chains, symbols: &Symbols) {
-        self.present[token as usize] = false;
-        self.alive -= 1;
         let length = |&id: &TokenId| (id, symbols.get(id).len() as u32);
-        let parts: Vec<_> = self.constituents(token).iter().map(length).collect();
-        let places = std::mem::take(&mut self.places[token as usize]);
-        let weights = chains.weights();
-        let (changes, all) = (&mut self.changes, &mut self.places);
-        chains.split(
-            token,
-            &parts,
-            &places,
-            |pair, row, change| changes.tell(pair, weights[row as usize], change),
-            |part, place| all[part as usize].push(place),
-        );
-        let uses = self.counts[token as usize];
-        self.counts[token as usize] = 0;
-        parts.iter().for_each(|&(part, _)| self.counts[part as usize] += uses);
-        self.events.push(Event::Split { token, parts });
+        let parts = self.constituents(token).iter().map(length).collect();
+        self.tracked.split(chains, token, parts, |_| ());
     }
 
-    /// The tokens that a token is made of and that are there, in order.
+    /// The tokens that a token which goes is made of and that are there, in order.
     fn constituents(&self, token: TokenId) -> Vec<TokenId> {
         let mut found = Vec::new();
         let (left, right) = self.parts[token as usize];
         let mut left_to_do = vec![right, left];
         while let Some(id) = left_to_do.pop() {
-            if self.present[id as usize] {
+            if self.tracked.present[id as usize] {
                 found.push(id);
             } else {
                 let (left, right) = self.parts[id as usize];

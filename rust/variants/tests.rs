@@ -64,7 +64,7 @@ proptest! {
             };
             if undo && let Some((token, parts, places)) = made.pop() {
                 let mut again = Vec::new();
-                chains.split(token, &parts, &places, &mut change, |part, at| again.push((part, at)));
+                chains.split(token, &parts, &places, &mut change, |part, at, _| again.push((part, at)));
                 for row in &mut naive {
                     *row = row.iter().flat_map(|&id| match id == token {
                         true => parts.iter().map(|part| part.0).collect(),

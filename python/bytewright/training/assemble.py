@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,14 @@ from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.surgery.edit import Tables, rebuild
 
-__all__ = ["assemble", "learned_size"]
+__all__ = ["Told", "assemble", "assemble_steps", "learned_size"]
+
+Told = tuple[
+    tuple[bytes, NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.uint32], NDArray[np.int64]]
+]
+"""Tokens as bytes, offsets and whether they are there in the end; steps as ids and offsets."""
+
+_KINDS: Final = ("join", "split", "across")
 
 
 def learned_size(vocab_size: int, special_tokens: Sequence[str]) -> int:
@@ -70,3 +78,33 @@ def assemble(
     if merges is not None:
         tables.merges = merges.reshape(-1, 3)
     return rebuild(tables)
+
+
+def assemble_steps(
+    told: Told, *, pattern: str | None, special_tokens: Sequence[str], wanted: int
+) -> Tokenizer:
+    """A tokenizer that replays what a training did; arguments as for `assemble`.
+
+    Ids are those of the bytes, of the tokens that are there in the end, in the order of their
+    making, and of the special tokens; tokens that are gone have the ids behind them.
+    """
+    (arena, ends, present), (steps, step_ends) = told
+    tokens = [arena[a:b] for a, b in pairwise(ends.tolist())]
+    there = np.flatnonzero(present)
+    gone = np.flatnonzero(~present)
+    ids = np.empty(len(tokens), np.int64)
+    ids[there] = np.arange(len(there))
+    ids[gone] = len(there) + len(special_tokens) + np.arange(len(gone))
+    listed = [
+        {_KINDS[kind]: ids[step].tolist()}
+        for kind, *step in (steps[a:b].tolist() for a, b in pairwise(step_ends.tolist()))
+    ]
+    replay = {"hidden": [list(tokens[i]) for i in gone.tolist()], "steps": listed}
+    return assemble(
+        [tokens[i] for i in there.tolist()[256:]],
+        None,
+        pattern=pattern,
+        special_tokens=special_tokens,
+        rules={"replay": replay} if listed else {},
+        wanted=wanted,
+    )

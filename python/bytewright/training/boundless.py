@@ -8,7 +8,15 @@ equals of a kind, the smallest `(left, right)` by bytes. No token is made twice.
 
 Encoding merges inside pre-tokens by rank and then joins neighbouring pre-tokens that are one token
 each, by rank. So the tokenizer cannot be saved for libraries that merge inside pre-tokens only;
-saving refuses by name. The deletions that the paper adds (those of Picky BPE) are not made.
+saving refuses by name.
+
+With `tau`, tokens go as in the paper. After a merge inside pre-tokens, each of its parts of several
+bytes is looked at: if the merge took at least the share `tau` of its uses inside pre-tokens, then
+it goes. Its other uses fall into single bytes, for good, since no token is made twice. A pre-token
+that was this token alone joins no neighbour from then on; what it has joined before stays. Merges
+across take nothing out. (The program of the authors goes on joining such pre-tokens, and goes on
+counting tokens that went as part of the vocabulary.) Text is encoded by the same events in the same
+order.
 
 Paper: Schmidt et al., Boundless Byte Pair Encoding (arXiv 2504.00178); counting over distinct runs
 of words as in arXiv 2604.05192. Cost: inside, as BPE on distinct pre-tokens; across, each merge
@@ -19,18 +27,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
-from bytewright.training.assemble import assemble, learned_size
+from bytewright.training.assemble import assemble, assemble_steps, learned_size
 from bytewright.training.counts import steps_of
 from bytewright.training.feeding import feed
 
 __all__ = ["train_boundless"]
+
+# The kind of step that joins whole pieces.
+_ACROSS: Final = 2
 
 
 def train_boundless(
@@ -40,6 +52,7 @@ def train_boundless(
     pattern: str = "o200k",
     special_tokens: Sequence[str] = (),
     min_frequency: int = 1,
+    tau: float | None = None,
 ) -> Tokenizer:
     """Train a tokenizer by BoundlessBPE.
 
@@ -49,6 +62,8 @@ def train_boundless(
         pattern: a named pattern or a regular expression.
         special_tokens: their texts.
         min_frequency: a pair that occurs less often is not joined.
+        tau: a token goes when one merge takes at least this share of its uses; the paper uses 0.9.
+            By default every token stays.
 
     Returns:
         The tokenizer; it has fewer tokens where the text has no more pairs.
@@ -58,21 +73,27 @@ def train_boundless(
     b' of the'
     >>> [tok.token_bytes(i) for i in tok.encode("song of the sea")]
     [b's', b'o', b'n', b'g', b' of the', b' s', b'e', b'a']
+    >>> picky = train_boundless(["of the sea, of the sun"] * 3, 262, pattern="gpt2", tau=0.9)
+    >>> [tok.token_id(t) is None for t in (b" t", b" th")], picky.token_id(b" t")
+    ([False, False], None)
     """
     if min_frequency < 1:
         raise ArgumentError(f"min_frequency={min_frequency}: at least 1 is allowed")
+    if tau is not None and not 0 < tau <= 1:
+        raise ArgumentError(f"tau={tau}: above 0 and up to 1 is allowed")
     wanted = learned_size(vocab_size, special_tokens)
     runs = _core.WordRuns(json.dumps(steps_of(pattern)))
     feed(runs, sources)
-    rows, _, across = runs.train(wanted, min_frequency)
-    tokens = [bytes([byte]) for byte in range(256)]
-    for left, right, _ in rows.reshape(-1, 3).tolist():
-        tokens.append(tokens[left] + tokens[right])
+    told = runs.train(wanted, min_frequency, tau)
+    (arena, ends, present), (steps, _) = told
+    if not present.all():
+        return assemble_steps(told, pattern=pattern, special_tokens=special_tokens, wanted=wanted)
+    rows = steps.reshape(-1, 4)
     return assemble(
-        tokens[256:],
-        rows.reshape(-1, 3),
+        [arena[a:b] for a, b in pairwise(ends.tolist())][256:],
+        rows[:, 1:],
         pattern=pattern,
         special_tokens=special_tokens,
-        rules={"supermerges": np.flatnonzero(across).tolist()},
+        rules={"supermerges": np.flatnonzero(rows[:, 0] == _ACROSS).tolist()},
         wanted=wanted,
     )

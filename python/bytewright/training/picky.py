@@ -17,15 +17,12 @@ each byte of distinct pre-tokens.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
-from bytewright.training.assemble import assemble, learned_size
+from bytewright.training.assemble import assemble_steps, learned_size
 from bytewright.training.counting import count_pretokens
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
@@ -68,28 +65,9 @@ def train_picky(
         raise ArgumentError(f"tau={tau}, min_frequency={min_frequency}: above 0, up to 1; from 1")
     wanted = learned_size(vocab_size, special_tokens)
     counts = counted(sources, pattern, threads)
-    (arena, ends, present), (steps, step_ends) = _core.picky_history(
-        unsigned(counts), wanted, bytes(range(256)), min_frequency, tau
-    )
-    tokens = [arena[a:b] for a, b in pairwise(ends.tolist())]
-    there = np.flatnonzero(present)
-    gone = np.flatnonzero(~present)
-    new_ids = np.empty(len(tokens), np.int64)
-    new_ids[there] = np.arange(len(there))
-    new_ids[gone] = len(there) + len(special_tokens) + np.arange(len(gone))
-    listed = [
-        {"split" if kind else "join": [int(new_ids[i]) for i in ids]}
-        for kind, *ids in (steps[a:b].tolist() for a, b in pairwise(step_ends.tolist()))
-    ]
-    replay = {"hidden": [list(tokens[i]) for i in gone.tolist()], "steps": listed}
-    return assemble(
-        [tokens[i] for i in there.tolist()[256:]],
-        None,
-        pattern=counts.pattern or pattern,
-        special_tokens=special_tokens,
-        rules={"replay": replay} if listed else {},
-        wanted=wanted,
-    )
+    told = _core.picky_history(unsigned(counts), wanted, bytes(range(256)), min_frequency, tau)
+    pattern = counts.pattern or pattern
+    return assemble_steps(told, pattern=pattern, special_tokens=special_tokens, wanted=wanted)
 
 
 def counted(sources: Any, pattern: str, threads: int | None) -> PretokenCounts:
