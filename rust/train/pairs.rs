@@ -150,6 +150,7 @@ impl Pairs {
             end += len;
         }
         self.arena.truncate(end);
+        self.arena.shrink_to_fit();
         self.unused = 0;
     }
 
