@@ -430,41 +430,72 @@ def learned_lexicon(
     longest: int,
     epochs: int,
     seed: int,
+    varied_contexts: bool = False,
 ) -> list[bytes]:
     """Less-is-Better: the chunks of several bytes that are learned, best first."""
     draw, step, credit = split_mix(seed), 0, 0.0
     ranked: list[bytes] = []
     singles = {bytes([byte]) for byte in range(256)}
     probation: dict[bytes, int] = {}
+    contexts: dict[bytes, tuple[bytes, bytes]] = {}
+
+    def longest_at(place: int) -> bytes:
+        return _matches({*ranked, *singles}, sentence, place)[0]
+
+    def memorise(new: bytes, left: bytes, right: bytes) -> None:
+        if len(new) <= longest and new not in ranked:
+            ranked.append(new)
+            probation[new] = step + life
+            contexts.pop(new, None)
+            if varied_contexts:
+                contexts[new] = left, right
+
     for sentence in [*sentences] * epochs:
         # A source has no empty documents.
         if not sentence:
             continue
-        at, last = 0, b""
+        at, last, before = 0, b"", b""
         while at < len(sentence):
             chunks = {*ranked, *singles}
             chunk, other = _choice(
                 chunks, lambda c: ranked.index(c) + 1 if len(c) > 1 else 0, sentence, at
             )
             if other is not None:
-                probation.pop(chunk, None)
+                if chunk not in contexts:
+                    probation.pop(chunk, None)
+                else:
+                    right = longest_at(at + len(chunk))
+                    after = longest_at(at + len(chunk + right))
+                    old = contexts[chunk]
+                    same_left = b"" not in (last, old[0]) and (
+                        last.endswith(old[0]) or old[0].endswith(last)
+                    )
+                    same_right = b"" not in (right, old[1]) and (
+                        right.startswith(old[1]) or old[1].startswith(right)
+                    )
+                    if same_left:
+                        memorise(last + chunk, before, right)
+                    if same_right:
+                        memorise(chunk + right, last, after)
+                    if not same_left and not same_right and (last, right, *old) != (b"",) * 4:
+                        probation.pop(chunk, None)
+                        del contexts[chunk]
                 for moved, sign in ((chunk, -1), (other, 1)):
                     if moved in ranked:
                         rank = ranked.index(moved)
                         ranked.remove(moved)
                         ranked.insert(max(0, rank + sign * (int(rank * delta) + 1)), moved)
-            new = last + chunk
-            if last and draw() < alpha and len(new) <= longest and new not in ranked:
-                ranked.append(new)
-                probation[new] = step + life
+            if last and draw() < alpha:
+                memorise(last + chunk, before, longest_at(at + len(chunk)))
             at += len(chunk)
-            last = chunk
+            last, before = chunk, last
         credit += tail * len(ranked)
         for chunk in ranked[len(ranked) - int(credit) :] if credit >= 1 else []:
             probation.setdefault(chunk, step + life)
         credit -= int(credit)
         for chunk in [chunk for chunk, end in probation.items() if end <= step]:
             del probation[chunk]
+            contexts.pop(chunk, None)
             ranked.remove(chunk)
         step += 1
     return ranked

@@ -55,13 +55,25 @@ def test_lexicons_give_every_byte_back(chunks: list[bytes], text: bytes) -> None
 
 
 @few
-@given(st.lists(st.text("abc", max_size=25), max_size=10), st.integers(0, 3))
-def test_lexicons_are_learned_as_the_definition_says(texts: list[str], seed: int) -> None:
+@given(st.lists(st.text("abc", max_size=25), max_size=10), st.integers(0, 3), st.booleans())
+def test_lexicons_are_learned_as_the_definition_says(
+    texts: list[str], seed: int, varied: bool
+) -> None:
     data = [text.encode() for text in texts]
     rates: dict[str, Any] = {"alpha": 0.5, "delta": 0.3, "life": 3, "tail": 0.05}
+    rates["varied_contexts"] = varied
     learned = bw.train_lexicon(data, 10_000, **rates, longest=6, epochs=2, seed=seed)
     expected = reference.learned_lexicon(data, **rates, longest=6, epochs=2, seed=seed)
     assert list(learned.chunks) == expected
+
+
+def test_lexicons_of_english_are_learned_as_the_definition_says(shared: Path) -> None:
+    lines = english(shared, 5)[0][:6000].encode().splitlines(keepends=True)
+    for varied in (False, True):
+        rates: dict[str, Any] = {"alpha": 0.25, "delta": 0.2, "life": 10, "tail": 1e-2}
+        rates |= {"varied_contexts": varied, "longest": 12, "epochs": 3, "seed": 5}
+        learned = bw.train_lexicon(lines, 100_000, **rates)
+        assert list(learned.chunks) == reference.learned_lexicon(lines, **rates)
 
 
 def test_a_learned_lexicon_cuts_english_into_few_chunks(shared: Path) -> None:

@@ -227,6 +227,7 @@ def learn_lexicon(
     longest: int,
     epochs: int,
     seed: int,
+    contexts: bool,
 ) -> list[bytes]: ...
 
 @final

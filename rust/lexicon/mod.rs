@@ -15,7 +15,7 @@ mod trie;
 #[cfg(test)]
 mod tests;
 
-pub use learn::{Learning, learn};
+pub use learn::{Learning, Proof, learn};
 
 use crate::error::{Error, Poll, Result};
 use crate::token::{MAX_IDS, TokenId};

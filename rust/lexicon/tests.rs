@@ -3,10 +3,18 @@
 use proptest::prelude::*;
 
 use super::order::Order;
-use super::{Learning, Lexicon, learn};
+use super::{Learning, Lexicon, Proof, learn};
 
-const LEARNING: Learning =
-    Learning { alpha: 0.5, delta: 0.2, life: 10, tail: 0.01, longest: 16, epochs: 3, seed: 7 };
+const LEARNING: Learning = Learning {
+    alpha: 0.5,
+    delta: 0.2,
+    life: 10,
+    proof: Proof::Anywhere,
+    tail: 0.01,
+    longest: 16,
+    epochs: 3,
+    seed: 7,
+};
 
 proptest! {
     #[test]

@@ -8,7 +8,7 @@ use super::errors::to_python;
 use super::input;
 use super::interrupt::run;
 use super::tokenizer::signed;
-use crate::lexicon::{Learning, Lexicon, learn};
+use crate::lexicon::{Learning, Lexicon, Proof, learn};
 
 /// Sentences that are longer are cut: so much may be one chunk's context.
 const LONGEST_SENTENCE: usize = 1 << 12;
@@ -59,11 +59,13 @@ pub(super) fn learn_lexicon<'py>(
     longest: usize,
     epochs: usize,
     seed: u64,
+    contexts: bool,
 ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
     let chunks = input::chunks(chunks)?;
     let rows = input::rows(&chunks)?;
     let (alpha, delta, life, tail) = rates;
-    let learning = Learning { alpha, delta, life, tail, longest, epochs, seed };
+    let proof = if contexts { Proof::InOtherContext } else { Proof::Anywhere };
+    let learning = Learning { alpha, delta, life, proof, tail, longest, epochs, seed };
     let learned = run(py, usize::MAX, |poll| {
         let lines = rows.iter().flat_map(|text| text.split_inclusive(|&byte| byte == b'\n'));
         let sentences: Vec<&[u8]> = lines.flat_map(|line| line.chunks(LONGEST_SENTENCE)).collect();

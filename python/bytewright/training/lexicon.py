@@ -7,8 +7,14 @@ way that wins moves up in rank by `1 + rank * delta`, that of the other moves do
 neighbouring chunks become a new one with probability `alpha`, on probation: unless it wins within
 `life` sentences it is forgotten. In each sentence the last `tail` of the list goes on probation.
 
-Encoding takes chunks by the same comparison. Single bytes are chunks, so any bytes come back. Not
-part of it is the check of the paper's program that a chunk occurs in varied contexts.
+With `varied_contexts`, a new chunk remembers the chunk before it and the longest match behind it,
+and a win ends its probation only between others. If the chunk before it is the same, or one of the
+two ends with the other, then both together become a new chunk and the probation goes on; likewise
+on the right. So a chunk that is only ever a part of something longer is forgotten, and the longer
+one is learned. (The program of the authors asks that whenever it takes a chunk, and moves one that
+passes up in rank once more; here only a win counts.)
+
+Encoding takes chunks by the same comparison. Single bytes are chunks, so any bytes come back.
 
 Paper: Yang, Frank & van den Bosch, Less is Better: A cognitively inspired unsupervised model for
 language segmentation (CogALex 2020). Cost: a few walks down a tree of bytes for each chunk, at most
@@ -113,6 +119,7 @@ def train_lexicon(
     delta: float = 0.2,
     life: int = 10,
     tail: float = 1e-4,
+    varied_contexts: bool = False,
     longest: int = 64,
     epochs: int = 1,
     seed: int = 0,
@@ -126,6 +133,7 @@ def train_lexicon(
         delta: share of its rank by which a chunk moves.
         life: sentences that a chunk on probation has to prove itself.
         tail: share of the list that goes on probation with each sentence.
+        varied_contexts: whether a chunk has to win between other neighbours than at first.
         longest: bytes that a chunk may have.
         epochs: how often the text is read.
         seed: where the random numbers begin.
@@ -144,7 +152,7 @@ def train_lexicon(
     texts = _Gathered()
     feed(texts, sources)
     rates = (alpha, delta, life, tail)
-    learned = _core.learn_lexicon(texts.chunks, rates, longest, epochs, seed)
+    learned = _core.learn_lexicon(texts.chunks, rates, longest, epochs, seed, varied_contexts)
     return Lexicon(learned[: vocab_size - 256])
 
 
