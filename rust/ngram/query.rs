@@ -1,14 +1,15 @@
 //! Rows of log-probabilities.
 //!
-//! A row is the row of single ids, shifted by what all longer contexts give away, and other values
-//! for the ids that ever followed the last id of the context. Contexts that are longer are followed
-//! by some of these and by no other.
+//! A row is the row of single ids, shifted by what all longer contexts give away. Ids that ever
+//! followed the last id of the context have other values: those of pairs, which are known
+//! beforehand, shifted by what contexts of two and more ids give away. Of these again, those that
+//! followed the last two ids have values of their own, and only for them a logarithm is taken.
 
 use std::ops::Range;
 
 use crate::error::{Error, Result};
 use crate::ngram::layout::{Layout, Level};
-use crate::ngram::smooth::Discounts;
+use crate::ngram::smooth::{Discounts, Share};
 use crate::token::TokenId;
 
 /// What is known of a model beside its array: derived when it is made or mapped, and small.
@@ -20,6 +21,10 @@ pub struct Model {
     base: Vec<f64>,
     log_base: Vec<f64>,
     log_base_short: Vec<f32>,
+    /// For each id as a context, its total, and the share of it that is given away.
+    shares: Vec<Share>,
+    /// Logarithm of the second id's probability behind the first, for each pair of the second level.
+    log_pairs: Vec<f64>,
 }
 
 /// What rows are made of.
@@ -55,22 +60,28 @@ impl Real for f32 {
     }
 }
 
-/// A row as the row of single ids and exceptions from it.
-#[derive(Debug, Default)]
-pub struct Sparse {
-    /// What is added to the logarithms of all other ids.
+/// A row as the row of single ids, and exceptions from it, and exceptions from these.
+#[derive(Debug)]
+pub struct Sparse<'a> {
+    /// What is added to the logarithms of all ids that are not in `pairs`.
     pub shift: f64,
-    /// The exceptions, in ascending order.
-    pub ids: Vec<TokenId>,
+    /// Ids with a logarithm of their own, ascending.
+    pub pairs: &'a [TokenId],
+    /// Their logarithms, without the shift.
+    pub log_pairs: &'a [f64],
+    /// What is added to these.
+    pub pair_shift: f64,
+    /// Those of `pairs` that have another logarithm, ascending.
+    pub ids: &'a [TokenId],
     /// Their logarithms.
-    pub logs: Vec<f64>,
+    pub logs: &'a [f64],
 }
 
 /// Room for a query, to be used again.
 #[derive(Debug, Default)]
 pub struct Scratch {
     context: Vec<TokenId>,
-    sparse: Sparse,
+    logs: Vec<f64>,
 }
 
 impl Model {
@@ -88,7 +99,19 @@ impl Model {
         let base = singles(levels[0].counts, &discounts[0], &layout, excluded);
         let log_base: Vec<f64> = base.iter().map(|p| p.ln()).collect();
         let log_base_short = log_base.iter().map(|&log| log as f32).collect();
-        Ok(Model { layout, discounts, base, log_base, log_base_short })
+        let (mut shares, mut log_pairs) = (Vec::new(), Vec::new());
+        if let [first, pairs, ..] = levels.as_slice() {
+            for id in 0..layout.width {
+                let range = first.followers(id);
+                let (ids, counts) = (&pairs.ids[range.clone()], &pairs.counts[range]);
+                let share = discounts[1].share(counts);
+                let probability =
+                    |(&id, &count)| share.of(discounts[1].left(count), base[id as usize]);
+                log_pairs.extend(ids.iter().zip(counts).map(probability).map(f64::ln));
+                shares.push(share);
+            }
+        }
+        Ok(Model { layout, discounts, base, log_base, log_base_short, shares, log_pairs })
     }
 
     /// The sizes of the model.
@@ -112,14 +135,15 @@ impl Model {
         scratch: &mut Scratch,
         row: &mut [R],
     ) -> Result<()> {
-        let mut sparse = std::mem::take(&mut scratch.sparse);
-        let done = self.sparse(words, context, scratch, &mut sparse);
+        let sparse = self.sparse(words, context, scratch)?;
         R::shifted(self, sparse.shift, row);
-        for (&id, &log) in sparse.ids.iter().zip(&sparse.logs) {
+        for (&id, &log) in sparse.pairs.iter().zip(sparse.log_pairs) {
+            row[id as usize] = R::new(log + sparse.pair_shift);
+        }
+        for (&id, &log) in sparse.ids.iter().zip(sparse.logs) {
             row[id as usize] = R::new(log);
         }
-        scratch.sparse = sparse;
-        done
+        Ok(())
     }
 
     /// The row after a context as the row of single ids and exceptions.
@@ -127,25 +151,46 @@ impl Model {
     /// # Errors
     /// [`Error::UnknownToken`] for an id of the context that is outside the model, [`Error::Data`]
     /// for another array than the model was made of.
-    pub fn sparse(
-        &self,
-        words: &[u32],
+    pub fn sparse<'a>(
+        &'a self,
+        words: &'a [u32],
         context: &[i32],
-        scratch: &mut Scratch,
-        out: &mut Sparse,
-    ) -> Result<()> {
+        scratch: &'a mut Scratch,
+    ) -> Result<Sparse<'a>> {
         let levels = self.layout.levels(words)?;
-        let history = &mut scratch.context;
+        let Scratch { context: history, logs } = scratch;
         self.history(context, history)?;
-        out.shift = 0.0;
-        out.ids.clear();
-        out.logs.clear();
-        for length in 1..self.layout.order().min(history.len() + 1) {
-            let Some(found) = find(&levels, &history[history.len() - length..]) else { break };
-            self.deepen(&levels[length], length, found, out);
+        let (pairs, deeper) = find_all(&levels, history);
+        let mut sparse =
+            Sparse { shift: 0.0, pairs: &[], log_pairs: &[], pair_shift: 0.0, ids: &[], logs: &[] };
+        let (Some(pairs), Some(&last)) = (pairs, history.last()) else { return Ok(sparse) };
+        let share = self.shares[last as usize];
+        sparse.pairs = &levels[1].ids[pairs.clone()];
+        sparse.log_pairs = &self.log_pairs[pairs.clone()];
+        logs.clear();
+        if let Some(found) = deeper.first() {
+            sparse.ids = &levels[2].ids[found.clone()];
+            let counts = &levels[1].counts[pairs];
+            for_each_in(sparse.ids, sparse.pairs, |_, at| {
+                let base = self.base[sparse.pairs[at] as usize];
+                logs.push(share.of(self.discounts[1].left(counts[at]), base));
+            });
         }
-        out.logs.iter_mut().for_each(|p| *p = p.ln());
-        Ok(())
+        for (found, (level, discounts)) in
+            deeper.into_iter().zip(levels[2..].iter().zip(&self.discounts[2..]))
+        {
+            let counts = &level.counts[found.clone()];
+            let share = discounts.share(counts);
+            sparse.pair_shift += share.given.ln();
+            logs.iter_mut().for_each(|p| *p *= share.given);
+            for_each_in(&level.ids[found], sparse.ids, |of, at| {
+                logs[at] += discounts.left(counts[of]) / share.total;
+            });
+        }
+        logs.iter_mut().for_each(|p| *p = p.ln());
+        sparse.shift = sparse.pair_shift + share.given.ln();
+        sparse.logs = logs;
+        Ok(sparse)
     }
 
     /// The ids that a model may look at: those after the last end of text, and it before them.
@@ -167,24 +212,35 @@ impl Model {
         out.reverse();
         Ok(())
     }
+}
 
-    /// Goes from the probabilities after a context to those after a longer one.
-    fn deepen(&self, level: &Level<'_>, length: usize, found: Range<usize>, out: &mut Sparse) {
-        let (ids, counts) = (&level.ids[found.clone()], &level.counts[found]);
-        let discounts = &self.discounts[length];
-        let (total, given) = discounts.share(counts);
-        out.shift += given.ln();
-        if length == 1 {
-            out.ids.extend_from_slice(ids);
-            out.logs.extend(ids.iter().map(|&id| self.base[id as usize]));
+/// What follows the last id, and what follows the last two, the last three and so on, as ranges of
+/// their levels; those that nothing follows are left out.
+fn find_all(
+    levels: &[Level<'_>],
+    history: &[TokenId],
+) -> (Option<Range<usize>>, Vec<Range<usize>>) {
+    let longest = history.len().min(levels.len() - 1);
+    let mut found =
+        (1..=longest).map_while(|length| find(levels, &history[history.len() - length..]));
+    (found.next(), found.collect())
+}
+
+/// Calls `work` with the place of every one of `some` and its place in `all`, which holds them;
+/// both ascend.
+fn for_each_in(some: &[TokenId], all: &[TokenId], mut work: impl FnMut(usize, usize)) {
+    let mut at = 0;
+    for (of, &id) in some.iter().enumerate() {
+        // Steps that double: few when the two lie close, and no more than a search otherwise.
+        let mut step = 1;
+        while all.get(at + step).is_some_and(|&other| other <= id) {
+            at += step;
+            step *= 2;
         }
-        out.logs.iter_mut().for_each(|p| *p *= given);
-        let mut at = 0;
-        for (&id, &count) in ids.iter().zip(counts) {
-            at += out.ids[at..].partition_point(|&other| other < id);
-            if let Some(p) = out.logs.get_mut(at) {
-                *p += discounts.left(count) / total;
-            }
+        let end = all.len().min(at + step);
+        at += all[at..end].partition_point(|&other| other < id);
+        if at < all.len() {
+            work(of, at);
         }
     }
 }
@@ -206,12 +262,12 @@ fn singles(counts: &[u32], discounts: &Discounts, layout: &Layout, excluded: &[b
         count > 0 || id == layout.end as usize || !excluded.get(id).copied().unwrap_or(false)
     };
     let seen: Vec<u32> = counts.iter().copied().filter(|&count| count > 0).collect();
-    let (total, given) = if seen.is_empty() { (1.0, 1.0) } else { discounts.share(&seen) };
+    let share = discounts.share(&seen);
     let outcomes = counts.iter().enumerate().filter(|&(id, &count)| outcome(id, count)).count();
-    let equal = given / outcomes as f64;
+    let equal = 1.0 / outcomes as f64;
     let probability = |(id, &count): (usize, &u32)| match (count > 0, outcome(id, count)) {
-        (true, _) => discounts.left(count) / total + equal,
-        (false, true) => equal,
+        (true, _) => share.of(discounts.left(count), equal),
+        (false, true) => share.of(0.0, equal),
         (false, false) => 0.0,
     };
     counts.iter().enumerate().map(probability).collect()

@@ -34,7 +34,10 @@ impl Discounts {
     }
 
     /// The total of some counts, none of them 0, and the share of it that is given away.
-    pub fn share(&self, counts: &[u32]) -> (f64, f64) {
+    pub fn share(&self, counts: &[u32]) -> Share {
+        if counts.is_empty() {
+            return Share { total: 1.0, given: 1.0 };
+        }
         let (mut total, mut ones, mut twos) = (0u64, 0u64, 0u64);
         for &count in counts {
             total += u64::from(count);
@@ -42,7 +45,22 @@ impl Discounts {
             twos += u64::from(count == 2);
         }
         let more = counts.len() as u64 - ones - twos;
-        let given = [ones, twos, more].iter().zip(self.0).map(|(&n, d)| n as f64 * d).sum::<f64>();
-        (total as f64, given / total as f64)
+        let taken = [ones, twos, more].iter().zip(self.0).map(|(&n, d)| n as f64 * d).sum::<f64>();
+        Share { total: total as f64, given: taken / total as f64 }
+    }
+}
+
+/// What the counts behind one context add up to, and the share of it that shorter contexts get. All
+/// of it, where there are none.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    pub total: f64,
+    pub given: f64,
+}
+
+impl Share {
+    /// The probability of an id with `left` of its count, by its probability `below`.
+    pub fn of(&self, left: f64, below: f64) -> f64 {
+        left / self.total + self.given * below
     }
 }

@@ -80,12 +80,16 @@ proptest! {
         let counted = gathered(&texts, 4).count(4, 1, &mut || Ok(()));
         let (words, layout) = counted.expect("no poll fails");
         let model = Model::new(layout, &words, &[]).expect("what is made is whole");
-        let (mut scratch, mut sparse) = (Scratch::default(), Sparse::default());
+        let mut scratch = Scratch::default();
         let mut row = [0f64; 5];
         model.row(&words, &context, &mut scratch, &mut row).expect("the ids are inside");
-        model.sparse(&words, &context, &mut scratch, &mut sparse).expect("the ids are inside");
+        let sparse = model.sparse(&words, &context, &mut scratch).expect("the ids are inside");
         let mut expected: Vec<f64> = model.log_base().iter().map(|log| log + sparse.shift).collect();
-        for (&id, &log) in sparse.ids.iter().zip(&sparse.logs) {
+        for (&id, &log) in sparse.pairs.iter().zip(sparse.log_pairs) {
+            expected[id as usize] = log + sparse.pair_shift;
+        }
+        prop_assert!(sparse.ids.iter().all(|id| sparse.pairs.contains(id)));
+        for (&id, &log) in sparse.ids.iter().zip(sparse.logs) {
             expected[id as usize] = log;
         }
         prop_assert_eq!(row.as_slice(), expected.as_slice());
