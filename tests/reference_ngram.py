@@ -56,6 +56,40 @@ class Kneser:
         return {w: (after.get(w, 0) - taken.get(w, 0)) / total + given * p for w, p in row.items()}
 
 
+class Unbounded(Kneser):
+    """The longest context that occurred, by Witten & Bell with the bounded model."""
+
+    def __init__(
+        self, documents: Sequence[Sequence[int]], order: int, *, end: int, outcomes: Iterable[int]
+    ) -> None:
+        super().__init__(documents, order, end=end, outcomes=outcomes)
+        self.texts = [(end, *document, end) for document in documents]
+
+    def match(self, context: Sequence[int]) -> tuple[int, Counter[int]]:
+        """How long the longest context is that occurred, and what followed it."""
+        ids = (self.end, *context)
+        ids = ids[max(at for at, token in enumerate(ids) if token == self.end) :]
+        for length in range(len(ids), 0, -1):
+            after = Counter(
+                text[at + length]
+                for text in self.texts
+                for at in range(len(text) - length)
+                if text[at : at + length] == ids[-length:]
+            )
+            if after:
+                return length, after
+        return 0, Counter()
+
+    def row(self, context: Sequence[int]) -> dict[int, float]:
+        """The probability of every outcome after a context."""
+        row = super().row(context)
+        length, after = self.match(context)
+        if length < self.order:
+            return row
+        total, share = sum(after.values()), 16 * len(after) / (length + 1 - self.order)
+        return {w: (after[w] + share * p) / (total + share) for w, p in row.items()}
+
+
 def _discounts(times: Counter[int]) -> dict[int, float]:
     """What is taken from a count of 1, of 2, and of 3 and more."""
     found = {}

@@ -24,7 +24,7 @@ from bytewright.errors import (
     UnsupportedError,
     VerifyError,
 )
-from bytewright.models import CallableModel, FitProgress, NgramModel, TokenModel
+from bytewright.models import CallableModel, FitProgress, Match, NgramModel, TokenModel
 from bytewright.streams import StreamDecoder, StreamEncoder
 from bytewright.tokenizer import Tokenizer
 from bytewright.training import (
@@ -78,6 +78,7 @@ __all__ = [
     "LoadError",
     "LockedError",
     "Manifest",
+    "Match",
     "MaxBytes",
     "MaxChars",
     "MaxWords",

@@ -239,7 +239,9 @@ class NgramDocuments:
         offsets: NDArray[np.int64],
         valid: NDArray[np.bool_] | None,
     ) -> int: ...
-    def count(self, order: int, threads: int | None) -> tuple[NDArray[np.uint32], list[int]]: ...
+    def count(
+        self, order: int, unbounded: bool, threads: int | None
+    ) -> tuple[NDArray[np.uint32], list[int], int]: ...
 
 @final
 class Ngram:
@@ -247,6 +249,7 @@ class Ngram:
         cls,
         words: NDArray[np.uint32],
         sizes: Sequence[int],
+        stream: int,
         end: int,
         excluded: NDArray[np.bool_],
     ) -> Ngram: ...
@@ -264,3 +267,6 @@ class Ngram:
         out: NDArray[np.float64],
         threads: int | None,
     ) -> None: ...
+    def matches(
+        self, context: NDArray[np.int32]
+    ) -> tuple[int, NDArray[np.int32], NDArray[np.uint32]] | None: ...

@@ -3,15 +3,18 @@
 //! ```text
 //! level 1: counts [width], starts [width + 1] by id
 //! level k: ids [n], counts [n], starts [n + 1] of what follows in level k + 1
+//! stream [m], places [m]
 //! ```
 //!
 //! The last level has no starts. A level's n-grams are sorted by their ids; the last of them stands
-//! in `ids`, the others are those of the parent, whose range of `starts` holds the n-gram.
+//! in `ids`, the others are those of the parent, whose range of `starts` holds the n-gram. Stream
+//! and places are there where n-grams of all lengths are asked for.
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
-use crate::ngram::MAX_ORDER;
+use crate::error::{Error, Poll, Result};
+use crate::ngram::suffixes::Suffixes;
+use crate::ngram::{LEAST_BELOW, MAX_ORDER};
 use crate::token::TokenId;
 
 /// The sizes that say where everything is.
@@ -23,6 +26,8 @@ pub struct Layout {
     pub end: TokenId,
     /// N-grams of each length from 2 on.
     pub sizes: Vec<usize>,
+    /// Ids of the stream, if the model has it; else 0.
+    pub stream: usize,
 }
 
 /// One level of n-grams.
@@ -52,7 +57,8 @@ impl Layout {
     pub fn words(&self) -> usize {
         let last = self.sizes.last().map_or(0, |size| size + 1);
         let starts = if self.sizes.is_empty() { 0 } else { self.width + 1 };
-        self.width + starts + self.sizes.iter().map(|size| 3 * size + 1).sum::<usize>() - last
+        let levels = self.sizes.iter().map(|size| 3 * size + 1).sum::<usize>() - last;
+        self.width + starts + levels + 2 * self.stream
     }
 
     /// The levels, the shortest n-grams first; the first has no ids, as it has every id.
@@ -62,6 +68,7 @@ impl Layout {
     pub fn levels<'a>(&self, mut words: &'a [u32]) -> Result<Vec<Level<'a>>> {
         let huge = |size: usize| size > u32::MAX as usize;
         let deep = self.order() > MAX_ORDER || self.sizes.iter().any(|&size| huge(size));
+        let deep = deep || huge(self.stream);
         if deep || words.len() != self.words() {
             return Err(damaged("its size"));
         }
@@ -80,16 +87,23 @@ impl Layout {
         Ok(levels)
     }
 
+    /// The stream and its places, of an array of the right size.
+    pub fn suffixes<'a>(&self, words: &'a [u32]) -> Suffixes<'a> {
+        let (stream, places) = words[words.len() - 2 * self.stream..].split_at(self.stream);
+        Suffixes { stream, places }
+    }
+
     /// Looks at everything that a query relies on.
     ///
     /// # Errors
-    /// [`Error::Data`] says what is damaged.
-    pub fn check(&self, words: &[u32]) -> Result<()> {
+    /// [`Error::Data`] says what is damaged; those of `poll`.
+    pub fn check(&self, words: &[u32], poll: Poll<'_>) -> Result<()> {
         if self.end as usize >= self.width {
             return Err(damaged("its end of text"));
         }
         let levels = self.levels(words)?;
         for (level, next) in levels.iter().zip(levels.iter().skip(1)) {
+            poll()?;
             let ends = (level.starts.first(), level.starts.last());
             let whole = ends == (Some(&0), Some(&(next.ids.len() as u32)));
             if !whole || !level.starts.is_sorted() {
@@ -105,6 +119,15 @@ impl Layout {
             if next.counts.contains(&0) {
                 return Err(damaged("a count"));
             }
+        }
+        let Suffixes { stream, places } = self.suffixes(words);
+        if self.stream > 0 && self.order() < LEAST_BELOW {
+            return Err(damaged("its order"));
+        }
+        if stream.iter().any(|&id| id as usize >= self.width)
+            || places.iter().any(|&place| place as usize >= self.stream)
+        {
+            return Err(damaged("its stream"));
         }
         Ok(())
     }

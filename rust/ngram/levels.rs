@@ -42,26 +42,28 @@ pub fn lay_out(
     poll: Poll<'_>,
 ) -> Result<(Vec<u32>, Layout)> {
     let windows = measure(stream, end, places, order, poll)?;
-    let mut levels = vec![singles(stream, width, end)];
-    let mut nodes = Vec::new();
+    let (mut words, mut sizes) = (Vec::new(), Vec::new());
+    let (mut below, mut nodes) = (singles(stream, width, end), Vec::new());
     for length in 2..=order {
-        let below = levels.last_mut().expect("the level of single ids is there");
         let nodes_below = if length == 2 { stream } else { &nodes };
-        let (grams, found) = pass(stream, &windows, length, below, nodes_below, poll)?;
-        levels.push(grams);
+        let (grams, found) = pass(stream, &windows, length, &mut below, nodes_below, poll)?;
+        sizes.push(grams.ids.len());
+        // Each level is put away as soon as it is complete, so that two are there at most.
+        std::mem::replace(&mut below, grams).append_to(&mut words);
         nodes = found;
     }
-    let sizes = levels[1..].iter().map(|level| level.ids.len()).collect();
-    let layout = Layout { width, end, sizes };
-    let mut words = Vec::with_capacity(layout.words());
-    for level in levels {
-        words.extend(level.ids);
+    below.append_to(&mut words);
+    Ok((words, Layout { width, end, sizes, stream: 0 }))
+}
+
+impl Grams {
+    fn append_to(self, words: &mut Vec<u32>) {
+        words.extend(self.ids);
         // What nothing stands before is a beginning, and counts as often as it occurs.
-        let pairs = level.counts.iter().zip(&level.before);
+        let pairs = self.counts.iter().zip(&self.before);
         words.extend(pairs.map(|(&count, &before)| if before == 0 { count } else { before }));
-        words.extend(level.starts);
+        words.extend(self.starts);
     }
-    Ok((words, layout))
 }
 
 fn measure<'a>(

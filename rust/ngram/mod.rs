@@ -19,28 +19,52 @@
 //! ids that stand before. `D_k` has one value each for 1, 2 and more, from the counts of counts of
 //! the level (`smooth`). A context that never occurred is passed over.
 //!
+//! A model that is unbounded looks for the longest end `c` of a context that ever occurred, in an
+//! array of all suffixes (`suffixes`; Liu et al. 2024, Infini-gram). If it has `n >= order` ids, and
+//! `T` different ids followed it `a(c)` times in all, then by the rule of Witten & Bell (1991), whose
+//! weight shrinks here as the match grows,
+//!
+//! ```text
+//! P(w | c) = (a(c w) + s P_order(w | c)) / (a(c) + s),   s = 16 T / (n + 1 - order)
+//! ```
+//!
 //! Cost: `sort` brings the places of the stream into the order of what follows them, radix by id
-//! and then by pairs of ids, and `levels` reads the n-grams off in one pass a level. Memory while
-//! fitting is about 40 bytes an id and what the levels take: 8 to 12 bytes an n-gram. A row of
-//! probabilities is one addition an id, and a logarithm for each id that ever followed (`query`).
+//! and then by pairs of ids, and `levels` reads the n-grams off in one pass a level. Memory is 8 to 12
+//! bytes an n-gram, 8 more an id without bound, and while fitting about 85 bytes an id in all. A row
+//! of probabilities is one addition an id, and a logarithm for each id that ever followed the last
+//! two of the context (`query`).
 
 mod layout;
 mod levels;
 mod query;
 mod smooth;
 mod sort;
+mod suffixes;
 
 #[cfg(test)]
 mod tests;
 
 pub use layout::Layout;
 pub use query::{Model, Real, Scratch, Sparse};
+pub use suffixes::Followers;
 
 use crate::error::{Error, Poll, Result};
 use crate::token::{MAX_IDS, TokenId};
 
 /// The longest n-grams that a model may be asked for.
 pub const MAX_ORDER: usize = 16;
+
+/// The least order below contexts of any length, whose followers are among those of two ids.
+const LEAST_BELOW: usize = 3;
+
+/// How long the n-grams are that a model knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Its order.
+    Order,
+    /// Any length.
+    Unbounded,
+}
 
 /// Documents, as they are gathered.
 #[derive(Debug)]
@@ -108,15 +132,35 @@ impl Documents {
         self.stream.len() - 1
     }
 
-    /// Counts all n-grams up to length `order`.
+    /// Counts all n-grams up to length `order`, and if `unbounded` makes longer ones be found.
     ///
     /// # Errors
     /// [`Error::Argument`] for an order outside, and those of `poll`.
-    pub fn count(self, order: usize, threads: usize, poll: Poll<'_>) -> Result<(Vec<u32>, Layout)> {
+    pub fn count(
+        self,
+        order: usize,
+        reach: Reach,
+        threads: usize,
+        poll: Poll<'_>,
+    ) -> Result<(Vec<u32>, Layout)> {
         if !(1..=MAX_ORDER).contains(&order) {
             return Err(Error::Argument(format!("order {order}: 1 to {MAX_ORDER} are allowed")));
         }
+        if reach == Reach::Unbounded && order < LEAST_BELOW {
+            return Err(Error::Argument(format!(
+                "order {order} below contexts of any length: at least {LEAST_BELOW} is allowed"
+            )));
+        }
         let sorted = sort::sort(&self.stream, self.end, order, threads, poll)?;
-        levels::lay_out(&self.stream, self.width, self.end, &sorted, order, poll)
+        let Documents { width, end, stream } = self;
+        let (mut words, mut layout) =
+            levels::lay_out(&stream, width, end, &sorted.places, order, poll)?;
+        if reach == Reach::Unbounded {
+            let places = suffixes::sort_on(&stream, end, sorted, threads, poll)?;
+            layout.stream = stream.len();
+            words.extend(stream);
+            words.extend(places);
+        }
+        Ok((words, layout))
     }
 }

@@ -7,10 +7,23 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Poll, Result};
 use crate::ngram::layout::{Layout, Level};
 use crate::ngram::smooth::{Discounts, Share};
+use crate::ngram::suffixes::Followers;
 use crate::token::TokenId;
+
+/// How many occurrences for each different follower the bounded model counts as beside what followed
+/// a context as long as the order; half as many beside one that is an id longer, and so on.
+///
+/// Chosen on held-out text, 4000 ids each: against the bounded model alone code gains 0.06 nats an id,
+/// and English loses 0.003 at most. With 8 and with 32 it is the same within 0.008. Plain Witten-Bell,
+/// one occurrence at every length, gains 0.02 on code and loses 0.05 on English, and discounts from
+/// the counts of counts of each length lose on both.
+const TRUST: f64 = 16.0;
+
+/// Ids whose pairs are looked at between two looks at whether to go on.
+const POLL_IDS: usize = 1 << 12;
 
 /// What is known of a model beside its array: derived when it is made or mapped, and small.
 #[derive(Debug)]
@@ -90,9 +103,9 @@ impl Model {
     /// Ids that are `excluded` and never occurred are no outcomes.
     ///
     /// # Errors
-    /// [`Error::Data`] for an array that is damaged.
-    pub fn new(layout: Layout, words: &[u32], excluded: &[bool]) -> Result<Model> {
-        layout.check(words)?;
+    /// [`Error::Data`] for an array that is damaged; those of `poll`.
+    pub fn new(layout: Layout, words: &[u32], excluded: &[bool], poll: Poll<'_>) -> Result<Model> {
+        layout.check(words, poll)?;
         let levels = layout.levels(words)?;
         let discounts: Vec<Discounts> =
             levels.iter().map(|level| Discounts::estimate(level.counts)).collect();
@@ -102,6 +115,9 @@ impl Model {
         let (mut shares, mut log_pairs) = (Vec::new(), Vec::new());
         if let [first, pairs, ..] = levels.as_slice() {
             for id in 0..layout.width {
+                if id % POLL_IDS == 0 {
+                    poll()?;
+                }
                 let range = first.followers(id);
                 let (ids, counts) = (&pairs.ids[range.clone()], &pairs.counts[range]);
                 let share = discounts[1].share(counts);
@@ -187,16 +203,55 @@ impl Model {
                 logs[at] += discounts.left(counts[of]) / share.total;
             });
         }
+        if let Some((length, found)) = self.longest(words, history, self.layout.order()) {
+            let total = found.counts.iter().map(|&count| f64::from(count)).sum::<f64>();
+            let equal = found.ids.len() as f64 * TRUST / (length + 1 - self.layout.order()) as f64;
+            let given = equal / (total + equal);
+            sparse.pair_shift += given.ln();
+            logs.iter_mut().for_each(|p| *p *= given);
+            for_each_in(&found.ids, sparse.ids, |of, at| {
+                logs[at] += f64::from(found.counts[of]) / (total + equal);
+            });
+        }
         logs.iter_mut().for_each(|p| *p = p.ln());
         sparse.shift = sparse.pair_shift + share.given.ln();
         sparse.logs = logs;
         Ok(sparse)
     }
 
+    /// The longest end of a context that ever occurred, and what followed it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownToken`] for an id of the context that is outside the model, [`Error::Data`]
+    /// for another array than the model was made of.
+    pub fn matches(
+        &self,
+        words: &[u32],
+        context: &[i32],
+        scratch: &mut Scratch,
+    ) -> Result<Option<(usize, Followers)>> {
+        self.layout.levels(words)?;
+        self.history(context, &mut scratch.context)?;
+        Ok(self.longest(words, &scratch.context, 1))
+    }
+
+    fn longest(
+        &self,
+        words: &[u32],
+        history: &[TokenId],
+        least: usize,
+    ) -> Option<(usize, Followers)> {
+        let suffixes = self.layout.suffixes(words);
+        let (length, range) = suffixes.longest(history, least)?;
+        let found = suffixes.followers(length, range);
+        (!found.ids.is_empty()).then_some((length, found))
+    }
+
     /// The ids that a model may look at: those after the last end of text, and it before them.
     fn history(&self, context: &[i32], out: &mut Vec<TokenId>) -> Result<()> {
         out.clear();
-        let most = self.layout.order() - 1;
+        let bounded = self.layout.stream == 0;
+        let most = if bounded { self.layout.order() - 1 } else { usize::MAX };
         for &id in context.iter().rev() {
             let size = self.layout.width;
             let token = u32::try_from(id).ok().filter(|&id| (id as usize) < size);

@@ -17,7 +17,17 @@ const POLL_PLACES: usize = 1 << 16;
 /// Parts of the work for each thread, so that a large bucket holds up little.
 const PARTS: usize = 16;
 
-/// All places of `stream` in the order of their windows.
+/// Places in the order of their windows, and the groups that are equal and go on behind them.
+#[derive(Debug, PartialEq)]
+pub struct Sorted {
+    pub places: Vec<u32>,
+    /// Where groups of two and more begin and end, ascending.
+    pub equal: Vec<(usize, usize)>,
+    /// Ids of each window that were compared.
+    pub depth: usize,
+}
+
+/// All places of `stream` in the order of their windows, or of windows that are one id longer.
 ///
 /// # Errors
 /// Those of `poll`.
@@ -27,7 +37,7 @@ pub fn sort(
     depth: usize,
     threads: usize,
     poll: Poll<'_>,
-) -> Result<Vec<u32>> {
+) -> Result<Sorted> {
     let (mut places, ends) = buckets(stream, poll)?;
     let parts = cut(&mut places, &ends, threads.max(1) * PARTS);
     let parts: Vec<Mutex<Part<'_>>> = parts.into_iter().map(Mutex::new).collect();
@@ -36,8 +46,12 @@ pub fn sort(
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
         sorter.part(&mut part, poll)
     })?;
-    drop(parts);
-    Ok(places)
+    let mut equal = Vec::new();
+    for part in parts {
+        equal.extend(part.into_inner().unwrap_or_else(PoisonError::into_inner).equal);
+    }
+    equal.sort_unstable();
+    Ok(Sorted { places, equal, depth: depth / 2 * 2 + 1 })
 }
 
 /// Places by their first id, and where the places of each id end.
@@ -65,9 +79,13 @@ fn buckets(stream: &[TokenId], poll: Poll<'_>) -> Result<(Vec<u32>, Vec<usize>)>
 
 /// Some buckets in one piece of memory.
 struct Part<'a> {
+    /// Where they stand among all.
+    base: usize,
     places: &'a mut [u32],
     /// Where each bucket ends in `places`.
     ends: Vec<usize>,
+    /// Groups that are equal in the end, where they stand among all.
+    equal: Vec<(usize, usize)>,
 }
 
 /// Cuts the buckets into about `wanted` parts of equal size.
@@ -78,11 +96,12 @@ fn cut<'a>(mut places: &'a mut [u32], ends: &[usize], wanted: usize) -> Vec<Part
         part_ends.push(end - start);
         if end - start >= size {
             let (part, rest) = std::mem::take(&mut places).split_at_mut(end - start);
-            parts.push(Part { places: part, ends: std::mem::take(&mut part_ends) });
+            let ends = std::mem::take(&mut part_ends);
+            parts.push(Part { base: start, places: part, ends, equal: Vec::new() });
             (places, start) = (rest, end);
         }
     }
-    parts.push(Part { places, ends: part_ends });
+    parts.push(Part { base: start, places, ends: part_ends, equal: Vec::new() });
     parts
 }
 
@@ -100,17 +119,17 @@ impl Sorter<'_> {
         let mut start = 0;
         let mut groups = Vec::new();
         for &end in &part.ends {
-            groups.push((start, end));
+            if end - start > 1 {
+                groups.push((start, end));
+            }
             start = end;
         }
         let mut sorted = 0;
         for from in (1..self.depth).step_by(2) {
             let mut equal = Vec::new();
             for (start, end) in groups {
-                if end - start > 1 {
-                    self.group(&mut part.places[start..end], from, start, &mut equal);
-                    sorted += end - start;
-                }
+                self.group(&mut part.places[start..end], from, start, &mut equal);
+                sorted += end - start;
                 if sorted >= POLL_PLACES {
                     sorted = 0;
                     poll()?;
@@ -118,6 +137,7 @@ impl Sorter<'_> {
             }
             groups = equal;
         }
+        part.equal = groups.iter().map(|(from, to)| (part.base + from, part.base + to)).collect();
         Ok(())
     }
 

@@ -34,20 +34,24 @@ proptest! {
         let stream = gathered(&texts, 3).stream;
         let sorted = sort::sort(&stream, 3, depth, threads, &mut || Ok(())).expect("no poll fails");
         // Pairs of ids are compared whole, so an even depth is sorted one deeper.
-        let depth = depth / 2 * 2 + 1;
+        prop_assert_eq!(sorted.depth, depth / 2 * 2 + 1);
+        let depth = sorted.depth;
         let mut expected: Vec<u32> = (0..stream.len() as u32).collect();
         expected.sort_by_key(|&place| {
             (window(&stream, 3, place as usize, depth), place)
         });
-        prop_assert_eq!(sorted, expected);
+        prop_assert_eq!(&sorted.places, &expected);
+        let places = suffixes::sort_on(&stream, 3, sorted, threads, &mut || Ok(()));
+        expected.sort_by_key(|&place| (window(&stream, 3, place as usize, usize::MAX), place));
+        prop_assert_eq!(places.expect("no poll fails"), expected);
     }
 
     #[test]
     fn levels_hold_every_ngram_once_and_in_order(texts in documents(4), order in 2usize..6) {
         let gathered = gathered(&texts, 4);
         let stream = gathered.stream.clone();
-        let (words, layout) = gathered.count(order, 2, &mut || Ok(())).expect("no poll fails");
-        layout.check(&words).expect("what is made is whole");
+        let (words, layout) = gathered.count(order, Reach::Order, 2, &mut || Ok(())).expect("no poll fails");
+        layout.check(&words, &mut || Ok(())).expect("what is made is whole");
         let levels = layout.levels(&words).expect("what is made is whole");
         let mut grams: Vec<Vec<u32>> = (0..=4).map(|id| vec![id]).collect();
         for length in 2..=order {
@@ -77,9 +81,9 @@ proptest! {
 
     #[test]
     fn the_sparse_form_is_the_row(texts in documents(4), context in prop::collection::vec(0..5i32, 0..6)) {
-        let counted = gathered(&texts, 4).count(4, 1, &mut || Ok(()));
+        let counted = gathered(&texts, 4).count(4, Reach::Order, 1, &mut || Ok(()));
         let (words, layout) = counted.expect("no poll fails");
-        let model = Model::new(layout, &words, &[]).expect("what is made is whole");
+        let model = Model::new(layout, &words, &[], &mut || Ok(())).expect("what is made is whole");
         let mut scratch = Scratch::default();
         let mut row = [0f64; 5];
         model.row(&words, &context, &mut scratch, &mut row).expect("the ids are inside");
@@ -103,7 +107,7 @@ fn work_can_be_stopped() {
     let texts = vec![vec![0, 1, 2, 1]; 1000];
     for allowed in 0..6 {
         let mut left = allowed;
-        let stopped = gathered(&texts, 3).count(4, 1, &mut || {
+        let stopped = gathered(&texts, 3).count(4, Reach::Order, 1, &mut || {
             left -= 1;
             if left < 0 { Err(Error::Interrupted) } else { Ok(()) }
         });
@@ -119,5 +123,5 @@ fn ids_and_ends_outside_are_refused() {
     {
         assert!(matches!(documents.push(&ids, &offsets, None), Err(Error::Argument(_))));
     }
-    assert!(documents.count(0, 1, &mut || Ok(())).is_err());
+    assert!(documents.count(0, Reach::Order, 1, &mut || Ok(())).is_err());
 }

@@ -9,13 +9,16 @@ use pyo3::prelude::*;
 
 use super::errors::to_python;
 use super::interrupt::run;
-use super::tokenizer::thread_count;
+use super::tokenizer::{signed, thread_count};
 use crate::error::Poll;
-use crate::ngram::{Documents, Layout, Model, Real, Scratch};
+use crate::ngram::{Documents, Layout, Model, Reach, Real, Scratch};
 use crate::{Error, Result, parallel};
 
 /// Rows that a thread writes before it looks for other work.
 const ROWS: usize = 8;
+
+/// Ids of a context that occurred, ids that followed them, and how often.
+type Match<'py> = (usize, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<u32>>);
 
 /// Documents on their way into a model. An error or a Ctrl-C leaves it unfit for more.
 #[pyclass(frozen, name = "NgramDocuments", module = "bytewright._core")]
@@ -52,13 +55,15 @@ impl PyNgramDocuments {
         &self,
         py: Python<'py>,
         order: usize,
+        unbounded: bool,
         threads: Option<usize>,
-    ) -> PyResult<(Bound<'py, PyArray1<u32>>, Vec<usize>)> {
+    ) -> PyResult<(Bound<'py, PyArray1<u32>>, Vec<usize>, usize)> {
+        let reach = if unbounded { Reach::Unbounded } else { Reach::Order };
         let (words, layout) = run(py, usize::MAX, |poll| {
             let core = self.core.lock().unwrap_or_else(PoisonError::into_inner).take();
-            core.ok_or_else(finished)?.count(order, thread_count(threads), poll)
+            core.ok_or_else(finished)?.count(order, reach, thread_count(threads), poll)
         })?;
-        Ok((PyArray1::from_vec(py, words), layout.sizes))
+        Ok((PyArray1::from_vec(py, words), layout.sizes, layout.stream))
     }
 }
 
@@ -80,13 +85,14 @@ impl PyNgram {
         py: Python<'_>,
         words: Bound<'_, PyArray1<u32>>,
         sizes: Vec<usize>,
+        stream: usize,
         end: u32,
         excluded: PyReadonlyArray1<'_, bool>,
     ) -> PyResult<PyNgram> {
         let array = words.try_readonly()?;
         let (slice, excluded) = (array.as_slice()?, excluded.as_slice()?);
-        let layout = Layout { width: excluded.len(), end, sizes };
-        let core = run(py, usize::MAX, |_| Model::new(layout, slice, excluded))?;
+        let layout = Layout { width: excluded.len(), end, sizes, stream };
+        let core = run(py, usize::MAX, |poll| Model::new(layout, slice, excluded, poll))?;
         Ok(PyNgram { core, words: words.unbind() })
     }
 
@@ -112,6 +118,21 @@ impl PyNgram {
         threads: Option<usize>,
     ) -> PyResult<()> {
         self.fill(py, &ids, &offsets, out, threads)
+    }
+
+    /// The length of the longest end of a context that occurred, what followed it, and how often.
+    fn matches<'py>(
+        &self,
+        py: Python<'py>,
+        context: PyReadonlyArray1<'py, i32>,
+    ) -> PyResult<Option<Match<'py>>> {
+        let words = self.words.bind(py).try_readonly()?;
+        let (words, context) = (words.as_slice()?, context.as_slice()?);
+        let found =
+            run(py, context.len(), |_| self.core.matches(words, context, &mut Scratch::default()))?;
+        Ok(found.map(|(length, found)| {
+            (length, signed(py, found.ids), PyArray1::from_vec(py, found.counts))
+        }))
     }
 }
 

@@ -5,7 +5,7 @@ function, `ngram` is the embedded default, fitted to text in seconds, and `ngram
 """
 
 from bytewright.models.callable import CallableModel
-from bytewright.models.ngram import FitProgress, NgramModel
+from bytewright.models.ngram import FitProgress, Match, NgramModel
 from bytewright.models.protocol import TokenModel
 
-__all__ = ["CallableModel", "FitProgress", "NgramModel", "TokenModel"]
+__all__ = ["CallableModel", "FitProgress", "Match", "NgramModel", "TokenModel"]

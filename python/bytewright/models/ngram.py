@@ -5,6 +5,13 @@ Interpolated modified Kneser-Ney (Chen & Goodman 1999): the probability of an id
 probability after one id less, down to an equal share for every id. So every id has a probability
 above 0 after every context, and a row sums to 1; `rust/ngram` has the formulas.
 
+**Without an order** (`order=None`) the longest end of the context that ever occurred, however
+long, foretells what comes, as in Infini-gram (Liu et al. 2024), smoothed by the rule of Witten &
+Bell with the model of order 5: if it has `n >= 5` ids, and `T` different ids followed it `c` times
+in all, of which `c(w)` times `w`, then
+
+    P(w) = (c(w) + s P_5(w)) / (c + s),   s = 16 T / (n - 4)
+
 **Outcomes.** Every id that stands for text, and the end of text. Special tokens other than the end
 of text, and ids that no token has, are no outcomes (minus infinity), unless the tokenizer itself
 put them into the texts.
@@ -13,8 +20,8 @@ put them into the texts.
 context that holds the end of text begins anew behind it.
 
 Cost: 10 MB of English, which is 2.3 million ids, take about a second and 200 MB on one core, and
-the model 65 MB. A row is one addition for each id of the vocabulary, and a logarithm for each id
-that was ever seen behind the last one.
+the model 65 MB; without an order 83 MB. A row is one addition for each id of the vocabulary, and a
+logarithm for each id that was ever seen behind the last two.
 """
 
 from __future__ import annotations
@@ -37,7 +44,7 @@ from bytewright.models import ngram_file
 from bytewright.models.contexts import as_contexts, flat
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["END_OF_TEXT", "FitProgress", "NgramModel"]
+__all__ = ["END_OF_TEXT", "UNBOUNDED", "FitProgress", "Match", "NgramModel"]
 
 END_OF_TEXT: Final = (
     "<|endoftext|>",
@@ -50,6 +57,9 @@ END_OF_TEXT: Final = (
     "<｜end▁of▁sentence｜>",
 )
 """Special tokens that end a text, the first that a tokenizer has being taken."""
+
+UNBOUNDED: Final = 5
+"""The order of the model that one without an order falls back on."""
 
 # Text that is gathered before it is encoded.
 _GATHERED: Final = 8 << 20
@@ -66,6 +76,21 @@ class FitProgress:
 
     documents: int
     ids: int
+
+
+@dataclass(frozen=True)
+class Match:
+    """What followed the longest end of a context that ever occurred.
+
+    Attributes:
+        length: ids of it, the beginning of a document counting as one; 0 if nothing occurred.
+        ids: different ids that followed, ascending, the end of text among them.
+        counts: how often each did.
+    """
+
+    length: int
+    ids: NDArray[np.int32]
+    counts: NDArray[np.uint32]
 
 
 class NgramModel:
@@ -93,7 +118,9 @@ class NgramModel:
         kinds = np.frombuffer(tokenizer.definition.kinds, np.uint8)
         excluded[: len(kinds)] = (kinds == 0) | (kinds & SPECIAL != 0)
         self._tokenizer, self._header, self._words = tokenizer, header, words
-        self._core = _core.Ngram(words, header["sizes"], header["eos_id"], excluded)
+        self._core = _core.Ngram(
+            words, header["sizes"], header["stream"], header["eos_id"], excluded
+        )
 
     @classmethod
     def fit(
@@ -101,7 +128,7 @@ class NgramModel:
         tokenizer: Tokenizer,
         texts: Any,
         *,
-        order: int = 5,
+        order: int | None = 5,
         eos: str | None = None,
         threads: int | None = None,
         progress: Callable[[FitProgress], object] | None = None,
@@ -112,7 +139,8 @@ class NgramModel:
             tokenizer: makes the ids; special tokens in the texts are ordinary text.
             texts: documents: an iterable of `str`, `bytes` and None, which is no document, or
                 anything that `Tokenizer.encode_batch` takes. It is read once, some at a time.
-            order: the longest n-grams, 1 to 16: an id is foretold from `order - 1` ids.
+            order: the longest n-grams, 1 to 16: an id is foretold from `order - 1` ids. None for
+                contexts of any length.
             eos: the special token that ends a text; unless given, the first of `END_OF_TEXT` that
                 the tokenizer has, and without any an id of its own behind the vocabulary.
             threads: threads to use; all that the machine has unless given. They change nothing in
@@ -132,8 +160,8 @@ class NgramModel:
             raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
         if threads is not None and threads < 1:
             raise ArgumentError(f"threads={threads}: at least 1 is allowed")
-        if not 1 <= order <= 16:
-            raise ArgumentError(f"order={order}: 1 to 16 are allowed")
+        if order is not None and not 1 <= order <= 16:
+            raise ArgumentError(f"order={order}: 1 to 16 are allowed, and None")
         eos_id = _end_of_text(tokenizer, eos)
         width = max(tokenizer.vocab_size, eos_id + 1)
         counted = _core.NgramDocuments(width, eos_id)
@@ -144,7 +172,8 @@ class NgramModel:
             documents += len(lists) - lists.null_count
             if progress is not None:
                 progress(FitProgress(documents, ids))
-        words, sizes = counted.count(order, threads)
+        longest = UNBOUNDED if order is None else order
+        words, sizes, stream = counted.count(longest, order is None, threads)
         words.flags.writeable = False
         header = {
             "documents": documents,
@@ -152,6 +181,7 @@ class NgramModel:
             "fingerprint": tokenizer.fingerprint,
             "ids": ids,
             "sizes": sizes,
+            "stream": stream,
             "width": width,
         }
         return cls(tokenizer, header, words)
@@ -199,8 +229,8 @@ class NgramModel:
         """Log-probabilities, in nats, of every next id after each context.
 
         Args:
-            contexts: ids from the beginning of a document on, arrays or lists. The last
-                `order - 1` of each decide.
+            contexts: ids from the beginning of a document on, arrays or lists. With an order, the
+                last `order - 1` of each decide.
             dtype: float32 or float64; in float64 the probabilities of a row sum to 1 within 1e-12.
             threads: threads to use; all that the machine has unless given.
 
@@ -230,6 +260,27 @@ class NgramModel:
             return long
         raise ArgumentError(f"dtype={dtype}: float32 and float64 are allowed")
 
+    def match(self, context: NDArray[np.int32]) -> Match:
+        """The longest end of a context that occurred in the texts, and what followed it there.
+
+        Raises:
+            ArgumentError: the model was fitted with an order; a context that is no ids.
+            UnknownTokenError: an id outside the model.
+
+        >>> tok = Tokenizer.from_merges([], alphabet=b"abc")
+        >>> model = NgramModel.fit(tok, ["abab", "cab"], order=None)
+        >>> found = model.match(tok.encode_array("bbab"))
+        >>> found.length, found.ids.tolist(), found.counts.tolist()
+        (3, [3], [1])
+        """
+        if self.order is not None:
+            raise ArgumentError(
+                "a model with an order knows no longer matches: fit with order=None"
+            )
+        ids, _ = flat(as_contexts([context]), self.width)
+        nothing = 0, np.zeros(0, np.int32), np.zeros(0, np.uint32)
+        return Match(*(self._core.matches(ids) or nothing))
+
     @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer whose ids the model knows."""
@@ -246,9 +297,9 @@ class NgramModel:
         return int(self._header["width"])
 
     @property
-    def order(self) -> int:
-        """The longest n-grams."""
-        return len(self._header["sizes"]) + 1
+    def order(self) -> int | None:
+        """The longest n-grams; None where they have any length."""
+        return None if self._header["stream"] else len(self._header["sizes"]) + 1
 
     @property
     def documents(self) -> int:

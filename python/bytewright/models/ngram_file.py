@@ -28,7 +28,7 @@ from bytewright.errors import DataError
 
 __all__ = ["FIELDS", "read", "write"]
 
-FIELDS: Final = {"documents", "eos_id", "fingerprint", "ids", "sizes", "width"}
+FIELDS: Final = {"documents", "eos_id", "fingerprint", "ids", "sizes", "stream", "width"}
 """What a header says of a model."""
 
 _MAGIC: Final = b"bytewright ngram"
@@ -98,7 +98,7 @@ def _header(path: Path, text: bytes) -> dict[str, Any]:
     """The header; a checksum that holds does not tell who wrote it."""
     try:
         header = json.loads(text)
-        sizes = [header[name] for name in ("documents", "eos_id", "ids", "width")]
+        sizes = [header[name] for name in ("documents", "eos_id", "ids", "stream", "width")]
         known = all(type(size) is int and 0 <= size < 1 << 63 for size in sizes + header["sizes"])
     except (ValueError, TypeError, KeyError):
         known = False
