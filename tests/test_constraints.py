@@ -141,15 +141,18 @@ def test_no_token_begins_with_a_sign(hindi: bw.PretokenCounts, vocab_size: int) 
     assert leading(bw.train(hindi, vocab_size, constraints=bw.NoLeadingDependentSign())) == []
 
 
-@pytest.mark.parametrize("vocab_size", [4000, 8000, 16000])
+@pytest.mark.parametrize(
+    ("vocab_size", "most"), [(1000, 1.015), (2000, 1.01), (4000, 1), (8000, 1), (16000, 1)]
+)
 def test_hindi_needs_no_more_tokens_without_leading_signs(
-    shared: Path, hindi: bw.PretokenCounts, vocab_size: int
+    shared: Path, hindi: bw.PretokenCounts, vocab_size: int, most: float
 ) -> None:
+    # A small vocabulary has not got the syllables yet, and must spell the signs.
     rows = read_jsonl_zst(shared / "data/corpora/parallel/flores200_subset.jsonl.zst")
     held_out = next(row["dev"] + row["devtest"] for row in rows if row["lang"].startswith("hin"))
     plain = bw.train(hindi, vocab_size)
     bound = bw.train(hindi, vocab_size, constraints=bw.NoLeadingDependentSign())
-    assert bound.count_batch(held_out).sum() <= plain.count_batch(held_out).sum()
+    assert bound.count_batch(held_out).sum() <= most * plain.count_batch(held_out).sum()
 
 
 def test_signs_join_their_consonants_in_other_scripts_too(shared: Path) -> None:
