@@ -112,10 +112,10 @@ class NoLeadingDependentSign:
     take the first bytes of the next consonant for those of a sign, letters that share these bytes
     with a sign are learned before everything else, as far as they are frequent.
 
-    A sign whose syllable is no token takes two tokens, the bytes that it shares with letters and its
-    last one, where plain training has one for it. So small vocabularies pay and larger ones, which
-    have the syllables, gain: on Hindi 5.8 % more tokens with a vocabulary of 600, 1.2 % with 1000,
-    0.5 % with 2000, and 0.3 %, 0.6 % and 0.8 % fewer with 3000, 4000 and 8000.
+    A sign whose syllable is no token takes two tokens, the bytes that it shares with letters and
+    its last one, where plain training has one for it. So small vocabularies pay and larger ones,
+    which have the syllables, gain: on Hindi 5.8 % more tokens with a vocabulary of 600, 1.2 % with
+    1000, 0.5 % with 2000, and 0.3 %, 0.6 % and 0.8 % fewer with 3000, 4000 and 8000.
 
     It is for patterns that leave marks with their letters, as o200k does; `gpt2` and `gpt4` cut a
     sign off its consonant, and then its bytes stay apart.
