@@ -241,6 +241,9 @@ struct Table<K, const IDS: usize> {
 }
 
 impl<K: Hashed, const IDS: usize> Table<K, IDS> {
+    /// Slots of which the first is a home: as many as fit a cache line.
+    const IN_LINE: usize = if size_of::<Slot<K, IDS>>() <= 32 { 2 } else { 1 };
+
     /// A table whose slots never take more than `bytes`, nor what does not fit them more than
     /// `arena_bytes`.
     fn new(bytes: usize, arena_bytes: usize) -> Table<K, IDS> {
@@ -270,14 +273,17 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
     fn get(&self, key: K, hash: u64) -> Option<&Slot<K, IDS>> {
         let mut at = self.home(hash);
         loop {
-            let slot = &self.slots[at];
-            if slot.count() == 0 {
-                return None;
-            }
+            // Of two slots in one line, which it is takes no guess. A vacant slot has the key of no
+            // piece, and the second is not taken before the first.
+            let last = at + Self::IN_LINE - 1;
+            let slot = &self.slots[if self.slots[last].key == key { last } else { at }];
             if slot.key == key {
                 return Some(slot);
             }
-            at = (at + 1) & (self.slots.len() - 1);
+            if self.slots[last].count() == 0 {
+                return None;
+            }
+            at = (at + Self::IN_LINE) & (self.slots.len() - 1);
         }
     }
 
@@ -296,8 +302,15 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
 
     /// Remembers a piece. One without ids is not worth it.
     fn insert(&mut self, key: K, hash: u64, ids: &[TokenId]) {
-        if ids.is_empty() || self.get(key, hash).is_some() {
+        if ids.is_empty() {
             return;
+        }
+        let mut at = self.home(hash);
+        while self.slots[at].count() != 0 {
+            if self.slots[at].key == key {
+                return;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
         }
         let mut slot = Slot { key, ids: [0; IDS], last: ids.len() as u32 };
         if ids.len() <= IDS {
@@ -313,12 +326,13 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
         }
         if self.is_full() && self.slots.len() < self.max_slots {
             self.grow();
+            at = self.vacant_from(self.home(hash));
         }
-        let mut at = self.home(hash);
         if !self.is_full() {
-            at = self.vacant_from(at);
             self.used += 1;
-        } else if self.slots[at].count() == 0 {
+        } else if self.slots[self.home(hash)].count() != 0 {
+            at = self.home(hash);
+        } else {
             if 8 * self.used > 7 * self.slots.len() {
                 return;
             }
@@ -372,16 +386,21 @@ impl<K: Hashed, const IDS: usize> Table<K, IDS> {
 
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        hash as usize & (self.slots.len() - 1)
+        hash as usize & (self.slots.len() - Self::IN_LINE)
     }
 }
 
-/// Copies `count` ids, and up to [`STRIDE`] - 1 more: a fixed number at a time is faster, as most
+/// Copies `count` ids, and up to [`STRIDE`] more: a fixed number at a time is faster, as most
 /// copies are short.
 #[inline]
 pub(crate) fn copy(from: &[TokenId], start: usize, to: &mut [TokenId], at: usize, count: usize) {
-    for done in (0..count).step_by(STRIDE) {
+    let mut done = 0;
+    loop {
         let (read, write) = (start + done, at + done);
         to[write..write + STRIDE].copy_from_slice(&from[read..read + STRIDE]);
+        done += STRIDE;
+        if done >= count {
+            return;
+        }
     }
 }

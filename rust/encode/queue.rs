@@ -57,6 +57,8 @@ pub(crate) struct Queue {
     set: Vec<TokenId>,
     len: usize,
     places: Vec<Place>,
+    /// For the hash of each item that is remembered, one bit of 64.
+    seen: u64,
 }
 
 impl Default for Queue {
@@ -67,6 +69,7 @@ impl Default for Queue {
             set: vec![0; STAGE + SLACK],
             len: 0,
             places: Vec::new(),
+            seen: 0,
         }
     }
 }
@@ -77,6 +80,7 @@ impl Queue {
         self.found.clear();
         self.len = 0;
         self.places.clear();
+        self.seen = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -134,7 +138,10 @@ impl Queue {
     #[inline]
     fn push_once(&mut self, item: Item) {
         let same = |other: &Item| other.keep && other.asked.key == item.asked.key;
-        let at = self.items.iter().position(same).unwrap_or(self.items.len());
+        let bit = 1 << (item.asked.hash >> 58);
+        let found = (self.seen & bit != 0).then(|| self.items.iter().position(same)).flatten();
+        self.seen |= bit;
+        let at = found.unwrap_or(self.items.len());
         self.places.push(Place { at: self.len, item: at });
         if at == self.items.len() {
             self.items.push(item);

@@ -57,7 +57,8 @@ fn long_utf8(string: &Bound<'_, PyString>, row: Option<usize>) -> PyResult<Vec<u
         let end = len.min(start + SLICE_CHARS);
         let slice = slice_of.call1((string, PySlice::new(py, start as isize, end as isize, 1)))?;
         let slice = slice.cast_into::<PyString>()?;
-        let part = slice.to_str().map_err(|error| surrogate(py, error, start, row))?;
+        // Unlike `to_str`, this makes no copy for the object to keep.
+        let part = slice.encode_utf8().map_err(|error| surrogate(py, error, start, row))?;
         utf8.extend_from_slice(part.as_bytes());
     }
     Ok(utf8)
