@@ -4,6 +4,7 @@
 //! the linear-time engine.
 
 pub mod named;
+pub mod outlook;
 pub mod steps;
 pub mod unicode;
 

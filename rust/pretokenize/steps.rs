@@ -37,14 +37,14 @@ pub struct Steps {
 
 /// One step: what it finds and what becomes of it.
 #[derive(Debug)]
-struct Stage {
-    finder: Finder,
-    behavior: Behavior,
-    invert: bool,
+pub(super) struct Stage {
+    pub(super) finder: Finder,
+    pub(super) behavior: Behavior,
+    pub(super) invert: bool,
 }
 
 #[derive(Debug)]
-enum Finder {
+pub(super) enum Finder {
     Pattern(Box<Regex>),
     /// Each byte whose printable stand-in is numeric.
     NumericStandIns,
@@ -118,7 +118,7 @@ impl Stage {
         }
     }
 
-    fn new(step: &Step) -> Result<Stage> {
+    pub(super) fn new(step: &Step) -> Result<Stage> {
         let stage = |pattern, behavior, invert| {
             Ok(Stage { finder: Finder::Pattern(Box::new(pattern)), behavior, invert })
         };

@@ -99,8 +99,9 @@ impl Alphabet {
         (self.kind(code), width)
     }
 
+    /// The kind of a code point.
     #[inline]
-    fn kind(&self, code: u32) -> usize {
+    pub fn kind(&self, code: u32) -> usize {
         let code = code as usize;
         usize::from(self.pages[usize::from(self.page_of[code / PAGE])][code % PAGE])
     }

@@ -47,6 +47,8 @@ pub(super) struct Cache {
     /// The start state for each value of the facts.
     starts: Vec<(u16, u32)>,
     bytes: usize,
+    /// When the cache is emptied.
+    most: usize,
     closure: Closure,
 }
 
@@ -63,6 +65,15 @@ struct Closure {
 
 impl Cache {
     pub fn new(program: &Program) -> Cache {
+        Cache::holding(program, MAX_BYTES)
+    }
+
+    /// A cache that is never emptied, so that states keep their numbers.
+    pub fn lasting(program: &Program) -> Cache {
+        Cache::holding(program, usize::MAX)
+    }
+
+    fn holding(program: &Program, most: usize) -> Cache {
         let nodes = program.insts.len();
         let closure = Closure {
             stack: Vec::new(),
@@ -78,6 +89,7 @@ impl Cache {
             ids: HashMap::new(),
             starts: Vec::new(),
             bytes: 0,
+            most,
             closure,
         };
         cache.clear();
@@ -107,6 +119,11 @@ impl Cache {
         let state = self.intern(&[u32::from(facts), program.start]);
         self.starts.push((facts, state));
         state
+    }
+
+    /// Bytes of the states made so far.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The nodes of a state, most preferred first.
@@ -173,7 +190,7 @@ impl Cache {
             DEAD
         } else {
             let list = std::mem::take(&mut self.closure.list);
-            if self.bytes > MAX_BYTES && !self.ids.contains_key(list.as_slice()) {
+            if self.bytes > self.most && !self.ids.contains_key(list.as_slice()) {
                 self.clear();
                 kept = false;
             }

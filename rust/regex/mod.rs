@@ -30,6 +30,7 @@ mod oracle;
 mod parse;
 mod program;
 mod repeat;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 pub use matches::Matches;
+pub use walk::Walker;
 
 use crate::{Error, Result};
 use dfa::Cache;

@@ -1,0 +1,281 @@
+//! One way of cutting a text that is still being read: where each step stands.
+//!
+//! Each step cuts the pieces of the one before, and sees each as a text of its own. So a state holds
+//! a level for each step; where the piece of a level ends, the levels below see the end of their text
+//! and begin anew.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::super::steps::{Finder, Stage};
+use super::super::{Behavior, Step};
+use crate::regex::{Regex, Walker};
+use crate::{Error, Result};
+
+/// Where every step stands, the first step first.
+pub(super) type State = Vec<Level>;
+
+/// Where one step stands in its text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Level {
+    part: Part,
+    /// Whether the part has no character yet.
+    fresh: bool,
+    /// What look-behind knows of the character before.
+    facts: u16,
+    /// What has to become of matches that are no longer followed, in ascending order.
+    debts: Vec<Debt>,
+}
+
+/// What a level stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Part {
+    /// Between matches.
+    Gap,
+    /// In a match that stands in this state of the automaton.
+    Match(u32),
+}
+
+/// An attempt at a match that stands in `state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Debt {
+    state: u32,
+    /// Whether a match has to end before the next character; none may later.
+    due: bool,
+}
+
+/// A way to go on at a place between two characters.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub state: State,
+    /// Whether a piece ends here.
+    pub cuts: bool,
+}
+
+/// The steps, and the states of their automata.
+#[derive(Debug)]
+pub(super) struct Levels {
+    stages: Vec<Searching>,
+}
+
+/// A step that finds by a pattern.
+#[derive(Debug)]
+struct Searching {
+    pattern: Box<Regex>,
+    walker: Walker,
+    behavior: Behavior,
+    invert: bool,
+}
+
+impl Levels {
+    pub fn new(steps: &[Step]) -> Result<Levels> {
+        let stage = |step| {
+            let Stage { finder, behavior, invert } = Stage::new(step)?;
+            let Finder::Pattern(pattern) = finder else {
+                return Err(Error::Argument(
+                    "the pre-tokenizer finds digits in GPT-2's printable stand-ins of bytes, which \
+                     cuts characters apart: what it makes of a text that goes on is not known"
+                        .into(),
+                ));
+            };
+            let walker = pattern.walker();
+            Ok(Searching { pattern, walker, behavior, invert })
+        };
+        Ok(Levels { stages: steps.iter().map(stage).collect::<Result<_>>()? })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
+    /// A character of each class among these that no pattern tells apart, in ascending order.
+    pub fn samples(&self, codes: RangeInclusive<u32>) -> Arc<[u32]> {
+        let mut seen = HashMap::new();
+        for code in codes.filter(|code| !(0xD800..0xE000).contains(code)) {
+            let class = self.stages.iter().fold(0u128, |class, stage| {
+                class * (stage.pattern.edge() as u128 + 1) + stage.pattern.kind(code) as u128
+            });
+            seen.entry(class).or_insert(code);
+        }
+        let mut samples: Vec<u32> = seen.into_values().collect();
+        samples.sort_unstable();
+        samples.into()
+    }
+
+    /// The states before a text.
+    pub fn starts(&mut self) -> Result<Vec<State>> {
+        let mut states = vec![Vec::new()];
+        for stage in &mut self.stages {
+            states = joined(&states, &stage.starts());
+        }
+        Ok(states)
+    }
+
+    /// The state after a character, if there is one; a token has none that a step removes.
+    pub fn read(&mut self, state: &State, code: u32, in_token: bool) -> Result<Option<State>> {
+        let mut after = Vec::with_capacity(state.len());
+        for (stage, level) in self.stages.iter_mut().zip(state) {
+            match stage.read(level, code, in_token)? {
+                Some(level) => after.push(level),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(after))
+    }
+
+    /// Whether the text may end here.
+    pub fn closes(&mut self, state: &State) -> Result<bool> {
+        for (stage, level) in self.stages.iter_mut().zip(state) {
+            if !stage.closes(level)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The ways to go on here, but for that of changing nothing.
+    pub fn turns(&mut self, state: &State) -> Result<Vec<Turn>> {
+        let mut turns = vec![(Vec::new(), false, false)];
+        for (stage, level) in self.stages.iter_mut().zip(state) {
+            let mut longer = Vec::new();
+            let closes = stage.closes(level)?;
+            for (before, cuts, changed) in turns {
+                let mut push = |level: Level, cuts, changed| {
+                    let state: State = before.iter().cloned().chain([level]).collect();
+                    longer.push((state, cuts, changed));
+                };
+                if cuts {
+                    // The piece of the step before ends, and with it the text of this one.
+                    let starts = if closes { stage.starts() } else { Vec::new() };
+                    starts.into_iter().for_each(|level| push(level, true, true));
+                    continue;
+                }
+                push(level.clone(), false, changed);
+                stage.turns(level).into_iter().for_each(|(level, cuts)| push(level, cuts, true));
+            }
+            turns = longer;
+        }
+        let turns = turns.into_iter().filter(|(.., changed)| *changed);
+        Ok(turns.map(|(state, cuts, _)| Turn { state, cuts }).collect())
+    }
+}
+
+/// Each state with each level behind it.
+fn joined(states: &[State], levels: &[Level]) -> Vec<State> {
+    let with = |state: &State, level: &Level| -> State {
+        state.iter().chain([level]).cloned().collect()
+    };
+    states.iter().flat_map(|state| levels.iter().map(|level| with(state, level))).collect()
+}
+
+impl Searching {
+    /// The ways to begin a text.
+    fn starts(&mut self) -> Vec<Level> {
+        let facts = self.pattern.facts_after(self.pattern.edge());
+        let before = Level { part: Part::Gap, fresh: true, facts, debts: Vec::new() };
+        self.searches(&before)
+    }
+
+    /// The ways of a search for the next match that begins here: it is found here, or there is
+    /// none here, or an empty one, which the search leaves behind.
+    fn searches(&mut self, level: &Level) -> Vec<Level> {
+        let state = self.walker.start(&self.pattern, level.facts);
+        let at = |part, due: Option<bool>| {
+            let mut debts = level.debts.clone();
+            debts.extend(due.map(|due| Debt { state, due }));
+            Level { part, fresh: true, facts: level.facts, debts }
+        };
+        vec![at(Part::Match(state), None), at(Part::Gap, Some(false)), at(Part::Gap, Some(true))]
+    }
+
+    /// The ways to begin another part here, each with whether a piece ends.
+    fn turns(&mut self, level: &Level) -> Vec<(Level, bool)> {
+        if level.fresh {
+            return Vec::new();
+        }
+        let to_match = |is_match| self.cuts(is_match, true);
+        match level.part {
+            Part::Match(state) => {
+                let (again, gap) = (to_match(true), self.cuts(true, false));
+                let mut ended = level.clone();
+                ended.debts.push(Debt { state, due: true });
+                let cuts = |level: &Level| if level.part == Part::Gap { gap } else { again };
+                let found = self.searches(&ended).into_iter();
+                found.map(|level| (cuts(&level), level)).map(|(cuts, level)| (level, cuts)).collect()
+            }
+            Part::Gap => {
+                let (found, left) = (to_match(false), self.cuts(true, false));
+                let mut searches = self.searches(level).into_iter();
+                // A match here ends the gap, and so does an empty one; without any it goes on.
+                let matched = searches.next().map(|level| (level, found));
+                let empty = searches.nth(1).map(|level| (level, found || left));
+                matched.into_iter().chain(empty).collect()
+            }
+        }
+    }
+
+    /// Whether a piece ends between two parts, which are matches or gaps.
+    fn cuts(&self, before_is_match: bool, after_is_match: bool) -> bool {
+        let delimiter = |is_match: bool| is_match != self.invert;
+        let (before, after) = (delimiter(before_is_match), delimiter(after_is_match));
+        match self.behavior {
+            Behavior::Isolated | Behavior::Removed => true,
+            Behavior::Contiguous => before != after,
+            Behavior::MergedWithPrevious => before || !after,
+            Behavior::MergedWithNext => !before || after,
+        }
+    }
+
+    /// The level after a character.
+    fn read(&mut self, level: &Level, code: u32, in_token: bool) -> Result<Option<Level>> {
+        let kind = self.pattern.kind(code);
+        let is_delimiter = (level.part != Part::Gap) != self.invert;
+        if in_token && is_delimiter && self.behavior == Behavior::Removed {
+            return Ok(None);
+        }
+        let mut debts = Vec::with_capacity(level.debts.len() + 1);
+        let unmatched = match level.part {
+            Part::Gap if !level.fresh => {
+                let state = self.walker.start(&self.pattern, level.facts);
+                Some(Debt { state, due: false })
+            }
+            _ => None,
+        };
+        for debt in level.debts.iter().copied().chain(unmatched) {
+            let (matched, next) = self.walker.step(&self.pattern, debt.state, kind)?;
+            if matched != debt.due {
+                return Ok(None);
+            }
+            debts.extend(next.map(|state| Debt { state, due: false }));
+        }
+        let part = match level.part {
+            Part::Gap => Part::Gap,
+            Part::Match(state) => match self.walker.step(&self.pattern, state, kind)? {
+                (_, Some(state)) => Part::Match(state),
+                (_, None) => return Ok(None),
+            },
+        };
+        debts.sort_unstable();
+        debts.dedup();
+        let facts = self.pattern.facts_after(kind);
+        Ok(Some(Level { part, fresh: false, facts, debts }))
+    }
+
+    /// Whether the text of the level may end here.
+    fn closes(&mut self, level: &Level) -> Result<bool> {
+        let edge = self.pattern.edge();
+        let mut owed = level.debts.clone();
+        match level.part {
+            Part::Match(_) if level.fresh => return Ok(false),
+            Part::Match(state) => owed.push(Debt { state, due: true }),
+            Part::Gap => {}
+        }
+        for debt in owed {
+            if self.walker.step(&self.pattern, debt.state, edge)?.0 != debt.due {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
