@@ -2,6 +2,7 @@
 
 pub mod added;
 pub mod batch;
+pub mod bytelm;
 pub mod count;
 pub mod encode;
 pub mod error;

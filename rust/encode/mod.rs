@@ -281,6 +281,24 @@ impl Model {
         out.truncate(to);
     }
 
+    /// The bytes that merging begins with, if it begins with bytes and no others become tokens.
+    pub(crate) fn alphabet(&self) -> Option<[bool; 256]> {
+        match &self.units {
+            Units::Bytes { first, last: None } => {
+                let own = |byte: usize| self.vocab.token_id(&[byte as u8]) == Some(first[byte]);
+                Some(std::array::from_fn(own))
+            }
+            _ => None,
+        }
+    }
+
+    /// The ids that merging begins with.
+    pub(crate) fn units_of(&self, piece: &[u8]) -> Vec<TokenId> {
+        let mut units = Vec::new();
+        self.units.append(piece, true, &mut units);
+        units.into_iter().map(|unit| unit.id).collect()
+    }
+
     fn short_units(
         &self,
         piece: &[u8],
@@ -312,6 +330,20 @@ impl Model {
             emit(id, 0);
             return Ok(());
         }
+        self.merge(piece, scratch, poll, emit)
+    }
+
+    /// Calls `emit` with each token that merging makes of the bytes, and where it begins.
+    ///
+    /// # Errors
+    /// Those of `poll`.
+    pub(crate) fn merge(
+        &self,
+        piece: &[u8],
+        scratch: &mut Scratch,
+        poll: Poll<'_>,
+        mut emit: impl FnMut(TokenId, usize),
+    ) -> Result<()> {
         let mut last = None;
         scratch.long.encode(&self.merges, &self.units, piece, poll, |id, start| {
             if self.fused.is_none() || self.fused != Some(id) || last != Some(id) {

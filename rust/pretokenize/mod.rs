@@ -77,6 +77,7 @@ pub enum Behavior {
 #[derive(Debug, Clone)]
 pub struct Pretokenizer {
     kind: Kind,
+    steps: Arc<[Step]>,
 }
 
 #[derive(Debug, Clone)]
@@ -99,7 +100,12 @@ impl Pretokenizer {
             (_, Some(splitter)) => Kind::Named(splitter),
             _ => Kind::Steps(Arc::new(Steps::new(steps)?)),
         };
-        Ok(Pretokenizer { kind })
+        Ok(Pretokenizer { kind, steps: steps.into() })
+    }
+
+    /// The steps that it was made from.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
     }
 
     /// The pieces of a text, in order.
@@ -280,7 +286,7 @@ mod tests {
         for steps in named.chain(patterns.map(regex)) {
             let pretokenizer = Pretokenizer::new(&steps).expect("a sound pattern");
             let engine = Kind::Steps(Arc::new(Steps::new(&steps).expect("a sound pattern")));
-            let engine = Pretokenizer { kind: engine };
+            let engine = Pretokenizer { kind: engine, steps: steps.into() };
             for text in runs() {
                 let (pieces, asked) = watched(&pretokenizer, &text, usize::MAX);
                 let pieces = pieces.expect("never stopped");

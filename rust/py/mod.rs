@@ -1,5 +1,6 @@
 //! The door to Python: flat data in, flat arrays out. The only room that knows pyo3.
 
+mod bytelm;
 mod chunks;
 mod count;
 mod errors;
@@ -26,6 +27,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("debug_build", cfg!(debug_assertions))?;
     module.add_class::<tokenizer::PyTokenizer>()?;
     module.add_class::<stream::PyStreamEncoder>()?;
+    module.add_class::<bytelm::PyByteVocab>()?;
+    module.add_class::<bytelm::PyByteTree>()?;
     module.add_class::<train::PyTrainer>()?;
     module.add_class::<parity::PyParityTrainer>()?;
     module.add_class::<replay::PyReplay>()?;

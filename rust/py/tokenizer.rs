@@ -1,5 +1,7 @@
 //! The tokenizer, as Python sees it.
 
+use std::sync::Arc;
+
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -19,7 +21,7 @@ type Array<'py, T> = Bound<'py, PyArray1<T>>;
 
 #[pyclass(frozen, name = "Tokenizer", module = "bytewright._core")]
 pub(super) struct PyTokenizer {
-    pub(super) core: Tokenizer,
+    pub(super) core: Arc<Tokenizer>,
     /// What it was built from, for pickling.
     definition: [Py<PyAny>; 5],
 }
@@ -49,7 +51,7 @@ impl PyTokenizer {
             kinds.into_any().unbind(),
             merges.into_any().unbind(),
         ];
-        Ok(PyTokenizer { core, definition })
+        Ok(PyTokenizer { core: Arc::new(core), definition })
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, [Py<PyAny>; 5]) {

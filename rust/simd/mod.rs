@@ -4,6 +4,7 @@
 //! for byte i. Code that uses it is a `Task`, generic over the kernel: `dispatch` compiles it once
 //! per instruction set and picks by what the processor has.
 
+pub mod exp;
 pub mod huge;
 mod portable;
 mod prefetch;

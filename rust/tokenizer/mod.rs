@@ -15,11 +15,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::added::AddedToken;
-use crate::encode::{Model, Scratch};
-use crate::error::{Poll, Result};
+use crate::encode::{Model, Scratch, WholePieces};
+use crate::error::{Error, Poll, Result};
 use crate::header::Decoder;
 use crate::normalize::Normalizer;
-use crate::pretokenize::{Pretokenizer, Span};
+use crate::pretokenize::{self, Pretokenizer, Span};
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
@@ -67,6 +67,31 @@ impl Tokenizer {
     /// The vocabulary.
     pub fn vocab(&self) -> &Vocab {
         &self.model.vocab
+    }
+
+    /// What makes ids of pieces.
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The model, its bytes and the steps of the pre-tokenizer, where each piece is merged by itself
+    /// and merging begins with bytes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with what else the tokenizer does.
+    pub(crate) fn plain_model(&self) -> Result<(&Model, [bool; 256], &[pretokenize::Step])> {
+        let unreachable = self.model.whole_pieces == WholePieces::AreTokens
+            && !self.model.unreachable().is_empty();
+        let what = match self.model.alphabet() {
+            _ if !self.inference.is_plain() => "does more than merge by rank",
+            _ if unreachable => "has tokens that are whole pieces only",
+            None => "merges characters, or marks the ends of words",
+            Some(alphabet) => return Ok((&self.model, alphabet, self.pretokenizer.steps())),
+        };
+        Err(Error::Argument(format!(
+            "the tokenizer {what}: what it makes of a text that goes on is not known, so only \
+             semantics 'all' can be asked for"
+        )))
     }
 
     /// The tokens that merging cannot reach, by id.

@@ -57,6 +57,8 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) struct Levels {
     stages: Vec<Searching>,
+    /// The bytes that texts are made of.
+    alphabet: [bool; 256],
 }
 
 /// A step that finds by a pattern.
@@ -69,7 +71,7 @@ struct Searching {
 }
 
 impl Levels {
-    pub fn new(steps: &[Step]) -> Result<Levels> {
+    pub fn new(steps: &[Step], alphabet: [bool; 256]) -> Result<Levels> {
         let stage = |step| {
             let Stage { finder, behavior, invert } = Stage::new(step)?;
             let Finder::Pattern(pattern) = finder else {
@@ -82,7 +84,8 @@ impl Levels {
             let walker = pattern.walker();
             Ok(Searching { pattern, walker, behavior, invert })
         };
-        Ok(Levels { stages: steps.iter().map(stage).collect::<Result<_>>()? })
+        let stages = steps.iter().map(stage).collect::<Result<_>>()?;
+        Ok(Levels { stages, alphabet })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -92,7 +95,13 @@ impl Levels {
     /// A character of each class among these that no pattern tells apart, in ascending order.
     pub fn samples(&self, codes: RangeInclusive<u32>) -> Arc<[u32]> {
         let mut seen = HashMap::new();
-        for code in codes.filter(|code| !(0xD800..0xE000).contains(code)) {
+        let mut buffer = [0; 4];
+        for char in codes.filter_map(char::from_u32) {
+            let mut bytes = char.encode_utf8(&mut buffer).bytes();
+            if !bytes.all(|byte| self.alphabet[usize::from(byte)]) {
+                continue;
+            }
+            let code = u32::from(char);
             let class = self.stages.iter().fold(0u128, |class, stage| {
                 class * (stage.pattern.edge() as u128 + 1) + stage.pattern.kind(code) as u128
             });

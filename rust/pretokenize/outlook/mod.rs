@@ -72,13 +72,13 @@ struct Set {
 }
 
 impl Outlook {
-    /// The outlook of a list of steps.
+    /// The outlook of a list of steps, on texts of the bytes of an alphabet.
     ///
     /// # Errors
     /// [`Error::Pattern`] for a pattern that cannot run, [`Error::Argument`] for a step that reads
     /// bytes instead of characters.
-    pub fn new(steps: &[Step]) -> Result<Outlook> {
-        let levels = Levels::new(steps)?;
+    pub fn new(steps: &[Step], alphabet: [bool; 256]) -> Result<Outlook> {
+        let levels = Levels::new(steps, alphabet)?;
         let samples = levels.samples(0..=0x10_FFFF);
         let mut outlook = Outlook {
             levels,
@@ -147,6 +147,21 @@ impl Outlook {
         }
         self.sets[set as usize].ends = Some(ends);
         Ok(ends)
+    }
+
+    /// The ways of either set; both are of the same text.
+    pub fn join(&mut self, one: SetId, other: SetId) -> SetId {
+        if one == other || other == EMPTY {
+            return one;
+        }
+        if one == EMPTY {
+            return other;
+        }
+        let [one, other] = [one, other].map(|set| Arc::clone(&self.sets[set as usize].key));
+        let mut states = [&one.states[..], &other.states].concat();
+        states.sort_unstable();
+        states.dedup();
+        self.set(one.partial.clone(), states)
     }
 
     fn read(&mut self, set: SetId, byte: u8) -> Result<SetId> {

@@ -82,7 +82,7 @@ fn compare(steps: &[Step], alphabet: &[char], length: usize, tail: usize) {
 
 fn compare_before(steps: &[Step], alphabet: &[char], length: usize, tails: &[String]) {
     let pretokenizer = Pretokenizer::new(steps).expect("a sound pattern");
-    let mut outlook = Outlook::new(steps).expect("a sound pattern");
+    let mut outlook = Outlook::new(steps, [true; 256]).expect("a sound pattern");
     for text in strings(alphabet, length) {
         assert_eq!(
             by_outlook(&mut outlook, &text),
@@ -96,7 +96,7 @@ fn compare_before(steps: &[Step], alphabet: &[char], length: usize, tails: &[Str
 fn published_patterns_look_ahead_as_they_do() {
     for name in named::names() {
         let steps = named::pattern(name).expect("a listed name");
-        if Outlook::new(&steps).is_err() {
+        if Outlook::new(&steps, [true; 256]).is_err() {
             assert_eq!(name, "falcon");
             continue;
         }
@@ -110,7 +110,7 @@ fn published_patterns_look_ahead_as_they_do() {
 #[test]
 fn digits_from_the_right_depend_on_all_that_follow() {
     let step = split(r"\d{1,3}(?=(?:\d{3})*\b)", Behavior::Isolated, false);
-    assert!(Outlook::new(&[step]).is_err());
+    assert!(Outlook::new(&[step], [true; 256]).is_err());
     let groups = split(r"\d\d?\d?$|\d+?(?=x)|x", Behavior::Isolated, false);
     compare(&[groups], &['1', 'x'], 4, 4);
 }
@@ -150,7 +150,7 @@ fn steps_in_sequence_see_each_piece_as_a_text() {
 #[test]
 fn a_token_holds_nothing_that_is_removed() {
     let steps = [Step::WhitespaceSplit];
-    let mut outlook = Outlook::new(&steps).expect("a sound pattern");
+    let mut outlook = Outlook::new(&steps, [true; 256]).expect("a sound pattern");
     let start = outlook.start();
     assert_eq!(outlook.step(start, b' '), Ok(EMPTY));
     let letter = outlook.step(start, b'a').expect("few states");
@@ -160,7 +160,7 @@ fn a_token_holds_nothing_that_is_removed() {
 
 #[test]
 fn without_steps_all_bytes_are_one_piece() {
-    let mut outlook = Outlook::new(&[]).expect("nothing to compile");
+    let mut outlook = Outlook::new(&[], [true; 256]).expect("nothing to compile");
     let start = outlook.start();
     for byte in 0..=255 {
         assert_eq!(outlook.step(start, byte), Ok(start));
@@ -171,7 +171,7 @@ fn without_steps_all_bytes_are_one_piece() {
 #[test]
 fn what_is_not_utf8_ends_all_ways() {
     let steps = named::pattern("gpt2").expect("a listed name");
-    let mut outlook = Outlook::new(&steps).expect("a sound pattern");
+    let mut outlook = Outlook::new(&steps, [true; 256]).expect("a sound pattern");
     let start = outlook.start();
     for bytes in [&b"\x80"[..], b"\xC0", b"\xE0\x9F", b"\xED\xA0", b"\xF4\x90", b"\xF5", b"a\xFF"] {
         let end = bytes.iter().fold(start, |set, &byte| outlook.step(set, byte).expect("few"));

@@ -1,0 +1,54 @@
+"""What may follow a text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["END", "OUTCOMES", "ByteDistribution"]
+
+END = 256  # The outcome that the text ends.
+OUTCOMES = 257
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByteDistribution:
+    """The next byte, or the end of the text.
+
+    Attributes:
+        logprobs: natural logarithms of probabilities that add up to 1, float64 `[257]`; index 256
+            is the end of the text. All are minus infinity where the semantics discards whatever the
+            model expects (`lost_mass` is 1 then).
+        lost_mass: what the semantics discards at this step, as a share of the probability of the
+            text so far: sequences that the tokenizer never makes, and special tokens that are not
+            the end of the text.
+        error_bound: no less than the total-variation distance between these probabilities and those
+            that no pruning would give; 0 without pruning.
+    """
+
+    logprobs: NDArray[np.float64]  # [257]
+    lost_mass: float
+    error_bound: float
+
+    @property
+    def probs(self) -> NDArray[np.float64]:
+        """The probabilities themselves, float64 `[257]`."""
+        return np.exp(self.logprobs)
+
+    @property
+    def entropy(self) -> float:
+        """Shannon entropy in bits."""
+        finite = self.logprobs[np.isfinite(self.logprobs)]
+        return max(0.0, float(-(np.exp(finite) * finite).sum() / np.log(2)))
+
+    def top(self, count: int = 10) -> list[tuple[int, float]]:
+        """The most likely outcomes and their probabilities, the likeliest first.
+
+        >>> flat = ByteDistribution(np.full(257, -np.log(257)), 0.0, 0.0)
+        >>> [(outcome, round(p, 4)) for outcome, p in flat.top(2)]
+        [(0, 0.0039), (1, 0.0039)]
+        """
+        order = np.argsort(-self.logprobs, kind="stable")[:count]
+        return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]

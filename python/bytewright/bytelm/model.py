@@ -1,0 +1,194 @@
+"""A model of tokens as a model of bytes.
+
+For bytes x, P(x) is a sum over the *cover* of x: the sequences of tokens whose bytes begin with x and
+do so only with their last token. Which of them count is the semantics:
+
+| name | sequences | sum over the next byte |
+|---|---|---|
+| `"all"` | all of them (Vieira et al. 2025, "From Language Models over Tokens to Language Models over Characters") | P(x) |
+| `"valid"` | those with which the encoding of some text begins (Phan et al. 2025, "Exact Byte-Level Probabilities from Tokenized Language Models") | at most P(x): the rest is lost mass |
+| `"fast"` | the same, but for the last token, which may be any | at most P(x) |
+| `"local"` | those of `"valid"`, each token's probability being its share among the tokens that keep the sequence valid (Vieira et al. 2025, "Language Models over Canonical Byte-Pair Encodings") | P(x) |
+
+Where the model gives no probability to sequences that its tokenizer never makes, all four agree.
+What a text that goes on may be cut into is decided by the pre-tokenizer's own automaton, whatever its
+pattern, so that no sequence is missed or counted that should not be.
+
+The text is that behind the tokenizer's normalizer. Special tokens are never text: where they are not
+the end of the text, their probability is lost mass.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
+from bytewright.bytelm.distribution import END
+from bytewright.bytelm.rows import Rows
+from bytewright.bytelm.state import ByteState
+from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models import TokenModel
+from bytewright.sizes import byte_size
+
+__all__ = ["ByteModel", "Semantics", "text_bytes"]
+
+Semantics = Literal["all", "valid", "fast", "local"]
+
+# Bytes of a text that are scored at a time: the rows of their contexts are asked for together.
+_WINDOW = 256
+
+
+class ByteModel:
+    """Exact probabilities of bytes from any model of tokens.
+
+    >>> import bytewright as bw
+    >>> tok = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab", special_tokens=["<eos>"])
+    >>> def always_ab(contexts):
+    ...     return np.log(np.tile([0.25, 0.25, 0.25, 0.25], (len(contexts), 1)))
+    >>> model = bw.ByteModel(bw.CallableModel(tok, always_ab, eos_id=3), semantics="all")
+    >>> state = model.start(b"a")
+    >>> round(float(np.exp(state.logprob)), 4)  # "a" begins the tokens "a" and "ab".
+    0.5
+    >>> round(float(state.next().probs[ord("b")]), 4)  # From "ab", and from "a" with "b" behind it.
+    0.625
+    """
+
+    __slots__ = ("_epsilon", "_model", "_rows", "_semantics", "_vocab")
+
+    def __init__(
+        self,
+        model: TokenModel,
+        *,
+        semantics: Semantics = "valid",
+        epsilon: float = 0.0,
+        memory: int | str = "256MB",
+    ) -> None:
+        """Take a model of tokens.
+
+        Args:
+            model: anything with `tokenizer`, `eos_id` and `logprobs`; its rows may hold logits as
+                well, which are normalised over the ids of the vocabulary and `eos_id`.
+            semantics: which sequences of tokens count; see the module.
+            epsilon: a context is not asked for while what it could add is below this share of the
+                probability; `ByteDistribution.error_bound` certifies what that may have changed.
+                0 asks for every context.
+            memory: bytes of rows that are kept for texts that begin alike.
+
+        Raises:
+            ArgumentError: an unknown semantics, `epsilon` not in 0.0 <= epsilon < 1.0, or a
+                tokenizer of which it is not known what it makes of a text that goes on (semantics
+                `"all"` takes any).
+        """
+        if not isinstance(model, TokenModel):
+            raise ArgumentTypeError(
+                f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
+            )
+        if not 0.0 <= epsilon < 1.0:
+            raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
+        ends = [] if model.eos_id is None else [model.eos_id]
+        self._vocab = _core.ByteVocab(model.tokenizer._core, ends, semantics)
+        self._model, self._semantics, self._epsilon = model, semantics, float(epsilon)
+        self._rows = Rows(model, self._vocab.width, byte_size(memory, "memory"))
+
+    @property
+    def model(self) -> TokenModel:
+        """The model of tokens."""
+        return self._model
+
+    @property
+    def semantics(self) -> Semantics:
+        """Which sequences of tokens count."""
+        return self._semantics
+
+    @property
+    def epsilon(self) -> float:
+        """The share below which a context is not asked for."""
+        return self._epsilon
+
+    @property
+    def contexts(self) -> int:
+        """How many contexts the model was asked for so far."""
+        return self._rows.contexts
+
+    def start(self, prefix: str | bytes = b"") -> ByteState:
+        """The state after a text, which may end anywhere: inside a token, inside a character."""
+        stepwise = self._semantics == "all"
+        state = ByteState(self._vocab.tree(self._epsilon), self._rows, stepwise=stepwise)
+        return state.advance(text_bytes(prefix))
+
+    def logprob(self, text: str | bytes, *, end: bool = False) -> float:
+        """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
+        state = self.start(text)
+        logprob = state.logprob
+        if not end or logprob == -np.inf:
+            return logprob
+        last = state.next()
+        with np.errstate(divide="ignore"):
+            return float(logprob + np.log1p(-last.lost_mass) + last.logprobs[END])
+
+    def score(self, text: str | bytes) -> NDArray[np.float64]:
+        """For each byte, how its coming changes the logarithm of the probability.
+
+        The sum over a text's beginning is its `logprob`: lost mass counts as a loss. All contexts
+        of a stretch of the text are asked for together.
+
+        Returns:
+            float64 `[len(text)]`, in nats; minus infinity from the first byte on that cannot be.
+        """
+        data = text_bytes(text)
+        tree = self._vocab.tree(self._epsilon)
+        window = 1 if self._semantics == "all" else _WINDOW
+        known = [np.zeros(1)]
+        for start in range(0, len(data), window):
+            tree.advance(data[start : start + window])
+            self._rows.fill(tree, "every")
+            known.append(tree.settle()[0])
+        logprobs = np.concatenate(known)
+        scores = np.full(len(data), -np.inf)
+        possible = logprobs[1:] > -np.inf
+        scores[possible] = np.diff(logprobs[: 1 + int(possible.sum())])
+        return scores
+
+    def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
+        """The mean number of bits that a byte of these texts takes, over all bytes alike.
+
+        Bytes are the same whatever the tokenizer, so models compare.
+
+        Args:
+            texts: each a text of its own.
+            end: count what the end of each text takes too; the number of bytes stays.
+
+        Raises:
+            ArgumentError: there is no byte.
+        """
+        if isinstance(texts, str | bytes):
+            raise ArgumentTypeError("texts: a list of texts, not one text")
+        nats, count = 0.0, 0
+        for text in texts:
+            data = text_bytes(text)
+            nats -= self.logprob(data, end=end)
+            count += len(data)
+        if not count:
+            raise ArgumentError("texts: bits per byte of no bytes")
+        return float(nats / count / np.log(2))
+
+    def __repr__(self) -> str:
+        return f"<ByteModel of {self._model!r}, semantics {self._semantics!r}>"
+
+
+def text_bytes(text: str | bytes) -> bytes:
+    """The bytes of a text."""
+    if isinstance(text, bytes):
+        return text
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"text must be str or bytes, not {type(text).__name__}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            f"text: a lone surrogate, {text[error.start]!r}, at character {error.start} has no UTF-8"
+        ) from None

@@ -1,0 +1,98 @@
+"""Rows of a model for the contexts that the core asks for, with a memory of the last ones.
+
+A context is as likely to be asked for again by a fork of the same text as by the text itself, so
+rows are kept by their context, the least recently used go first, and what is kept has a budget.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
+from bytewright.errors import ArgumentError
+from bytewright.models import TokenModel
+
+__all__ = ["Goal", "Rows"]
+
+Goal = Literal["end", "next", "every"]
+Row = NDArray[np.float32] | NDArray[np.float64]
+
+# Contexts that are asked for at a time: their rows are all in memory at once.
+_AT_ONCE = 64
+
+
+class Rows:
+    """The rows of one model."""
+
+    def __init__(self, model: TokenModel, width: int, budget: int) -> None:
+        self._model, self._width, self._budget = model, width, budget
+        self._kept: OrderedDict[bytes, Row] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self.contexts = 0
+
+    def fill(self, tree: _core.ByteTree, goal: Goal) -> None:
+        """Feed a tree all the rows that it needs."""
+        while True:
+            nodes, ids, offsets = tree.pending(goal)
+            if not len(nodes):
+                return
+            for start in range(0, len(nodes), _AT_ONCE):
+                part = slice(start, start + _AT_ONCE)
+                bounds = offsets[start : start + len(nodes[part]) + 1]
+                contexts = [ids[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+                tree.feed(nodes[part], self._rows(contexts, keep=goal != "every"))
+
+    def _rows(self, contexts: list[NDArray[np.int32]], *, keep: bool) -> Row:
+        if not keep or not self._budget:
+            return self._asked(contexts)
+        keys = [context.tobytes() for context in contexts]
+        with self._lock:
+            found = [self._kept.get(key) for key in keys]
+            for key, row in zip(keys, found, strict=True):
+                if row is not None:
+                    self._kept.move_to_end(key)
+        missing = [at for at, row in enumerate(found) if row is None]
+        if missing:
+            asked = self._asked([contexts[at] for at in missing])
+            if len(missing) == len(contexts):
+                self._keep(keys, asked)
+                return asked
+            for at, row in zip(missing, asked, strict=True):
+                found[at] = row
+            self._keep([keys[at] for at in missing], asked)
+        return np.stack([row for row in found if row is not None])
+
+    def _keep(self, keys: list[bytes], rows: Row) -> None:
+        with self._lock:
+            for key, row in zip(keys, rows, strict=True):
+                size = row.nbytes + len(key)
+                if size > self._budget or key in self._kept:
+                    continue
+                self._kept[key] = row.copy()
+                self._bytes += size
+            while self._bytes > self._budget:
+                key, row = self._kept.popitem(last=False)
+                self._bytes -= row.nbytes + len(key)
+
+    def _asked(self, contexts: list[NDArray[np.int32]]) -> Row:
+        rows = np.asarray(self._model.logprobs(contexts))
+        if rows.ndim != 2 or len(rows) != len(contexts) or rows.shape[1] < self._width:
+            raise ArgumentError(
+                f"the model returned shape {rows.shape} for {len(contexts)} contexts: "
+                f"({len(contexts)}, width) with a width of at least {self._width} is needed"
+            )
+        with self._lock:
+            self.contexts += len(contexts)
+        if rows.dtype == np.float64:
+            return np.ascontiguousarray(rows, np.float64)
+        if rows.dtype in (np.float32, np.float16) or rows.dtype.name == "bfloat16":
+            return np.ascontiguousarray(rows, np.float32)
+        raise ArgumentError(
+            f"the model returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
+        )

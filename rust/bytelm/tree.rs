@@ -1,0 +1,632 @@
+//! The contexts that cover the end of a text, and the probabilities that follow from them.
+//!
+//! A node is a sequence of tokens that ends at some place of the text, with the run of tokens that
+//! fit the bytes after that place. A byte narrows every run; a token that ends at the byte begins a
+//! new node. A node whose run is empty is gone: nodes are at most as old as the longest token.
+//!
+//! With pruning, a row is not asked for while what its node could add stays below a share of what
+//! is known. A node that waits is not lost: as the text goes on it dies, or it becomes large enough
+//! to be asked for. So the bound on the error holds at every step and does not add up.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::bits::Bits;
+use super::context::Context;
+use super::row::{Real, Row, Wanted};
+use super::sorted::Place;
+use super::viable::{Spot, Viability};
+use super::{ByteVocab, Semantics};
+use crate::{Error, Result};
+
+/// More nodes than this at a time are not followed.
+const MOST_NODES: usize = 1 << 20;
+
+/// Outcomes: the bytes, and the end of the text.
+pub const OUTCOMES: usize = 257;
+
+const END: usize = 256;
+
+/// The outcomes that may follow a text.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// Natural logarithms of probabilities that add up to 1; the last is that of the end.
+    pub logprobs: [f64; OUTCOMES],
+    /// What the semantics discards here, as a share of the probability of the text.
+    pub lost: f64,
+    /// At most the total-variation distance from what no pruning would give.
+    pub bound: f64,
+}
+
+/// What is to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// The probability of the text.
+    End,
+    /// That, and those of what may follow.
+    Next,
+    /// The probabilities of the text up to every place since the last that was settled.
+    Every,
+}
+
+/// The cover of a text; a clone is another text that begins alike.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    vocab: Arc<ByteVocab>,
+    epsilon: f64,
+    nodes: Vec<Node>,
+    /// The nodes whose tokens fit the end of the text, in ascending order.
+    live: Vec<usize>,
+    /// Bytes of the text.
+    len: usize,
+    /// Up to where probabilities are known.
+    settled: usize,
+    /// The logarithm of the probability of the first bytes, and how many they are.
+    logprob: (f64, usize),
+    /// The text from the oldest node that has no row on.
+    tail: Vec<u8>,
+}
+
+/// A sequence of tokens.
+#[derive(Debug, Clone)]
+struct Node {
+    context: Context,
+    /// Where it ends in the text.
+    at: usize,
+    /// The sequence without the last token, while the weight is not known.
+    parent: Option<usize>,
+    token: Place,
+    /// The logarithm of the last token's probability, once the parent has a row.
+    step: Option<f64>,
+    /// Where it stands, if the semantics asks.
+    spot: Option<Spot>,
+    /// The tokens that may follow.
+    mask: Option<Arc<Bits>>,
+    /// The tokens that fit, after `from` bytes of the text behind it, one more, and so on.
+    ranges: Vec<Range<Place>>,
+    from: usize,
+    /// The logarithm of the probability of the sequence.
+    weight: Option<f64>,
+    row: Option<Arc<Row>>,
+    /// For each of the ranges, the logarithm of its probability, when there is a row.
+    masses: Vec<f64>,
+}
+
+impl Node {
+    fn last(&self) -> &Range<Place> {
+        self.ranges.last().expect("a node has a range")
+    }
+
+    /// How many bytes behind its end its ranges reach.
+    fn depth(&self) -> usize {
+        self.from + self.ranges.len() - 1
+    }
+
+    fn lives(&self) -> bool {
+        !self.last().is_empty()
+    }
+
+    /// Up to where in the text its tokens fit, if any does.
+    fn reach(&self) -> Option<usize> {
+        let fits = self.ranges.iter().rposition(|range| !range.is_empty())?;
+        Some(self.at + self.from + fits).filter(|&reach| reach > self.at)
+    }
+
+    /// The logarithm of what the node adds to the probability of the text up to `at`.
+    fn share(&self, at: usize) -> Option<f64> {
+        let depth = at.checked_sub(self.at).filter(|&depth| depth > 0)?;
+        let mass = self.masses.get(depth.checked_sub(self.from)?)?;
+        Some(self.weight? + mass)
+    }
+
+    /// Whether it takes part in nothing any more, whatever comes.
+    fn vanish(&mut self) {
+        self.ranges = vec![0..0];
+        self.from = self.depth();
+        self.weight = Some(f64::NEG_INFINITY);
+        self.mask = None;
+    }
+}
+
+impl Tree {
+    /// The cover of no bytes. What could change the next byte's probabilities by less than the
+    /// share `epsilon` is not asked for.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when `epsilon` is not in `0.0..1.0`.
+    pub fn new(vocab: Arc<ByteVocab>, epsilon: f64) -> Result<Tree> {
+        if !(0.0..1.0).contains(&epsilon) {
+            return Err(Error::Argument(format!("epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")));
+        }
+        let mut viability = vocab.viability();
+        let spot = viability.as_ref().map(|viability| viability.start());
+        let root = Node::new(&vocab, Context::default(), 0, spot, viability.as_deref_mut())?;
+        drop(viability);
+        let nodes = vec![Node { weight: Some(0.0), ..root }];
+        let (live, tail) = (vec![0], Vec::new());
+        Ok(Tree { vocab, epsilon, nodes, live, len: 0, settled: 0, logprob: (0.0, 0), tail })
+    }
+
+    /// Bytes of the text.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the text is empty.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Goes on by more bytes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when too many sequences cover the text.
+    pub fn advance(&mut self, bytes: &[u8]) -> Result<()> {
+        let vocab = Arc::clone(&self.vocab);
+        let mut viability = vocab.viability();
+        for &byte in bytes {
+            self.len += 1;
+            self.tail.push(byte);
+            let before = self.nodes.len();
+            for at in std::mem::take(&mut self.live) {
+                self.nodes[at].narrow(&vocab, byte);
+                if !self.nodes[at].lives() {
+                    continue;
+                }
+                self.live.push(at);
+                // Where all sequences count there are too many to follow those without a row.
+                if viability.is_some() || self.nodes[at].row.is_some() {
+                    self.branch(at, self.nodes[at].depth(), viability.as_deref_mut())?;
+                }
+            }
+            self.live.extend(before..self.nodes.len());
+        }
+        Ok(())
+    }
+
+    /// Forgets what only the probabilities of shorter texts would need.
+    pub fn skip(&mut self) {
+        self.settled = self.len;
+        self.forget();
+    }
+
+    /// Begins nodes behind those tokens of a node that end so many bytes behind it.
+    fn branch(&mut self, at: usize, depth: usize, mut viability: Option<&mut Viability>) -> Result<()> {
+        let vocab = Arc::clone(&self.vocab);
+        let node = &self.nodes[at];
+        let range = &node.ranges[depth - node.from];
+        for token in vocab.sorted.exact(range, depth) {
+            let node = &self.nodes[at];
+            if node.mask.as_ref().is_some_and(|mask| !mask.has(token)) {
+                continue;
+            }
+            let weight = match (&node.row, node.weight) {
+                (Some(row), Some(weight)) => Some(weight + row.token(token)),
+                _ => None,
+            };
+            if weight == Some(f64::NEG_INFINITY) {
+                continue;
+            }
+            let end = node.at + depth;
+            if self.nodes.len() >= MOST_NODES {
+                return Err(Error::Argument(format!(
+                    "more than {MOST_NODES} sequences of tokens cover the text at byte {end}: pass \
+                     epsilon, or other semantics than 'all'"
+                )));
+            }
+            let (model, sorted) = (vocab.tokenizer.model(), &vocab.sorted);
+            let spot = match (viability.as_deref_mut(), node.spot) {
+                (Some(viability), Some(spot)) => Some(viability.after(model, sorted, spot, token)?),
+                _ => None,
+            };
+            let context = node.context.with(sorted.id(token));
+            let mut child = Node::new(&vocab, context, end, spot, viability.as_deref_mut())?;
+            child.parent = weight.is_none().then_some(at);
+            (child.token, child.weight) = (token, weight);
+            for &byte in &self.tail[self.tail.len() - (self.len - end)..] {
+                child.narrow(&vocab, byte);
+            }
+            self.nodes.push(child);
+        }
+        Ok(())
+    }
+
+    /// The nodes whose rows are needed.
+    ///
+    /// Feeding these may show that others are needed; when there are none, all is known.
+    pub fn pending(&self, goal: Goal) -> Vec<usize> {
+        let ancestors = self.unweighed_ancestors();
+        if self.epsilon > 0.0 {
+            return if ancestors.contains(&true) { chosen(&ancestors) } else { self.too_heavy(goal) };
+        }
+        let every = goal == Goal::Every || self.vocab.semantics == Semantics::All;
+        let counts = |at: &usize| {
+            let node = &self.nodes[*at];
+            let wanted = node.row.is_none() && node.weight != Some(f64::NEG_INFINITY);
+            let ends = node.lives() && (node.at < self.len || goal == Goal::Next);
+            let settles = every && node.reach().is_some_and(|reach| reach > self.settled);
+            wanted && (ends || settles || ancestors[*at])
+        };
+        (0..self.nodes.len()).filter(counts).collect()
+    }
+
+    /// The nodes without a row on the way to those that cover the end of the text.
+    fn unweighed_ancestors(&self) -> Vec<bool> {
+        let mut found = vec![false; self.nodes.len()];
+        for at in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[at];
+            if let Some(parent) = node.parent
+                && (node.lives() || found[at])
+            {
+                found[parent] = true;
+            }
+        }
+        found
+    }
+
+    /// How much of what is not known reaches each place from the settled one on, by node: its
+    /// weight and up to where; the end of the text counts as one place more.
+    fn waiting(&self, goal: Goal) -> Vec<(usize, f64, usize)> {
+        let beyond = self.len + 1;
+        let mut reaches = vec![0; self.nodes.len()];
+        for at in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[at];
+            if node.row.is_some() {
+                continue;
+            }
+            let own = match node.reach() {
+                // Sequences that are not followed yet may go on anywhere.
+                _ if self.vocab.semantics == Semantics::All => beyond,
+                _ if node.lives() => beyond,
+                reach => reach.unwrap_or(0),
+            };
+            reaches[at] = own.max(reaches[at]);
+            if let Some(parent) = node.parent {
+                reaches[parent] = reaches[parent].max(reaches[at]);
+            }
+        }
+        let last = if goal == Goal::Next { beyond } else { self.len };
+        let waits = |at: &usize| {
+            let node = &self.nodes[*at];
+            node.row.is_none() && node.weight.is_some_and(|weight| weight > f64::NEG_INFINITY)
+        };
+        let nodes = (0..self.nodes.len()).filter(waits);
+        nodes
+            .map(|at| (at, self.nodes[at].weight.unwrap_or(0.0), reaches[at].min(last)))
+            .filter(|&(at, _, reach)| reach > self.nodes[at].at && reach > self.settled)
+            .collect()
+    }
+
+    /// The heaviest nodes without a row, until what is left changes nothing by more than epsilon.
+    fn too_heavy(&self, goal: Goal) -> Vec<usize> {
+        let mut waiting = self.waiting(goal);
+        waiting.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let first = if goal == Goal::Every { self.settled + 1 } else { self.len };
+        let places = first..=self.len + usize::from(goal == Goal::Next);
+        let mut chosen = vec![false; waiting.len()];
+        for place in places {
+            let known = self.known(place.min(self.len));
+            let here = |&(at, _, reach): &(usize, f64, usize)| {
+                self.nodes[at].at < place && reach >= place
+            };
+            // Linear numbers relative to what is known, or to the heaviest.
+            let scale = waiting.iter().find(|node| here(node)).map_or(known, |n| n.1.max(known));
+            let sum = |known: f64| (known - scale).exp();
+            let mut left: f64 = waiting
+                .iter()
+                .zip(&chosen)
+                .filter(|(node, chosen)| here(node) && !**chosen)
+                .map(|(node, _)| sum(node.1))
+                .sum();
+            for (node, chosen) in waiting.iter().zip(&mut chosen) {
+                if left <= self.epsilon * (left + sum(known)) {
+                    break;
+                }
+                if here(node) && !*chosen {
+                    *chosen = true;
+                    left = (left - sum(node.1)).max(0.0);
+                }
+            }
+        }
+        waiting.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(node, _)| node.0).collect()
+    }
+
+    /// The logarithm of what is known of the probability of the text up to a place.
+    fn known(&self, place: usize) -> f64 {
+        match place {
+            0 => 0.0,
+            _ => log_sum(self.nodes.iter().filter_map(|node| node.share(place))),
+        }
+    }
+
+    /// The tokens of a node, as the door has them.
+    pub fn write_context(&self, node: usize, out: &mut Vec<i32>) {
+        self.nodes[node].context.write(out);
+    }
+
+    /// Takes rows of logits or of their logarithms, of `width` columns each, for nodes that
+    /// [`Tree::pending`] named.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] when rows are too narrow or do not belong to nodes, [`Error::Data`] when
+    /// a row has values that are no probabilities.
+    pub fn feed<T: Real>(&mut self, nodes: &[usize], rows: &[T], width: usize) -> Result<()> {
+        let least = self.vocab.width();
+        if width < least {
+            return Err(Error::Argument(format!(
+                "the model's rows have {width} columns: the vocabulary needs at least {least}"
+            )));
+        }
+        if rows.len() != nodes.len() * width {
+            return Err(Error::Argument(format!(
+                "{} values are not {} rows of {width}",
+                rows.len(),
+                nodes.len()
+            )));
+        }
+        let mut scratch = Vec::new();
+        for (&at, row) in nodes.iter().zip(rows.chunks_exact(width)) {
+            if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
+                return Err(Error::Argument(format!("node {at} waits for no row")));
+            }
+            self.feed_one(at, row, &mut scratch)?;
+        }
+        self.weigh();
+        if self.vocab.semantics == Semantics::All {
+            for &at in nodes {
+                let node = &self.nodes[at];
+                for depth in node.from.max(1)..=node.depth() {
+                    self.branch(at, depth, None)?;
+                }
+            }
+            self.live = (0..self.nodes.len()).filter(|&at| self.nodes[at].lives()).collect();
+        }
+        Ok(())
+    }
+
+    fn feed_one<T: Real>(&mut self, at: usize, row: &[T], scratch: &mut Vec<T>) -> Result<()> {
+        let vocab = Arc::clone(&self.vocab);
+        let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
+        let mut viability = vocab.viability();
+        let node = &self.nodes[at];
+        let (mut mask, mut ends) = (node.mask.clone(), true);
+        if let (Some(viability), Some(spot)) = (viability.as_deref_mut(), node.spot) {
+            ends = viability.ends(spot)?;
+            if mask.is_none() && semantics != Semantics::Fast {
+                mask = Some(Arc::new(viability.tokens(vocab.tokenizer.model(), sorted, spot)?));
+            }
+        }
+        drop(viability);
+        let wanted = Wanted {
+            range: node.ranges[usize::from(node.from == 0 && node.depth() > 0)].clone(),
+            mask: mask.as_deref().filter(|_| semantics != Semantics::Fast),
+            local: semantics == Semantics::Local,
+            ends,
+        };
+        let row = Row::new(sorted, &vocab.columns, row, &wanted, scratch)?;
+        let masses = node.ranges.iter().enumerate().map(|(index, range)| {
+            if node.from + index == 0 { 0.0 } else { row.mass(range) }
+        });
+        let masses = masses.collect();
+        let node = &mut self.nodes[at];
+        node.masses = masses;
+        node.row = Some(Arc::new(row));
+        Ok(())
+    }
+
+    /// Gives weights to nodes whose sequences are known by now.
+    fn weigh(&mut self) {
+        for at in 0..self.nodes.len() {
+            let Some(parent) = self.nodes[at].parent else { continue };
+            let (Some(row), weight) = (&self.nodes[parent].row, self.nodes[parent].weight) else {
+                continue;
+            };
+            // Before the row is narrowed: it holds the tokens of all children now.
+            let step = self.nodes[at].step.unwrap_or_else(|| row.token(self.nodes[at].token));
+            self.nodes[at].step = Some(step);
+            if let Some(weight) = weight.map(|weight| weight + step) {
+                self.nodes[at].parent = None;
+                self.nodes[at].weight = Some(weight);
+                if weight == f64::NEG_INFINITY {
+                    self.nodes[at].vanish();
+                }
+            }
+        }
+    }
+
+    /// The logarithms of the probabilities of the text up to each place that was not settled, and
+    /// the largest shares of them that pruning may have left out. What is known stays so.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while rows are pending.
+    pub fn settle(&mut self) -> Result<Vec<(f64, f64)>> {
+        self.refuse_pending(Goal::Every)?;
+        let waiting = self.waiting(Goal::Every);
+        let settled: Vec<(f64, f64)> = (self.settled + 1..=self.len)
+            .map(|place| {
+                let known = self.known(place);
+                let here = waiting.iter().filter(|&&(at, _, reach)| {
+                    self.nodes[at].at < place && reach >= place
+                });
+                (known, share_of(log_sum(here.map(|node| node.1)), known))
+            })
+            .collect();
+        if let Some(&(logprob, _)) = settled.last() {
+            self.logprob = (logprob, self.len);
+        }
+        self.skip();
+        Ok(settled)
+    }
+
+    /// Drops what is behind.
+    fn forget(&mut self) {
+        let mut kept = vec![false; self.nodes.len()];
+        let is_all = self.vocab.semantics == Semantics::All;
+        for at in (0..self.nodes.len()).rev() {
+            let node = &self.nodes[at];
+            let waits = is_all && node.row.is_none() && node.weight != Some(f64::NEG_INFINITY);
+            kept[at] |= node.lives() || waits;
+            if let Some(parent) = node.parent.filter(|_| kept[at]) {
+                kept[parent] = true;
+            }
+        }
+        let mut moved = HashMap::new();
+        let nodes = std::mem::take(&mut self.nodes).into_iter().enumerate();
+        for (at, mut node) in nodes.filter(|&(at, _)| kept[at]) {
+            moved.insert(at, self.nodes.len());
+            node.parent = node.parent.and_then(|parent| moved.get(&parent).copied());
+            if node.row.is_some() {
+                node.from = node.depth();
+                node.ranges.drain(..node.ranges.len() - 1);
+                node.masses.drain(..node.masses.len() - 1);
+            }
+            self.nodes.push(node);
+        }
+        // Only where nodes begin behind others once these have a row is the text read again.
+        let waiting = self.nodes.iter().filter(|node| is_all && node.row.is_none());
+        let oldest = waiting.map(|node| node.at).min().unwrap_or(self.len);
+        self.tail.drain(..self.tail.len() - (self.len - oldest));
+        self.live = (0..self.nodes.len()).filter(|&at| self.nodes[at].lives()).collect();
+    }
+
+    /// The logarithm of the probability that a text begins with this one.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while rows are pending.
+    pub fn logprob(&mut self) -> Result<f64> {
+        self.refuse_pending(Goal::End)?;
+        Ok(self.conclude())
+    }
+
+    /// The same, once its rows are there.
+    fn conclude(&mut self) -> f64 {
+        if self.logprob.1 != self.len {
+            self.logprob = (self.known(self.len), self.len);
+        }
+        self.skip();
+        self.logprob.0
+    }
+
+    /// What may follow.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while rows are pending, [`Error::Data`] when nothing can follow.
+    pub fn next(&mut self) -> Result<Distribution> {
+        self.refuse_pending(Goal::Next)?;
+        let logprob = self.conclude();
+        if logprob == f64::NEG_INFINITY {
+            return Err(Error::Data(format!(
+                "nothing can follow the first {} bytes: their probability is 0",
+                self.len
+            )));
+        }
+        let mut terms: Vec<(usize, f64)> = Vec::new();
+        for node in &self.nodes {
+            let (Some(row), Some(weight)) = (&node.row, node.weight) else { continue };
+            if node.at == self.len {
+                let first = row.first().map_or(&[][..], |first| &first[..]);
+                terms.extend(first.iter().enumerate().map(|(byte, mass)| (byte, weight + mass)));
+                terms.push((END, weight + row.end()));
+            } else {
+                let sorted = &self.vocab.sorted;
+                sorted.each_next(node.last(), node.depth(), |byte, range| {
+                    terms.push((usize::from(byte), weight + row.mass(&range)));
+                });
+            }
+        }
+        let mut largest = [f64::NEG_INFINITY; OUTCOMES];
+        terms.iter().for_each(|&(at, term)| largest[at] = largest[at].max(term));
+        let mut sums = [0.0; OUTCOMES];
+        let finite = terms.iter().filter(|term| term.1 > f64::NEG_INFINITY);
+        finite.for_each(|&(at, term)| sums[at] += (term - largest[at]).exp());
+        let mut logprobs: [f64; OUTCOMES] = std::array::from_fn(|at| match sums[at] {
+            0.0 => f64::NEG_INFINITY,
+            sum => largest[at] + sum.ln(),
+        });
+        let total = log_sum(logprobs.iter().copied());
+        if total == f64::NEG_INFINITY {
+            // Whatever the model expects here, the semantics discards.
+            return Ok(Distribution { logprobs, lost: 1.0, bound: 0.0 });
+        }
+        logprobs.iter_mut().for_each(|logprob| *logprob -= total);
+        let waiting = self.waiting(Goal::Next).into_iter();
+        let left = log_sum(waiting.filter(|node| node.2 > self.len).map(|node| node.1));
+        let lost = (1.0 - (total - logprob).exp()).max(0.0);
+        Ok(Distribution { logprobs, lost, bound: share_of(left, total) })
+    }
+
+    fn refuse_pending(&self, goal: Goal) -> Result<()> {
+        match self.pending(goal).len() {
+            0 => Ok(()),
+            count => Err(Error::Argument(format!("{count} contexts wait for rows"))),
+        }
+    }
+}
+
+impl Node {
+    /// A node that nothing is known of.
+    fn new(
+        vocab: &ByteVocab,
+        context: Context,
+        at: usize,
+        spot: Option<Spot>,
+        viability: Option<&mut Viability>,
+    ) -> Result<Node> {
+        let (model, sorted) = (vocab.tokenizer.model(), &vocab.sorted);
+        let mask = match (viability, spot) {
+            (Some(viability), Some(spot)) => Some(Arc::new(viability.tokens(model, sorted, spot)?)),
+            _ => None,
+        };
+        Ok(Node {
+            context,
+            at,
+            parent: None,
+            token: 0,
+            step: None,
+            spot,
+            mask,
+            ranges: vec![sorted.all()],
+            from: 0,
+            weight: None,
+            row: None,
+            masses: Vec::new(),
+        })
+    }
+
+    /// Narrows the tokens by the next byte of the text.
+    fn narrow(&mut self, vocab: &ByteVocab, byte: u8) {
+        let mut range = vocab.sorted.narrow(self.last(), self.depth(), byte);
+        let strict = vocab.semantics != Semantics::Fast;
+        if self.mask.as_ref().is_some_and(|mask| strict && !mask.any(&range)) {
+            range.end = range.start;
+        }
+        if let Some(row) = &mut self.row {
+            self.masses.push(row.mass(&range));
+            if let Some(narrowed) = row.narrowed(&range) {
+                *row = Arc::new(narrowed);
+            }
+        }
+        if range.is_empty() {
+            self.mask = None;
+        }
+        self.ranges.push(range);
+    }
+}
+
+fn chosen(flags: &[bool]) -> Vec<usize> {
+    (0..flags.len()).filter(|&at| flags[at]).collect()
+}
+
+fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
+    if largest == f64::NEG_INFINITY {
+        return largest;
+    }
+    largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
+}
+
+/// The share of the first in both together, of logarithms.
+fn share_of(part: f64, rest: f64) -> f64 {
+    if part == f64::NEG_INFINITY { 0.0 } else { 1.0 / (1.0 + (rest - part).exp()) }
+}

@@ -1,0 +1,205 @@
+//! Which sequences of tokens can begin the encoding of some text.
+//!
+//! A sequence is *viable* when text may follow its bytes so that the tokenizer makes these tokens
+//! first. Inside a piece neighbours have to go together ([`super::pairs`]); where pieces end, the
+//! pre-tokenizer has to be able to end them ([`crate::pretokenize::outlook`]); and where a piece
+//! cannot end, in the middle of a character say, some token has to be able to follow.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::bits::Bits;
+use super::pairs::Pairs;
+use super::sorted::{NOWHERE, Place, Sorted};
+use crate::Result;
+use crate::encode::Model;
+use crate::pretokenize::Step;
+use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
+
+/// Bytes of sets of tokens that are kept.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// Where a viable sequence of tokens stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Spot {
+    /// The ways to cut the text in which the last piece goes on.
+    open: SetId,
+    /// Those in which a piece begins here.
+    turned: SetId,
+    /// The last token.
+    last: Place,
+}
+
+/// What is known of sequences of one tokenizer's tokens; grows with what it is asked.
+#[derive(Debug)]
+pub(super) struct Viability {
+    outlook: Outlook,
+    pairs: Pairs,
+    /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
+    following: HashMap<SetId, Arc<Bits>>,
+    /// Whether a piece goes on after a token, where it cannot end.
+    goes_on: HashMap<(SetId, Place), bool>,
+}
+
+impl Viability {
+    pub fn new(
+        model: &Model,
+        alphabet: [bool; 256],
+        steps: &[Step],
+        sorted: &Sorted,
+    ) -> Result<Viability> {
+        Ok(Viability {
+            outlook: Outlook::new(steps, alphabet)?,
+            pairs: Pairs::new(model, sorted)?,
+            following: HashMap::new(),
+            goes_on: HashMap::new(),
+        })
+    }
+
+    /// Where the empty sequence stands.
+    pub fn start(&self) -> Spot {
+        Spot { open: EMPTY, turned: self.outlook.start(), last: NOWHERE }
+    }
+
+    /// Whether the text may end behind the sequence.
+    pub fn ends(&mut self, spot: Spot) -> Result<bool> {
+        Ok(spot.last == NOWHERE || self.outlook.ends(spot.open)?)
+    }
+
+    /// Where a viable sequence stands after another token.
+    pub fn after(
+        &mut self,
+        model: &Model,
+        sorted: &Sorted,
+        spot: Spot,
+        token: Place,
+    ) -> Result<Spot> {
+        let together =
+            spot.open != EMPTY && self.pairs.go_together(model, sorted, spot.last, token)?;
+        let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
+        let anew = self.walk(spot.turned, sorted.bytes(token))?;
+        let open = self.outlook.join(inside, anew);
+        Ok(Spot { open, turned: self.outlook.turn(open)?, last: token })
+    }
+
+    /// The tokens with which the sequence stays viable.
+    pub fn tokens(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Bits> {
+        let mut found = Bits::none(sorted.len());
+        if spot.open != EMPTY {
+            found.add(&*self.following(model, sorted, spot.open)?);
+            self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
+        }
+        found.add(&*self.following(model, sorted, spot.turned)?);
+        Ok(found)
+    }
+
+    fn walk(&mut self, set: SetId, bytes: &[u8]) -> Result<SetId> {
+        bytes.iter().try_fold(set, |set, &byte| self.outlook.step(set, byte))
+    }
+
+    /// The tokens that may follow in the same piece, whatever the one before.
+    fn following(&mut self, model: &Model, sorted: &Sorted, set: SetId) -> Result<Arc<Bits>> {
+        if let Some(known) = self.following.get(&set) {
+            return Ok(Arc::clone(known));
+        }
+        let mut found = Bits::none(sorted.len());
+        let mut stuck = Vec::new();
+        let Viability { outlook, pairs, .. } = self;
+        each_token(outlook, sorted, set, |outlook, place, after| {
+            if pairs.is_reachable(place) {
+                match may_stop(outlook, after)? {
+                    true => found.insert(place),
+                    false => stuck.push((place, after)),
+                }
+            }
+            Ok(true)
+        })?;
+        for (place, after) in stuck {
+            if self.goes_on(model, sorted, after, place)? {
+                found.insert(place);
+            }
+        }
+        let found = Arc::new(found);
+        if self.following.len() * sorted.len() / 8 > KEPT_BYTES {
+            self.following.clear();
+        }
+        self.following.insert(set, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Whether tokens can follow this one in its piece, up to where the piece may end: a search.
+    fn goes_on(
+        &mut self,
+        model: &Model,
+        sorted: &Sorted,
+        set: SetId,
+        token: Place,
+    ) -> Result<bool> {
+        if let Some(&known) = self.goes_on.get(&(set, token)) {
+            return Ok(known);
+        }
+        let Viability { outlook, pairs, goes_on, .. } = self;
+        let (mut seen, mut waiting) = (HashSet::from([(set, token)]), vec![(set, token)]);
+        let mut found = false;
+        while let Some((set, token)) = waiting.pop() {
+            each_token(outlook, sorted, set, |outlook, next, after| {
+                let may = pairs.is_reachable(next)
+                    && pairs.go_together(model, sorted, token, next)?;
+                if may {
+                    found = may_stop(outlook, after)? || goes_on.get(&(after, next)) == Some(&true);
+                    if !found && seen.insert((after, next)) {
+                        waiting.push((after, next));
+                    }
+                }
+                Ok(!found)
+            })?;
+            if found {
+                break;
+            }
+        }
+        self.goes_on.insert((set, token), found);
+        if !found {
+            self.goes_on.extend(seen.into_iter().map(|stuck| (stuck, false)));
+        }
+        Ok(found)
+    }
+}
+
+/// Whether the piece or the text may end here.
+fn may_stop(outlook: &mut Outlook, set: SetId) -> Result<bool> {
+    Ok(outlook.turn(set)? != EMPTY || outlook.ends(set)?)
+}
+
+/// Calls `visit` with each token whose bytes may follow in the same piece, and with the ways after
+/// it, until it returns false.
+fn each_token(
+    outlook: &mut Outlook,
+    sorted: &Sorted,
+    set: SetId,
+    mut visit: impl FnMut(&mut Outlook, Place, SetId) -> Result<bool>,
+) -> Result<()> {
+    // The ways after each byte of the token before; where they end, so do all that begin alike.
+    let mut path = vec![set];
+    if set == EMPTY {
+        return Ok(());
+    }
+    for place in sorted.all() {
+        let shared = sorted.shared(place);
+        if shared >= path.len() {
+            continue;
+        }
+        path.truncate(shared + 1);
+        let mut after = path[shared];
+        for &byte in &sorted.bytes(place)[shared..] {
+            after = outlook.step(after, byte)?;
+            if after == EMPTY {
+                break;
+            }
+            path.push(after);
+        }
+        if after != EMPTY && !visit(outlook, place, after)? {
+            break;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! Probabilities of bytes, as Python sees them. Python runs the model.
+
+use std::sync::{Arc, Mutex};
+
+use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
+use pyo3::prelude::*;
+
+use super::errors::{to_python, wrong_type};
+use super::feed::locked;
+use super::interrupt::run;
+use super::tokenizer::PyTokenizer;
+use crate::bytelm::{ByteVocab, Goal, Real, Semantics, Tree};
+use crate::{Error, Result};
+
+type Array<'py, T> = Bound<'py, PyArray1<T>>;
+
+#[pyclass(frozen, name = "ByteVocab", module = "bytewright._core")]
+pub(super) struct PyByteVocab {
+    core: Arc<ByteVocab>,
+}
+
+#[pymethods]
+impl PyByteVocab {
+    #[new]
+    fn new(tokenizer: &Bound<'_, PyTokenizer>, ends: Vec<u32>, semantics: &str) -> PyResult<Self> {
+        let core = Arc::clone(&tokenizer.get().core);
+        let made = run(tokenizer.py(), usize::MAX, |_| {
+            ByteVocab::new(core, ends, Semantics::named(semantics)?)
+        });
+        Ok(PyByteVocab { core: Arc::new(made?) })
+    }
+
+    /// The least number of columns that rows have.
+    #[getter]
+    fn width(&self) -> usize {
+        self.core.width()
+    }
+
+    /// The cover of no bytes.
+    fn tree(&self, epsilon: f64) -> PyResult<PyByteTree> {
+        let tree = Tree::new(Arc::clone(&self.core), epsilon);
+        Ok(PyByteTree { core: Mutex::new(tree.map_err(|error| to_python(&error))?) })
+    }
+}
+
+#[pyclass(frozen, name = "ByteTree", module = "bytewright._core")]
+pub(super) struct PyByteTree {
+    core: Mutex<Tree>,
+}
+
+#[pymethods]
+impl PyByteTree {
+    /// Another that begins alike.
+    fn fork(&self) -> PyByteTree {
+        PyByteTree { core: Mutex::new(locked(&self.core).clone()) }
+    }
+
+    fn __len__(&self) -> usize {
+        locked(&self.core).len()
+    }
+
+    fn advance(&self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
+        run(py, data.len() << 6, |_| locked(&self.core).advance(data))
+    }
+
+    /// Forgets what only the probabilities of shorter texts would need.
+    fn skip(&self) {
+        locked(&self.core).skip();
+    }
+
+    /// The nodes that need rows, and their contexts as flat ids with offsets.
+    fn pending<'py>(
+        &self,
+        py: Python<'py>,
+        goal: &str,
+    ) -> PyResult<(Array<'py, u64>, Array<'py, i32>, Array<'py, i64>)> {
+        let goal = goal_named(goal).map_err(|error| to_python(&error))?;
+        let tree = locked(&self.core);
+        let nodes = tree.pending(goal);
+        let (mut ids, mut offsets) = (Vec::new(), vec![0i64]);
+        for &node in &nodes {
+            tree.write_context(node, &mut ids);
+            offsets.push(ids.len() as i64);
+        }
+        let nodes = nodes.into_iter().map(|node| node as u64).collect();
+        Ok((
+            PyArray1::from_vec(py, nodes),
+            PyArray1::from_vec(py, ids),
+            PyArray1::from_vec(py, offsets),
+        ))
+    }
+
+    /// Takes a row for each of these nodes, of float32 or float64.
+    fn feed(
+        &self,
+        py: Python<'_>,
+        nodes: PyReadonlyArray1<'_, u64>,
+        rows: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let nodes: Vec<usize> = nodes.as_slice()?.iter().map(|&node| node as usize).collect();
+        if let Ok(rows) = rows.cast::<PyArray2<f32>>() {
+            return self.feed_rows(py, &nodes, rows);
+        }
+        match rows.cast::<PyArray2<f64>>() {
+            Ok(rows) => self.feed_rows(py, &nodes, rows),
+            Err(_) => Err(wrong_type(py, "rows must be a 2-D array of float32 or float64".into())),
+        }
+    }
+
+    /// Logarithms of the probabilities of the text up to each new place, and for each the largest
+    /// share that pruning may have left out.
+    fn settle<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, Array<'py, f64>)> {
+        let settled = run(py, usize::MAX, |_| locked(&self.core).settle())?;
+        let (known, left): (Vec<f64>, Vec<f64>) = settled.into_iter().unzip();
+        Ok((PyArray1::from_vec(py, known), PyArray1::from_vec(py, left)))
+    }
+
+    /// Logarithm of the probability of the text.
+    fn logprob(&self) -> PyResult<f64> {
+        locked(&self.core).logprob().map_err(|error| to_python(&error))
+    }
+
+    /// Logarithms of the 257 outcomes' probabilities, the lost mass and the error's bound.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, f64, f64)> {
+        let next = locked(&self.core).next().map_err(|error| to_python(&error))?;
+        Ok((PyArray1::from_slice(py, &next.logprobs), next.lost, next.bound))
+    }
+}
+
+impl PyByteTree {
+    fn feed_rows<T: Real + numpy::Element>(
+        &self,
+        py: Python<'_>,
+        nodes: &[usize],
+        rows: &Bound<'_, PyArray2<T>>,
+    ) -> PyResult<()> {
+        let rows = rows.try_readonly()?;
+        let (array, width) = (rows.as_slice()?, rows.as_array().ncols());
+        run(py, usize::MAX, |_| -> Result<()> { locked(&self.core).feed(nodes, array, width) })
+    }
+}
+
+fn goal_named(name: &str) -> Result<Goal> {
+    match name {
+        "end" => Ok(Goal::End),
+        "next" => Ok(Goal::Next),
+        "every" => Ok(Goal::Every),
+        _ => Err(Error::Argument(format!("goal {name:?} is none of 'end', 'next', 'every'"))),
+    }
+}

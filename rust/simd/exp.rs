@@ -1,0 +1,204 @@
+//! Sums of exponentials, in loops that the compiler turns into vectors.
+//!
+//! `exp` is 2^n times a polynomial on |r| <= ln 2 / 2 (Cody and Waite's reduction, Cephes'
+//! coefficients): within 2 units in the last place of `f32`. It uses no fused operations, so every
+//! machine gives the same bits. Sums are in `f64`, in eight lanes.
+
+use super::{Kernel, Task, dispatch};
+
+const LANES: usize = 16;
+
+/// Below this `exp` is smaller than the least normal number; such values count as 0.
+const LEAST: f32 = -87.3;
+
+/// The largest value, and whether all are numbers.
+pub fn maximum(values: &[f32]) -> (f32, bool) {
+    dispatch(Maximum(values))
+}
+
+/// Writes `exp(value - shift)` for each value, none of which is larger than the shift, and returns
+/// their sum.
+pub fn exp_into(values: &[f32], shift: f32, out: &mut [f32]) -> f64 {
+    dispatch(ExpInto { values, shift, out })
+}
+
+/// The sum of `exp(value - shift)`, where no value is larger than the shift.
+pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
+    dispatch(SumExp { values, shift })
+}
+
+/// The sum of the values.
+pub fn sum(values: &[f32]) -> f64 {
+    dispatch(Sum(values))
+}
+
+struct Maximum<'a>(&'a [f32]);
+
+impl Task for Maximum<'_> {
+    type Output = (f32, bool);
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) -> (f32, bool) {
+        let mut best = [f32::NEG_INFINITY; LANES];
+        let mut wrong = [0u32; LANES];
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                let value = chunk[lane];
+                best[lane] = if value > best[lane] { value } else { best[lane] };
+                wrong[lane] |= u32::from(value.is_nan());
+            }
+        }
+        let best = best.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max);
+        (best, wrong.iter().all(|&wrong| wrong == 0) && !rest.iter().any(|value| value.is_nan()))
+    }
+}
+
+struct ExpInto<'a> {
+    values: &'a [f32],
+    shift: f32,
+    out: &'a mut [f32],
+}
+
+impl Task for ExpInto<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) -> f64 {
+        let mut lanes = [0f64; LANES];
+        let (values, rest) = self.values.as_chunks::<LANES>();
+        let (out, out_rest) = self.out[..self.values.len()].as_chunks_mut::<LANES>();
+        for (value, out) in values.iter().zip(out) {
+            for lane in 0..LANES {
+                out[lane] = exp(value[lane] - self.shift);
+            }
+            for lane in 0..LANES {
+                lanes[lane] += f64::from(out[lane]);
+            }
+        }
+        for (value, out) in rest.iter().zip(out_rest) {
+            *out = exp(*value - self.shift);
+            lanes[0] += f64::from(*out);
+        }
+        lanes.iter().sum()
+    }
+}
+
+struct SumExp<'a> {
+    values: &'a [f32],
+    shift: f32,
+}
+
+impl Task for SumExp<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) -> f64 {
+        let mut lanes = [0f64; LANES];
+        let (values, rest) = self.values.as_chunks::<LANES>();
+        for value in values {
+            for lane in 0..LANES {
+                lanes[lane] += f64::from(exp(value[lane] - self.shift));
+            }
+        }
+        let rest: f64 = rest.iter().map(|&value| f64::from(exp(value - self.shift))).sum();
+        lanes.iter().sum::<f64>() + rest
+    }
+}
+
+struct Sum<'a>(&'a [f32]);
+
+impl Task for Sum<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) -> f64 {
+        let mut lanes = [0f64; LANES];
+        let (values, rest) = self.0.as_chunks::<LANES>();
+        for value in values {
+            for lane in 0..LANES {
+                lanes[lane] += f64::from(value[lane]);
+            }
+        }
+        lanes.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value)).sum::<f64>()
+    }
+}
+
+/// `exp` of a number that is not above 0.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    // Adding this rounds to a whole number, which is then in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let kept = if x > LEAST { x } else { LEAST };
+    let rounded = kept * std::f32::consts::LOG2_E + ROUND;
+    let n = rounded - ROUND;
+    let r = kept - n * LN2_HIGH - n * LN2_LOW;
+    let mut p = 1.987_569_1e-4;
+    p = p * r + 1.398_2e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 0.5;
+    let p = p * r * r + r + 1.0;
+    let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
+    if x > LEAST { p * scale } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::Portable;
+
+    fn values(count: usize) -> Vec<f32> {
+        let mut seed = 1u32;
+        let next = |_| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            -(seed as f32) / (1u64 << 32) as f32 * 100.0
+        };
+        (0..count).map(next).collect()
+    }
+
+    #[test]
+    fn exp_is_that_of_the_standard_library() {
+        for step in 0..1_000_000 {
+            let x = -(step as f32) * 8.8e-5;
+            let (ours, theirs) = (f64::from(exp(x)), f64::from(x).exp());
+            let exact = if x > LEAST { theirs } else { 0.0 };
+            assert!((ours - exact).abs() <= 2.4e-7 * exact, "exp({x}) = {ours}, not {exact}");
+        }
+        assert_eq!([0.0, f32::NEG_INFINITY, -1e30].map(exp), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn every_kernel_gives_the_same_bits() {
+        for len in [0, 1, 15, 16, 17, 1000] {
+            let values = values(len);
+            let mut one = vec![0.0; len];
+            let mut other = vec![0.0; len];
+            let sums = [
+                exp_into(&values, 1.5, &mut one),
+                ExpInto { values: &values, shift: 1.5, out: &mut other }.run(Portable),
+            ];
+            assert_eq!(sums[0].to_bits(), sums[1].to_bits());
+            assert_eq!(one, other);
+            assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
+            assert_eq!(sum(&values), Sum(&values).run(Portable));
+            assert_eq!(maximum(&values), Maximum(&values).run(Portable));
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_seen_anywhere() {
+        for len in [1, 16, 33] {
+            for at in 0..len {
+                let mut values = values(len);
+                assert!(maximum(&values).1);
+                values[at] = f32::NAN;
+                assert!(!maximum(&values).1);
+            }
+        }
+        assert_eq!(maximum(&[]), (f32::NEG_INFINITY, true));
+    }
+}
