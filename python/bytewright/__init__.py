@@ -3,6 +3,7 @@
 import warnings
 
 from bytewright import _core
+from bytewright.bytelm import ByteDistribution, ByteModel, ByteState
 from bytewright.corpus import (
     Manifest,
     Part,
@@ -66,6 +67,9 @@ from bytewright.training import (
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "ByteDistribution",
+    "ByteModel",
+    "ByteState",
     "BytewrightError",
     "CallableModel",
     "CountProgress",

@@ -460,19 +460,19 @@ def _merge_rows(
     merges: Iterable[tuple[bytes, bytes]], ids: dict[bytes, int]
 ) -> list[tuple[int, int, int]]:
     """Rows of ids; products that are new join `ids`."""
-    rows = []
+    pairs = []
     for rank, pair in enumerate(merges):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise ArgumentError(f"merge {rank} is {pair!r}: a pair of bytes is needed")
-        left, right = pair
         for part in pair:
             if not isinstance(part, bytes):
-                raise ArgumentError(f"merge {rank} ({left!r}, {right!r}): {part!r} is not bytes")
+                raise ArgumentError(f"merge {rank} {tuple(pair)}: {part!r} is not bytes")
+        pairs.append((pair[0], pair[1]))
+        ids.setdefault(pair[0] + pair[1], len(ids))
+    for rank, pair in enumerate(pairs):
+        for part in pair:
             if part not in ids:
                 raise ArgumentError(
-                    f"merge {rank} ({left!r}, {right!r}): {part!r} is neither in the alphabet "
-                    "nor made by an earlier merge"
+                    f"merge {rank} {pair}: {part!r} is neither in the alphabet nor made by a merge"
                 )
-        product = ids.setdefault(left + right, len(ids))
-        rows.append((ids[left], ids[right], product))
-    return rows
+    return [(ids[left], ids[right], ids[left + right]) for left, right in pairs]

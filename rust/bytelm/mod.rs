@@ -21,7 +21,6 @@ mod sorted;
 mod tree;
 mod viable;
 
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::token::TokenId;

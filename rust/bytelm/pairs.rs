@@ -22,10 +22,11 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::sorted::{Place, Sorted};
+use crate::Result;
 use crate::encode::{Model, Scratch};
 use crate::merges::{NEVER, Pairs as _};
+use crate::simd::Portable;
 use crate::token::{Kind, TokenId};
-use crate::Result;
 
 /// Longer tokens are not merged anew to learn how they are made.
 const LONGEST: usize = 1 << 9;
@@ -141,11 +142,9 @@ impl Spines {
         let size = model.vocab.len();
         let is_reachable =
             |id: TokenId| sorted.place(id).is_some_and(|place| reachable[place as usize]);
-        let mut merges: Vec<(TokenId, TokenId, u32)> = model.merges.iter().collect();
+        let mut merges: Vec<(TokenId, TokenId, u32)> = model.merges.pairs().collect();
         merges.sort_unstable_by_key(|&(.., rank)| rank);
-        merges.retain(|&(left, right, _)| {
-            is_reachable(left) && is_reachable(right)
-        });
+        merges.retain(|&(left, right, _)| is_reachable(left) && is_reachable(right));
         let mut parts = vec![(NONE, NONE); size];
         let mut made = vec![0; size];
         let mut ways = vec![0u8; size];
@@ -162,7 +161,7 @@ impl Spines {
             }
             let bytes = model.vocab.token_bytes(product)?;
             let Some((left, right)) = last_pair(model, bytes) else { return Ok(None) };
-            let rank = model.merges.rank(left, right);
+            let rank = model.merges.rank(Portable, left, right);
             (parts[product as usize], made[product as usize]) = ((left, right), rank + 1);
         }
         let early = |&(left, right, rank): &(TokenId, TokenId, u32)| {
@@ -179,12 +178,14 @@ impl Spines {
             rights[left as usize].push((right, rank + 1));
         }
         let mut children = vec![Vec::new(); size];
-        let mut by_time: Vec<TokenId> = (0..size as TokenId).filter(|&id| is_reachable(id)).collect();
+        let mut by_time: Vec<TokenId> =
+            (0..size as TokenId).filter(|&id| is_reachable(id)).collect();
         by_time.sort_unstable_by_key(|&id| (made[id as usize], id));
         for &id in by_time.iter().filter(|&&id| parts[id as usize].0 != NONE) {
             children[parts[id as usize].0 as usize].push(id);
         }
-        let mut spines = Spines { parts, made, rights, order: Vec::new(), below: Vec::new(), children };
+        let mut spines =
+            Spines { parts, made, rights, order: Vec::new(), below: Vec::new(), children };
         spines.lay_out(sorted, &by_time);
         Ok(Some(spines))
     }
@@ -213,7 +214,7 @@ impl Spines {
         let (mut u, mut v) = (left, right);
         let (mut u_until, mut v_until) = (u32::MAX, u32::MAX);
         loop {
-            let rank = model.merges.rank(u, v);
+            let rank = model.merges.rank(Portable, u, v);
             if rank != NEVER && rank + 1 < u_until && rank < v_until {
                 return false;
             }
@@ -258,7 +259,7 @@ fn last_pair(model: &Model, bytes: &[u8]) -> Option<(TokenId, TokenId)> {
     }
     let mut ids = model.units_of(bytes);
     while ids.len() > 2 {
-        let ranks = ids.windows(2).map(|pair| model.merges.rank(pair[0], pair[1]));
+        let ranks = ids.windows(2).map(|pair| model.merges.rank(Portable, pair[0], pair[1]));
         let (at, rank) = ranks.enumerate().min_by_key(|&(_, rank)| rank)?;
         if rank == NEVER {
             return None;

@@ -171,9 +171,9 @@ impl Row {
         let gathered = if wanted.local { sorted.all() } else { wanted.range.clone() };
         let ids = &sorted.ids()[gathered.start as usize..gathered.end as usize];
         let mut values: Vec<T> = ids.iter().map(|&id| row[id as usize]).collect();
-        let missing = |range: &Range<Place>, mut visit: &mut dyn FnMut(Place)| {
+        let missing = |range: &Range<Place>, visit: &mut dyn FnMut(Place)| {
             if let Some(mask) = wanted.mask {
-                mask.each_missing(range, &mut visit);
+                mask.each_missing(range, visit);
             }
         };
         let mut first = None;
@@ -198,7 +198,8 @@ impl Row {
                 log_of_sum(T::sum(&scratch[range.clone()]), largest, &values[range]) - total
             };
             let mut masses = Box::new([f64::NEG_INFINITY; 256]);
-            sorted.each_next(&sorted.all(), 0, |byte, range| masses[usize::from(byte)] = sum(range));
+            sorted
+                .each_next(&sorted.all(), 0, |byte, range| masses[usize::from(byte)] = sum(range));
             first = Some(masses);
         } else if wanted.local {
             let kept = wanted.range.start as usize..wanted.range.end as usize;

@@ -33,7 +33,10 @@ impl Sorted {
         let bytes = |id: TokenId| vocab.token_bytes(id).unwrap_or_default();
         let is_text = |id: &TokenId| {
             let kind = vocab.kind(*id);
-            kind != Kind::HOLE && !kind.has(Kind::SPECIAL) && !bytes(*id).is_empty() && !ends.contains(id)
+            kind != Kind::HOLE
+                && !kind.has(Kind::SPECIAL)
+                && !bytes(*id).is_empty()
+                && !ends.contains(id)
         };
         let mut ids: Vec<TokenId> = (0..vocab.len() as TokenId).filter(is_text).collect();
         ids.sort_by_key(|&id| (bytes(id), id));
@@ -135,9 +138,8 @@ impl Sorted {
     /// The first place in the range whose byte at `depth` is not below `bound`, by steps that
     /// double: most ranges are short.
     fn split(&self, range: &Range<Place>, depth: usize, bound: u16) -> Place {
-        let below = |place: Place| {
-            self.bytes(place).get(depth).is_none_or(|&byte| u16::from(byte) < bound)
-        };
+        let below =
+            |place: Place| self.bytes(place).get(depth).is_none_or(|&byte| u16::from(byte) < bound);
         let (mut low, mut step) = (range.start, 1);
         while low + step <= range.end && below(low + step - 1) {
             low += step;

@@ -122,8 +122,8 @@ impl Node {
 
     /// Whether it takes part in nothing any more, whatever comes.
     fn vanish(&mut self) {
-        self.ranges = vec![0..0];
-        self.from = self.depth();
+        self.ranges.truncate(1);
+        self.ranges.fill(0..0);
         self.weight = Some(f64::NEG_INFINITY);
         self.mask = None;
     }
@@ -137,7 +137,9 @@ impl Tree {
     /// [`Error::Argument`] when `epsilon` is not in `0.0..1.0`.
     pub fn new(vocab: Arc<ByteVocab>, epsilon: f64) -> Result<Tree> {
         if !(0.0..1.0).contains(&epsilon) {
-            return Err(Error::Argument(format!("epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")));
+            return Err(Error::Argument(format!(
+                "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
+            )));
         }
         let mut viability = vocab.viability();
         let spot = viability.as_ref().map(|viability| viability.start());
@@ -192,7 +194,12 @@ impl Tree {
     }
 
     /// Begins nodes behind those tokens of a node that end so many bytes behind it.
-    fn branch(&mut self, at: usize, depth: usize, mut viability: Option<&mut Viability>) -> Result<()> {
+    fn branch(
+        &mut self,
+        at: usize,
+        depth: usize,
+        mut viability: Option<&mut Viability>,
+    ) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let node = &self.nodes[at];
         let range = &node.ranges[depth - node.from];
@@ -238,7 +245,11 @@ impl Tree {
     pub fn pending(&self, goal: Goal) -> Vec<usize> {
         let ancestors = self.unweighed_ancestors();
         if self.epsilon > 0.0 {
-            return if ancestors.contains(&true) { chosen(&ancestors) } else { self.too_heavy(goal) };
+            return if ancestors.contains(&true) {
+                chosen(&ancestors)
+            } else {
+                self.too_heavy(goal)
+            };
         }
         let every = goal == Goal::Every || self.vocab.semantics == Semantics::All;
         let counts = |at: &usize| {
@@ -307,9 +318,8 @@ impl Tree {
         let mut chosen = vec![false; waiting.len()];
         for place in places {
             let known = self.known(place.min(self.len));
-            let here = |&(at, _, reach): &(usize, f64, usize)| {
-                self.nodes[at].at < place && reach >= place
-            };
+            let here =
+                |&(at, _, reach): &(usize, f64, usize)| self.nodes[at].at < place && reach >= place;
             // Linear numbers relative to what is known, or to the heaviest.
             let scale = waiting.iter().find(|node| here(node)).map_or(known, |n| n.1.max(known));
             let sum = |known: f64| (known - scale).exp();
@@ -405,9 +415,11 @@ impl Tree {
             ends,
         };
         let row = Row::new(sorted, &vocab.columns, row, &wanted, scratch)?;
-        let masses = node.ranges.iter().enumerate().map(|(index, range)| {
-            if node.from + index == 0 { 0.0 } else { row.mass(range) }
-        });
+        let masses = node
+            .ranges
+            .iter()
+            .enumerate()
+            .map(|(index, range)| if node.from + index == 0 { 0.0 } else { row.mass(range) });
         let masses = masses.collect();
         let node = &mut self.nodes[at];
         node.masses = masses;
@@ -446,9 +458,9 @@ impl Tree {
         let settled: Vec<(f64, f64)> = (self.settled + 1..=self.len)
             .map(|place| {
                 let known = self.known(place);
-                let here = waiting.iter().filter(|&&(at, _, reach)| {
-                    self.nodes[at].at < place && reach >= place
-                });
+                let here = waiting
+                    .iter()
+                    .filter(|&&(at, _, reach)| self.nodes[at].at < place && reach >= place);
                 (known, share_of(log_sum(here.map(|node| node.1)), known))
             })
             .collect();
@@ -512,7 +524,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`Error::Argument`] while rows are pending, [`Error::Data`] when nothing can follow.
-    pub fn next(&mut self) -> Result<Distribution> {
+    pub fn outcomes(&mut self) -> Result<Distribution> {
         self.refuse_pending(Goal::Next)?;
         let logprob = self.conclude();
         if logprob == f64::NEG_INFINITY {

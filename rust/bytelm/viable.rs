@@ -143,8 +143,8 @@ impl Viability {
         let mut found = false;
         while let Some((set, token)) = waiting.pop() {
             each_token(outlook, sorted, set, |outlook, next, after| {
-                let may = pairs.is_reachable(next)
-                    && pairs.go_together(model, sorted, token, next)?;
+                let may =
+                    pairs.is_reachable(next) && pairs.go_together(model, sorted, token, next)?;
                 if may {
                     found = may_stop(outlook, after)? || goes_on.get(&(after, next)) == Some(&true);
                     if !found && seen.insert((after, next)) {

@@ -286,7 +286,7 @@ mod tests {
         for steps in named.chain(patterns.map(regex)) {
             let pretokenizer = Pretokenizer::new(&steps).expect("a sound pattern");
             let engine = Kind::Steps(Arc::new(Steps::new(&steps).expect("a sound pattern")));
-            let engine = Pretokenizer { kind: engine, steps: steps.into() };
+            let engine = Pretokenizer { kind: engine, steps: steps.clone().into() };
             for text in runs() {
                 let (pieces, asked) = watched(&pretokenizer, &text, usize::MAX);
                 let pieces = pieces.expect("never stopped");

@@ -122,7 +122,7 @@ impl PyByteTree {
 
     /// Logarithms of the 257 outcomes' probabilities, the lost mass and the error's bound.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, f64, f64)> {
-        let next = locked(&self.core).next().map_err(|error| to_python(&error))?;
+        let next = locked(&self.core).outcomes().map_err(|error| to_python(&error))?;
         Ok((PyArray1::from_slice(py, &next.logprobs), next.lost, next.bound))
     }
 }

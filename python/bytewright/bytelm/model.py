@@ -189,6 +189,7 @@ def text_bytes(text: str | bytes) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
+        at = error.start
         raise ArgumentError(
-            f"text: a lone surrogate, {text[error.start]!r}, at character {error.start} has no UTF-8"
+            f"text: a lone surrogate, {text[at]!r} at character {at}, has no UTF-8"
         ) from None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ class Rows:
             for start in range(0, len(nodes), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)
                 bounds = offsets[start : start + len(nodes[part]) + 1]
-                contexts = [ids[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+                contexts = [ids[a:b] for a, b in pairwise(bounds)]
                 tree.feed(nodes[part], self._rows(contexts, keep=goal != "every"))
 
     def _rows(self, contexts: list[NDArray[np.int32]], *, keep: bool) -> Row:
@@ -66,7 +67,9 @@ class Rows:
             for at, row in zip(missing, asked, strict=True):
                 found[at] = row
             self._keep([keys[at] for at in missing], asked)
-        return np.stack([row for row in found if row is not None])
+        known: list[Any] = [row for row in found if row is not None]
+        stacked: Row = np.stack(known)
+        return stacked
 
     def _keep(self, keys: list[bytes], rows: Row) -> None:
         with self._lock:

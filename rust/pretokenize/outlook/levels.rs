@@ -172,9 +172,8 @@ impl Levels {
 
 /// Each state with each level behind it.
 fn joined(states: &[State], levels: &[Level]) -> Vec<State> {
-    let with = |state: &State, level: &Level| -> State {
-        state.iter().chain([level]).cloned().collect()
-    };
+    let with =
+        |state: &State, level: &Level| -> State { state.iter().chain([level]).cloned().collect() };
     states.iter().flat_map(|state| levels.iter().map(|level| with(state, level))).collect()
 }
 
@@ -211,7 +210,10 @@ impl Searching {
                 ended.debts.push(Debt { state, due: true });
                 let cuts = |level: &Level| if level.part == Part::Gap { gap } else { again };
                 let found = self.searches(&ended).into_iter();
-                found.map(|level| (cuts(&level), level)).map(|(cuts, level)| (level, cuts)).collect()
+                found
+                    .map(|level| (cuts(&level), level))
+                    .map(|(cuts, level)| (level, cuts))
+                    .collect()
             }
             Part::Gap => {
                 let (found, left) = (to_match(false), self.cuts(true, false));

@@ -100,7 +100,8 @@ fn published_patterns_look_ahead_as_they_do() {
             assert_eq!(name, "falcon");
             continue;
         }
-        let tails = strings(&['a', 's', 'A', '\'', ' ', '\n', '1', '.', '/', '日', '\u{301}', '\0'], 3);
+        let tails =
+            strings(&['a', 's', 'A', '\'', ' ', '\n', '1', '.', '/', '日', '\u{301}', '\0'], 3);
         compare_before(&steps, &['a', ' ', '\n', '1', '\''], 3, &tails);
         compare_before(&steps, &['A', 's', '\'', '.', '/'], 3, &tails);
         compare_before(&steps, &['é', '\u{301}', ' ', '日', '7'], 3, &tails);
