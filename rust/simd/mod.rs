@@ -19,6 +19,9 @@ pub type Block = [u8; 64];
 
 /// Questions about a block. A range lies on one side of 0x80.
 pub trait Kernel: Copy {
+    /// Whether a question takes an instruction or two, so that many may be asked in vain.
+    const QUICK: bool;
+
     /// Bytes from `low` to `high`, both included.
     fn between(self, block: &Block, low: u8, high: u8) -> u64;
     /// Bytes of 0x80 and more.

@@ -10,6 +10,8 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = ONES << 7;
 
 impl Kernel for Portable {
+    const QUICK: bool = false;
+
     #[inline(always)]
     fn between(self, block: &Block, low: u8, high: u8) -> u64 {
         // Adding to seven bits sets the eighth from a bound on, without a carry to the next byte.

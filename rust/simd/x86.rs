@@ -1,8 +1,8 @@
 //! The kernel with AVX2 and with AVX-512BW.
 //!
 //! Splitting alone with the cl100k pattern on one core of a Xeon with AVX-512, MB/s by
-//! `bench/split.rs`, portable / AVX2 / AVX-512BW: English 750 / 1594 / 1736, code 708 / 1556 /
-//! 1656, 48 languages 330 / 676 / 879.
+//! `bench/split.rs`, portable / AVX2 / AVX-512BW: English 750 / 1594 / 1771, code 708 / 1556 /
+//! 1656, 48 languages 330 / 761 / 1003.
 
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
@@ -68,6 +68,8 @@ fn with_avx2<T: Task>(task: T, token: Avx2) -> T::Output {
 }
 
 impl Kernel for Avx512 {
+    const QUICK: bool = true;
+
     #[inline(always)]
     fn between(self, block: &Block, low: u8, high: u8) -> u64 {
         // SAFETY: the token proves AVX-512BW; the load reads the 64 bytes of `block`.
@@ -110,6 +112,8 @@ impl Kernel for Avx512 {
 }
 
 impl Kernel for Avx2 {
+    const QUICK: bool = true;
+
     #[inline(always)]
     fn between(self, block: &Block, low: u8, high: u8) -> u64 {
         // SAFETY: the token proves AVX2, which is all that `halves` and the closure use.

@@ -121,8 +121,8 @@ impl Masks {
     ) {
         let common = common::find::<R, K>(kernel, block);
         self.first = !self.high | common.first;
-        self.add::<R>([common.upper, common.lower, 0, 0, 0, common.printed, common.han]);
-        let known = common.upper | common.lower | common.printed;
+        self.add::<R>([common.upper, common.lower, common.mark, 0, 0, common.printed, common.han]);
+        let known = common.upper | common.lower | common.mark | common.printed;
         let others = self.high & below(self.length) & !known;
         if others != 0 {
             self.add_others::<R, K>(kernel, classes, rest, others);
