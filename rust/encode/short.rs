@@ -13,7 +13,9 @@ use crate::token::TokenId;
 use super::bytes::{BytePairs, Pair};
 
 /// Longest sequence merged by scanning, which for such lengths beats any structure.
-pub(crate) const SHORT: usize = 32;
+pub(crate) const SHORT: usize = 64;
+/// Slots that nearly all sequences do with; the others are only scanned where they are needed.
+const FEW: usize = 32;
 /// Sequences that are merged abreast.
 pub(crate) const ABREAST: usize = 16;
 
@@ -31,16 +33,25 @@ const NO_PAIR: i32 = (NO_RANK << SLOT_BITS).cast_signed();
 pub(crate) struct Short {
     ids: [TokenId; SHORT],
     keys: [i32; SHORT],
-    live: u32,
+    live: u64,
     /// Slots of symbols whose pair with the next one is still to be looked up, before the first step.
-    unread: u32,
+    unread: u64,
     /// Before the other steps: the slot of the new symbol.
     slot: usize,
+    /// Whether more than [`FEW`] slots are in use.
+    is_many: bool,
 }
 
 impl Default for Short {
     fn default() -> Short {
-        Short { ids: [0; SHORT], keys: [NO_PAIR; SHORT], live: 0, unread: 0, slot: 0 }
+        Short {
+            ids: [0; SHORT],
+            keys: [NO_PAIR; SHORT],
+            live: 0,
+            unread: 0,
+            slot: 0,
+            is_many: false,
+        }
     }
 }
 
@@ -52,8 +63,8 @@ fn key(rank: u32, slot: usize) -> i32 {
 
 /// The lowest `len` bits.
 #[inline(always)]
-fn below(len: usize) -> u32 {
-    ((1u64 << len) - 1) as u32
+fn below(len: usize) -> u64 {
+    if len < SHORT { (1 << len) - 1 } else { !0 }
 }
 
 impl Short {
@@ -64,6 +75,7 @@ impl Short {
         self.keys = [NO_PAIR; SHORT];
         self.live = below(len);
         self.unread = self.live >> 1;
+        self.is_many = len > FEW;
     }
 
     /// Takes the symbols of at most [`SHORT`] bytes, and merges what merges first.
@@ -77,24 +89,33 @@ impl Short {
         for (pair, bytes) in pairs[1..].iter_mut().zip(piece.windows(2)) {
             *pair = table.pair(bytes[0], bytes[1]);
         }
-        let mut first = 0;
-        for slot in 0..SHORT {
-            let is_first = pairs[slot + 1].is_first(pairs[slot], pairs[slot + 2]);
-            first |= u32::from(is_first) << slot;
+        self.is_many = piece.len() > FEW;
+        let mut first = first_of(&pairs, 0);
+        if self.is_many {
+            first |= first_of(&pairs, FEW);
         }
         self.live = below(piece.len()) & !(first << 1);
         let single = self.live & !first;
         let known = single & single >> 1;
-        for slot in 0..SHORT {
-            let key = key(pairs[slot + 1].rank(), slot);
-            self.keys[slot] = if known >> slot & 1 != 0 { key } else { NO_PAIR };
+        self.set_keys(&pairs, 0, known);
+        if self.is_many {
+            self.set_keys(&pairs, FEW, known);
         }
-        self.unread =
-            self.live & !known & !1u32.rotate_right(1).unbounded_shr(self.live.leading_zeros());
+        let last = !1u64.rotate_right(1).unbounded_shr(self.live.leading_zeros());
+        self.unread = self.live & !known & last;
         while first != 0 {
             let slot = first.trailing_zeros() as usize % SHORT;
             self.ids[slot] = merges.product(pairs[slot + 1].rank());
             first &= first - 1;
+        }
+    }
+
+    /// Sets the keys of a part of the slots: of pairs that are known, and of none.
+    #[inline(always)]
+    fn set_keys(&mut self, pairs: &[Pair; SHORT + 2], from: usize, known: u64) {
+        for slot in from..from + FEW {
+            let key = key(pairs[slot + 1].rank(), slot);
+            self.keys[slot] = if known >> slot & 1 != 0 { key } else { NO_PAIR };
         }
     }
 
@@ -118,7 +139,7 @@ impl Short {
     /// left half of a pair, when there is none.
     #[inline(always)]
     fn before(&self, slot: usize) -> usize {
-        31 - ((self.live & below(slot)).leading_zeros() as usize & 31)
+        63 - ((self.live & below(slot)).leading_zeros() as usize & 63)
     }
 
     /// Asks for the pairs that [`Short::begin`] looks up.
@@ -159,7 +180,12 @@ impl Short {
     /// Merges the pair of least key, and asks for those of the new symbol.
     #[inline(always)]
     fn merge(&mut self, merges: &Merges) -> bool {
-        let best = self.keys.iter().copied().fold(NO_PAIR, i32::min);
+        let least = |keys: &[i32]| keys.iter().copied().fold(NO_PAIR, i32::min);
+        let (few, more) = self.keys.split_at(FEW);
+        let mut best = least(few);
+        if self.is_many {
+            best = best.min(least(more));
+        }
         if best >= NO_PAIR {
             return false;
         }
@@ -173,6 +199,15 @@ impl Short {
         merges.prefetch(self.ids[self.before(slot)], self.ids[slot]);
         true
     }
+}
+
+/// Which pairs of a part of the slots merge first.
+#[inline(always)]
+fn first_of(pairs: &[Pair; SHORT + 2], from: usize) -> u64 {
+    (from..from + FEW).fold(0, |first, slot| {
+        let is_first = pairs[slot + 1].is_first(pairs[slot], pairs[slot + 2]);
+        first | u64::from(is_first) << slot
+    })
 }
 
 /// Merges each of these sequences, turn by turn.
