@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import pickle
 import random
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from reference_ngram import Kneser, Unbounded
-from test_concurrency import interrupted, wakes_during
 
 import bytewright as bw
 from bytewright import demo
-from bytewright.models import ngram_file
 
 LETTERS = bw.Tokenizer.from_merges([(b"a", b"b"), (b"ab", b"a")], alphabet=b"abcd")
 END = LETTERS.vocab_size
@@ -100,6 +97,32 @@ def test_rows_without_an_order_are_those_of_the_definition(corpus: str) -> None:
         assert found.length == length
         assert dict(zip(found.ids.tolist(), found.counts.tolist(), strict=True)) == after
         assert found.ids.tolist() == sorted(after)
+
+
+@given(
+    texts=st.lists(st.text("abcd", max_size=12), max_size=12),
+    order=st.sampled_from([1, 2, 3, 4, 5, None]),
+    context=st.lists(st.integers(0, END), max_size=10),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_row_is_that_of_the_definition(
+    texts: list[str], order: int | None, context: list[int]
+) -> None:
+    model = bw.NgramModel.fit(LETTERS, texts, order=order, threads=1)
+    kind = Unbounded if order is None else Kneser
+    definition = kind(ids_of(LETTERS, texts), order or 5, end=END, outcomes=range(END + 1))
+    compare(model, definition, [context, [token for text in texts for token in context[:2]]])
+
+
+@pytest.mark.parametrize("order", [5, None])
+def test_rows_of_prose_and_code_are_those_of_the_definition(order: int | None) -> None:
+    tok = demo.tokenizer()
+    texts = Path(demo.__file__).read_text(encoding="utf-8").split("\n\n")
+    model = bw.NgramModel.fit(tok, texts, order=order)
+    kind = Unbounded if order is None else Kneser
+    documents = ids_of(tok, texts)
+    definition = kind(documents, 5, end=model.eos_id, outcomes=range(model.width))
+    compare(model, definition, [document[:at] for at, document in enumerate(documents[:12])])
 
 
 def test_only_a_model_without_an_order_tells_its_matches() -> None:
@@ -255,30 +278,6 @@ def test_batches_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[-1] == bw.FitProgress(whole.documents, whole.ids)
 
 
-def test_threads_change_nothing() -> None:
-    texts = some_texts(2000, 60, 9, "aaabbcd")
-    contexts: Any = some_contexts(ids_of(LETTERS, texts), END + 1, 1)
-    models = [
-        bw.NgramModel.fit(LETTERS, texts, order=None, threads=threads) for threads in (1, 2, 7)
-    ]
-    first = models[0].__reduce__()[1]
-    assert all((model.__reduce__()[1][2] == first[2]).all() for model in models)
-    rows = [models[0].logprobs(contexts, threads=threads) for threads in (1, 2, 7)]
-    assert all((row == rows[0]).all() for row in rows)
-    with ThreadPoolExecutor(4) as pool:
-        shared = pool.map(models[0].logprobs, [contexts] * 8)
-        assert all((found == rows[0]).all() for found in shared)
-
-
-@pytest.mark.parametrize("order", [4, None])
-def test_a_pickle_is_the_same_model(order: int | None) -> None:
-    model = bw.NgramModel.fit(LETTERS, CORPORA["many"], order=order)
-    again = pickle.loads(pickle.dumps(model))
-    contexts: Any = some_contexts(ids_of(LETTERS, CORPORA["many"]), END + 1, 1)
-    assert (again.logprobs(contexts) == model.logprobs(contexts)).all()
-    assert (again.order, again.eos_id, again.tokenizer) == (order, END, LETTERS)
-
-
 def test_a_markov_chain_is_recovered() -> None:
     """Letters of a chain of order 2: the distance shrinks as the text grows."""
     chance = np.random.default_rng(5)
@@ -300,109 +299,3 @@ def test_a_markov_chain_is_recovered() -> None:
         worst.append(np.abs(rows - chain[None]).sum(-1)[reached].max() / 2)
     assert worst == sorted(worst, reverse=True)
     assert worst[-1] < 0.02
-
-
-@pytest.mark.parametrize("order", [1, 5, None])
-def test_a_file_gives_the_same_model(tmp_path: Path, order: int | None) -> None:
-    model = bw.NgramModel.fit(LETTERS, CORPORA["many"], order=order)
-    model.save(tmp_path / "model")
-    again = bw.NgramModel.load(tmp_path / "model", LETTERS)
-    contexts: Any = some_contexts(ids_of(LETTERS, CORPORA["many"]), END + 1, 1)
-    assert (again.logprobs(contexts) == model.logprobs(contexts)).all()
-    assert repr(again) == repr(model)
-    again.save(tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == (tmp_path / "model").read_bytes()
-    assert (pickle.loads(pickle.dumps(again)).logprobs(contexts) == model.logprobs(contexts)).all()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "model"]
-
-
-def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
-    bw.NgramModel.fit(LETTERS, ["ab"]).save(tmp_path / "model")
-    other = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"abcd")
-    with pytest.raises(bw.ArgumentError, match="fitted with another tokenizer"):
-        bw.NgramModel.load(tmp_path / "model", other)
-
-
-def test_every_damage_is_found(tmp_path: Path) -> None:
-    path = tmp_path / "model"
-    bw.NgramModel.fit(LETTERS, ["ab", "ba"], order=None).save(path)
-    whole = path.read_bytes()
-    damaged = [whole[:size] for size in range(0, len(whole), 3)] + [whole + b"\0"]
-    for at in range(0, len(whole), 2):
-        damaged.append(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
-    for data in damaged:
-        path.write_bytes(data)
-        with pytest.raises(bw.DataError, match="model"):
-            bw.NgramModel.load(path, LETTERS)
-
-
-def test_a_file_that_lies_is_no_crash(tmp_path: Path) -> None:
-    """Files with a checksum that holds, of arrays that contradict themselves."""
-    model = bw.NgramModel.fit(LETTERS, some_texts(20, 10, 1), order=None)
-    _, header, words = model.__reduce__()[1]
-    chance = random.Random(2)
-    refused = 0
-    for _ in range(150):
-        bent = words.copy()
-        bent[chance.randrange(len(bent))] = chance.choice([0, 1, 7, 40, 1 << 31, (1 << 32) - 1])
-        ngram_file.write(tmp_path / "model", header, bent)
-        try:
-            loaded = bw.NgramModel.load(tmp_path / "model", LETTERS)
-        except bw.DataError:
-            refused += 1
-        else:
-            contexts: Any = some_contexts([[0, 1, 2]], END + 1, 3)
-            assert loaded.logprobs(contexts).shape == (len(contexts), 7)
-    assert refused > 30
-    for key in header:
-        for value in (None, "x", -1, 1 << 62, 1 << 63, [1, 2], [1 << 62] * 2, [-1, 1]):
-            ngram_file.write(tmp_path / "model", header | {key: value}, words)
-            if key not in ("documents", "ids") or value != 1 << 62:
-                with pytest.raises(bw.BytewrightError):
-                    bw.NgramModel.load(tmp_path / "model", LETTERS)
-    for other in ({}, {**header, "more": 1}, [header]):
-        ngram_file.write(tmp_path / "model", other, words)  # type: ignore[arg-type]
-        with pytest.raises(bw.DataError, match="a header of an n-gram model has"):
-            bw.NgramModel.load(tmp_path / "model", LETTERS)
-
-
-def test_other_threads_run_during_long_calls() -> None:
-    ids = np.random.default_rng(1).integers(97, 101, 2_000_000, dtype=np.uint8).tobytes()
-    model = bw.NgramModel.fit(LETTERS, [ids[:1000]], order=None)
-    assert wakes_during(lambda: bw.NgramModel.fit(LETTERS, [ids])) > 5
-    contexts: Any = [LETTERS.encode_array(ids[at : at + 900]) for at in range(20_000)]
-    assert wakes_during(lambda: model.logprobs(contexts, threads=1)) > 5
-
-
-INTERRUPTED = """
-import sys, time
-import numpy as np
-import bytewright as bw
-
-tok = bw.Tokenizer.from_merges([], alphabet=bytes(range(97, 113)))
-text = np.random.default_rng(0).integers(97, 113, 4_000_000, dtype=np.uint8).tobytes()
-model = bw.NgramModel.fit(tok, [text[:10000]], order=None)
-contexts = [tok.encode_array(text[at:at + 9]) for at in range(30_000)]
-calls = {
-    "fit": lambda: bw.NgramModel.fit(tok, [text], order=None, threads=2),
-    "rows": lambda: model.logprobs(contexts, threads=2),
-}
-done = 0
-try:
-    print("ready", flush=True)
-    while True:
-        calls[sys.argv[1]]()
-        done += 1
-except KeyboardInterrupt:
-    ended = time.monotonic()
-assert bw.NgramModel.fit(tok, ["ab"]).ids == 3
-print(ended, done, flush=True)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does")
-@pytest.mark.parametrize("case", ["fit", "rows"])
-def test_control_c_ends_a_long_call(case: str) -> None:
-    delay, done = interrupted(INTERRUPTED, case)
-    print(f"{case}: {delay * 1000:.0f} ms after Ctrl-C, {done} calls before")
-    assert delay < 5
