@@ -19,7 +19,7 @@ put them into the texts.
 **Documents.** Each text is a document: its beginning is a context of its own, its end an outcome. A
 context that holds the end of text begins anew behind it.
 
-Cost: 10 MB of English, which is 2.3 million ids, take about a second and 200 MB on one core, and
+Cost: 10 MB of English, which is 2.3 million ids, take half a second and 200 MB on one core, and
 the model 65 MB; without an order 83 MB. A row is one addition for each id of the vocabulary, and a
 logarithm for each id that was ever seen behind the last two.
 """
