@@ -20,7 +20,7 @@ put them into the texts.
 context that holds the end of text begins anew behind it.
 
 Cost: 10 MB of English, which is 2.3 million ids, take half a second and 200 MB on one core, and
-the model 65 MB; without an order 83 MB. A row is one addition for each id of the vocabulary, and a
+the model 67 MB; without an order 85 MB. A row is one addition for each id of the vocabulary, and a
 logarithm for each id that was ever seen behind the last two.
 """
 
