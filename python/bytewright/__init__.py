@@ -3,7 +3,7 @@
 import warnings
 
 from bytewright import _core
-from bytewright.bytelm import ByteDistribution, ByteModel, ByteState
+from bytewright.bytelm import ByteDistribution, ByteModel, BytePlace, BytePredictor, ByteState
 from bytewright.corpus import (
     Manifest,
     Part,
@@ -69,6 +69,8 @@ __all__ = [
     "ArgumentTypeError",
     "ByteDistribution",
     "ByteModel",
+    "BytePlace",
+    "BytePredictor",
     "ByteState",
     "BytewrightError",
     "CallableModel",

@@ -20,7 +20,7 @@ the end of the text, their probability is lost mass.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -29,12 +29,14 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.rows import Rows
+from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.state import ByteState
+from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models import TokenModel
 from bytewright.sizes import byte_size
 
-__all__ = ["ByteModel", "Semantics", "text_bytes"]
+__all__ = ["ByteModel", "Semantics"]
 
 Semantics = Literal["all", "valid", "fast", "local"]
 
@@ -165,31 +167,59 @@ class ByteModel:
         Raises:
             ArgumentError: there is no byte.
         """
-        if isinstance(texts, str | bytes):
-            raise ArgumentTypeError("texts: a list of texts, not one text")
-        nats, count = 0.0, 0
-        for text in texts:
-            data = text_bytes(text)
-            nats -= self.logprob(data, end=end)
-            count += len(data)
-        if not count:
-            raise ArgumentError("texts: bits per byte of no bytes")
-        return float(nats / count / np.log(2))
+        return mean_bits(texts, lambda text: self.logprob(text, end=end))
+
+    def sample(
+        self,
+        prompt: str | bytes = b"",
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+    ) -> bytes:
+        """Draw what follows a prompt, which may end anywhere: inside a token, inside a character.
+
+        Args:
+            prompt: the text so far.
+            max_bytes: no more bytes than these; fewer where the text ends.
+            temperature: probabilities are raised to the power of its inverse; 0 takes the likeliest
+                outcome, of equals the one with the smallest number.
+            top_p: keep the fewest outcomes, the likeliest first and of equals those with the
+                smaller numbers, that have this share of the probability; the temperature comes
+                first.
+            seed: equal seeds give equal texts; None draws another text each time.
+            stop: strings that end the text where they come to stand in what is drawn; they are not
+                part of the result.
+            utf8: `"strict"` leaves out bytes that cannot continue UTF-8 and shares out their
+                probability; a last character for which `max_bytes` leaves no room is left out. An
+                unfinished character at the end of the prompt is finished; before that the prompt
+                may hold any bytes.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prompt has the probability 0, or nothing that is allowed may follow.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["lo and lo and lo"] * 9))
+        >>> model.sample("l", max_bytes=9, temperature=0)
+        b'o and lo '
+        >>> model.sample("lo ", max_bytes=20, stop="lo", seed=1)
+        b'and '
+        """
+        return sample(
+            self,
+            prompt,
+            max_bytes=max_bytes,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            stop=stop,
+            utf8=utf8,
+        )
 
     def __repr__(self) -> str:
         return f"<ByteModel of {self._model!r}, semantics {self._semantics!r}>"
-
-
-def text_bytes(text: str | bytes) -> bytes:
-    """The bytes of a text."""
-    if isinstance(text, bytes):
-        return text
-    if not isinstance(text, str):
-        raise ArgumentTypeError(f"text must be str or bytes, not {type(text).__name__}")
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        at = error.start
-        raise ArgumentError(
-            f"text: a lone surrogate, {text[at]!r} at character {at}, has no UTF-8"
-        ) from None

@@ -1,0 +1,121 @@
+"""Texts drawn from a model of bytes, a byte at a time.
+
+Each step takes the 257 outcomes through the same stages: bytes that cannot continue UTF-8 go
+(`utf8="strict"`), the temperature T raises what is left to the power 1/T, top-p keeps the fewest
+likeliest outcomes that have p of the probability, and one uniform number decides among them in the
+order of their numbers. So a seed and a model decide the text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.bytelm.distribution import END
+from bytewright.bytelm.protocol import BytePlace, BytePredictor
+from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.utf8 import may_follow, unfinished
+from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+
+__all__ = ["Utf8", "sample"]
+
+Utf8 = Literal["any", "strict"]
+
+# Probabilities that should add up to top-p may miss it by their rounding.
+_ROUNDING = 1e-12
+
+
+def sample(
+    source: BytePredictor,
+    prompt: str | bytes,
+    *,
+    max_bytes: int,
+    temperature: float,
+    top_p: float,
+    seed: int | None,
+    stop: str | bytes | Sequence[str | bytes],
+    utf8: Utf8,
+) -> bytes:
+    """Draw what follows a prompt; `ByteModel.sample` says what the arguments are."""
+    _check(max_bytes, temperature, top_p, seed, utf8)
+    stops = _stops(stop)
+    text = text_bytes(prompt)
+    state = source.start(text)
+    if state.logprob == -math.inf:
+        raise DataError(
+            f"prompt: these {len(text)} bytes have the probability 0, so nothing follows them"
+        )
+    rng = np.random.default_rng(seed)
+    out = bytearray()
+    tail = unfinished(text) if utf8 == "strict" else None
+    while len(out) < max_bytes:
+        logprobs = _allowed(state, tail, len(text) + len(out))
+        outcome = _draw(logprobs, temperature, top_p, rng)
+        if outcome == END:
+            break
+        out.append(outcome)
+        if stops and out.endswith(stops):
+            del out[min(len(out) - len(end) for end in stops if out.endswith(end)) :]
+            break
+        if tail is not None:
+            tail = unfinished(tail + bytes([outcome]))
+        if len(out) < max_bytes:
+            state.advance(bytes([outcome]))
+    if utf8 == "strict" and (cut := unfinished(text + out)):
+        del out[max(0, len(out) - len(cut)) :]
+    return bytes(out)
+
+
+def _check(max_bytes: int, temperature: float, top_p: float, seed: int | None, utf8: Utf8) -> None:
+    numbers = [("max_bytes", max_bytes)] + ([] if seed is None else [("seed", seed)])
+    for name, number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
+        if number < 0:
+            raise ArgumentError(f"{name}={number}: 0 and more are allowed")
+    if not 0.0 <= temperature < math.inf:
+        raise ArgumentError(f"temperature={temperature}: 0 (the likeliest byte) and more")
+    if not 0.0 < top_p <= 1.0:
+        raise ArgumentError(f"top_p={top_p} is not in 0.0 < top_p <= 1.0")
+    if utf8 not in ("any", "strict"):
+        raise ArgumentError(f"utf8={utf8!r}: 'any' and 'strict' are allowed")
+
+
+def _stops(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
+    stops = tuple(map(text_bytes, [stop] if isinstance(stop, str | bytes) else stop))
+    if b"" in stops:
+        raise ArgumentError("stop: an empty stop string would end every text at once")
+    return stops
+
+
+def _allowed(state: BytePlace, tail: bytes | None, place: int) -> NDArray[np.float64]:
+    logprobs = state.next().logprobs
+    if tail is not None:
+        logprobs = np.where(may_follow(tail), logprobs, -np.inf)
+    if not np.any(logprobs > -np.inf):
+        what = "that the semantics allows" if tail is None else "that keeps the text UTF-8"
+        raise DataError(f"after {place} bytes the model expects nothing {what}")
+    return logprobs
+
+
+def _draw(
+    logprobs: NDArray[np.float64], temperature: float, top_p: float, rng: np.random.Generator
+) -> int:
+    if temperature == 0.0:
+        return int(np.argmax(logprobs))
+    # The maximum goes first, so that what a low temperature overflows to is a probability of 0.
+    with np.errstate(over="ignore"):
+        probs = np.exp((logprobs - logprobs.max()) / temperature)
+    probs /= probs.sum()
+    if top_p < 1.0:
+        order = np.argsort(-probs, kind="stable")
+        enough = np.searchsorted(np.cumsum(probs[order]), top_p - _ROUNDING)
+        probs[order[enough + 1 :]] = 0.0
+    sums = np.cumsum(probs)
+    found = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+    # The product may round up to the whole sum, behind which there is nothing.
+    return min(found, int(np.flatnonzero(probs)[-1]))
