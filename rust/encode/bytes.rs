@@ -23,6 +23,8 @@ use crate::simd::Portable;
 use crate::token::TokenId;
 use crate::vocab::Vocab;
 
+use super::units::Unit;
+
 /// Bits of a bound. It is a rank without the last two bits, which errs towards not merging.
 const BOUND_BITS: u32 = 20;
 const DROPPED: u32 = 2;
@@ -105,6 +107,26 @@ impl BytePairs {
     #[inline(always)]
     pub(crate) fn symbol(&self, byte: u8) -> TokenId {
         self.first[usize::from(byte)]
+    }
+
+    /// Appends the symbols of a text, those that merge first merged.
+    pub(crate) fn append(&self, merges: &Merges, text: &[u8], out: &mut Vec<Unit>) {
+        let pair =
+            |at: usize| text.get(at..at + 2).map_or(Pair::NONE, |two| self.pair(two[0], two[1]));
+        let (mut at, mut before, mut here) = (0, Pair::NONE, pair(0));
+        while at < text.len() {
+            let after = pair(at + 1);
+            let start = at as u32;
+            if here.is_first(before, after) {
+                out.push(Unit { id: merges.product(here.rank()), start });
+                (before, here) = (after, pair(at + 2));
+                at += 2;
+            } else {
+                out.push(Unit { id: self.symbol(text[at]), start });
+                (before, here) = (here, after);
+                at += 1;
+            }
+        }
     }
 
     /// The pair of two bytes.

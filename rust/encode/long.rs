@@ -13,6 +13,7 @@
 
 use std::ops::Range;
 
+use super::bytes::BytePairs;
 use super::merge::Tree;
 use super::units::{Unit, Units};
 use crate::error::{Poll, Result};
@@ -27,6 +28,14 @@ const MOST: usize = 1 << 13;
 
 /// Windows between two looks at whether to go on.
 const ROUNDS: usize = 64;
+
+/// What pieces are made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Symbols<'a> {
+    pub units: &'a Units,
+    /// The same, where every byte is a symbol, with what merges first.
+    pub pairs: Option<&'a BytePairs>,
+}
 
 /// Scratch for long pieces.
 #[derive(Debug, Default)]
@@ -57,11 +66,12 @@ impl Long {
     pub(crate) fn encode(
         &mut self,
         merges: &Merges,
-        units: &Units,
+        symbols: Symbols<'_>,
         piece: &[u8],
         poll: Poll<'_>,
         emit: impl FnMut(TokenId, usize),
     ) -> Result<()> {
+        let units = symbols.units;
         let mut joint = Joint::default();
         let mut window = WINDOW;
         self.tokens.clear();
@@ -72,7 +82,11 @@ impl Long {
             }
             let end = units.boundary(piece, piece.len().min(joint.at.saturating_add(window)));
             self.units.clear();
-            units.append(&piece[joint.at..end], end == piece.len(), &mut self.units);
+            let text = &piece[joint.at..end];
+            match symbols.pairs {
+                Some(pairs) => pairs.append(merges, text, &mut self.units),
+                None => units.append(text, end == piece.len(), &mut self.units),
+            }
             self.tree.merge(merges, &mut self.units);
             if joint.token.is_some() && joint.token != self.token(0) {
                 window = window.saturating_mul(2);

@@ -24,7 +24,7 @@ use crate::vocab::Vocab;
 use bytes::BytePairs;
 use cache::{Asked, BROAD, Cache, NARROW, ROOM};
 use cut::Cuts;
-use long::Long;
+use long::{Long, Symbols};
 use queue::{Cut, Item, Queue};
 pub(crate) use ranks::single_char;
 pub use ranks::{UnitKind, merges_from_ranks};
@@ -299,6 +299,10 @@ impl Model {
         units.into_iter().map(|unit| unit.id).collect()
     }
 
+    fn symbols(&self) -> Symbols<'_> {
+        Symbols { units: &self.units, pairs: self.byte_pairs.as_ref() }
+    }
+
     fn short_units(
         &self,
         piece: &[u8],
@@ -345,7 +349,7 @@ impl Model {
         mut emit: impl FnMut(TokenId, usize),
     ) -> Result<()> {
         let mut last = None;
-        scratch.long.encode(&self.merges, &self.units, piece, poll, |id, start| {
+        scratch.long.encode(&self.merges, self.symbols(), piece, poll, |id, start| {
             if self.fused.is_none() || self.fused != Some(id) || last != Some(id) {
                 emit(id, start);
             }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::long::Long;
+use super::long::{Long, Symbols};
 use super::short::{SHORT, merge_short};
 use super::units::{Unit, Units};
 use crate::error::Result;
@@ -83,7 +83,10 @@ fn merges_to(
 ) -> bool {
     if bytes.len() > SHORT {
         let mut ids = Vec::new();
-        let done = long.encode(merges, units, bytes, &mut || Ok(()), |id, _| ids.push(id));
+        let done =
+            long.encode(merges, Symbols { units, pairs: None }, bytes, &mut || Ok(()), |id, _| {
+                ids.push(id)
+            });
         return done.is_ok() && ids == [id];
     }
     buffer.clear();

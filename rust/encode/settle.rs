@@ -131,7 +131,7 @@ impl Model {
                 if let Some(id) = self.known(piece, *asked, hash) {
                     found.push(id);
                 } else if piece.len() > SHORT {
-                    long.encode(&self.merges, &self.units, piece, poll, |id, _| found.push(id))?;
+                    long.encode(&self.merges, self.symbols(), piece, poll, |id, _| found.push(id))?;
                     self.fuse(found, before);
                 } else {
                     match &self.byte_pairs {

@@ -111,6 +111,24 @@ impl Classes {
 
     #[inline]
     fn wide(&self, text: &[u8], at: usize) -> (u8, usize) {
+        self.beyond_ascii(text, at)
+    }
+
+    /// The same where the byte at `at` is not ASCII, for a loop over such characters.
+    #[inline(always)]
+    pub fn beyond_ascii(&self, text: &[u8], at: usize) -> (u8, usize) {
+        if let Some(chunk) = text[at..].first_chunk() {
+            let word = u32::from_le_bytes(*chunk);
+            let low = |shift: u32| word >> shift & 0x3F;
+            if word & 0x00C0_C0F0 == 0x0080_80E0 {
+                let code = (word & 0x0F) << 12 | low(8) << 6 | low(16);
+                if code >= 0x800 && code & 0xF800 != 0xD800 {
+                    return (self.of(code), 3);
+                }
+            } else if word & 0xC0E0 == 0x80C0 && word & 0x1E != 0 {
+                return (self.low[((word & 0x1F) << 6 | low(8)) as usize], 2);
+            }
+        }
         match decode(text, at) {
             (Some(code), 2) => (self.low[code as usize & 0x7FF], 2),
             (Some(code), length) => (self.of(code), length),
@@ -179,6 +197,8 @@ mod tests {
             let bytes = char.encode_utf8(&mut buffer).as_bytes();
             assert_eq!(decode(bytes, 0), (Some(code), bytes.len()));
             assert_eq!(table.at(bytes, 0), (table.of(code), bytes.len()));
+            let followed = [bytes, b"\xBF\xBF\xBF"].concat();
+            assert_eq!(table.at(&followed, 0), (table.of(code), bytes.len()));
             let class = table.of(code);
             assert_eq!(class & SPACE != 0, char.is_whitespace(), "{code:x}");
         }
@@ -203,6 +223,8 @@ mod tests {
             }
             for length in lengths {
                 assert_eq!(decode(&bytes, at), length, "{bytes:x?} at {at}");
+                let class = length.0.map_or(BROKEN, |code| classes().of(code));
+                assert_eq!(classes().at(&bytes, at), (class, length.1), "{bytes:x?} at {at}");
                 at += length.1;
             }
         }

@@ -2,25 +2,31 @@
 
 use proptest::prelude::*;
 
-use super::super::long::{Long, WINDOW};
+use super::super::bytes::BytePairs;
+use super::super::long::{Long, Symbols, WINDOW};
 use super::super::units::{ABSENT, CharTable, Unit, Units};
 use super::{Built, cases, merged_by_heap, rules};
 use crate::merges::{Merge, Merges};
 use crate::token::TokenId;
 
-fn by_windows(merges: &Merges, units: &Units, text: &[u8]) -> Vec<Unit> {
+fn by_windows(merges: &Merges, symbols: Symbols<'_>, text: &[u8]) -> Vec<Unit> {
     let mut found = Vec::new();
     let mut long = Long::default();
     let emit = |id, start| found.push(Unit { id, start: start as u32 });
-    long.encode(merges, units, text, &mut || Ok(()), emit).expect("nothing interrupts");
+    long.encode(merges, symbols, text, &mut || Ok(()), emit).expect("nothing interrupts");
     found
 }
 
 fn check(built: &Built, text: &[u8]) {
     let expected = merged_by_heap(&rules(&built.merges), built.symbols(text));
-    let found = by_windows(&built.table(), &built.units(), text);
-    let differs = found.iter().zip(&expected).position(|(a, b)| a != b);
-    assert!(found == expected, "token {differs:?} of {} differs", expected.len());
+    let (merges, units) = (built.table(), built.units());
+    let Units::Bytes { first, .. } = &units else { unreachable!("units are bytes") };
+    let pairs = BytePairs::new(first, &merges, &built.vocab());
+    for pairs in [None, Some(&pairs)] {
+        let found = by_windows(&merges, Symbols { units: &units, pairs }, text);
+        let differs = found.iter().zip(&expected).position(|(a, b)| a != b);
+        assert!(found == expected, "token {differs:?} of {} differs", expected.len());
+    }
 }
 
 /// Merges trained on the text itself, most frequent pair first.
@@ -187,7 +193,10 @@ fn bytes_without_a_symbol_are_dropped_across_windows() {
         let kept = built.symbols(text.as_bytes()).into_iter();
         let kept = kept.filter(|unit| unit.id != Built::byte(b'-')).collect();
         let expected = merged_by_heap(&rules(&built.merges), kept);
-        assert_eq!(by_windows(&built.table(), &units, text.as_bytes()), expected);
+        assert_eq!(
+            by_windows(&built.table(), Symbols { units: &units, pairs: None }, text.as_bytes()),
+            expected
+        );
     }
 }
 
@@ -207,7 +216,10 @@ fn only_the_last_byte_of_a_long_piece_is_final() {
             final_unit.id = end;
         }
         let expected = merged_by_heap(&rules(&built.merges), symbols);
-        assert_eq!(by_windows(&built.table(), &units, text.as_bytes()), expected);
+        assert_eq!(
+            by_windows(&built.table(), Symbols { units: &units, pairs: None }, text.as_bytes()),
+            expected
+        );
     }
 }
 
@@ -246,5 +258,5 @@ fn windows_end_between_characters() {
         text.extend_from_slice(part);
     }
     let expected = merged_by_heap(&rules(&built.merges), symbols);
-    assert_eq!(by_windows(&built.table(), &units, &text), expected);
+    assert_eq!(by_windows(&built.table(), Symbols { units: &units, pairs: None }, &text), expected);
 }

@@ -140,7 +140,7 @@ impl Masks {
         let (mut lanes, mut left) = ([0u8; 68], others);
         while left != 0 {
             let at = left.trailing_zeros() as usize;
-            let (mut class, length) = classes.at(rest, at);
+            let (mut class, length) = classes.beyond_ascii(rest, at);
             if R::PARTS == Parts::NumbersCjk {
                 class = with_cjk(class, rest, at);
             }
