@@ -15,6 +15,7 @@ from test_concurrency import interrupted, wakes_during
 from test_ngram import CORPORA, END, LETTERS, ids_of, some_contexts, some_texts
 
 import bytewright as bw
+from bytewright import demo
 from bytewright.models import ngram_file
 
 
@@ -29,16 +30,21 @@ def test_a_pickle_is_the_same_model(order: int | None) -> None:
 
 def test_threads_change_nothing() -> None:
     texts = some_texts(2000, 60, 9, "aaabbcd")
-    contexts: Any = some_contexts(ids_of(LETTERS, texts), END + 1, 1)
     models = [
         bw.NgramModel.fit(LETTERS, texts, order=None, threads=threads) for threads in (1, 2, 7)
     ]
     first = models[0].__reduce__()[1]
     assert all((model.__reduce__()[1][2] == first[2]).all() for model in models)
-    rows = [models[0].logprobs(contexts, threads=threads) for threads in (1, 2, 7)]
+    tok = demo.tokenizer()
+    model = bw.NgramModel.fit(tok, texts, order=None)
+    ids = tok.encode_array("\n".join(texts))
+    # Rows for several threads: each takes megabytes of them.
+    contexts = [ids[max(0, at - 9) : at] for at in range(400)]
+    rows = [model.logprobs(contexts, threads=threads) for threads in (1, 2, 7)]
     assert all((row == rows[0]).all() for row in rows)
+    assert len(np.unique(rows[0], axis=0)) > 100
     with ThreadPoolExecutor(4) as pool:
-        shared = pool.map(models[0].logprobs, [contexts] * 8)
+        shared = pool.map(model.logprobs, [contexts] * 8)
         assert all((found == rows[0]).all() for found in shared)
 
 

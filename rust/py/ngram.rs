@@ -14,8 +14,9 @@ use crate::error::Poll;
 use crate::ngram::{Documents, Layout, Model, Reach, Real, Scratch};
 use crate::{Error, Result, parallel};
 
-/// Rows that a thread writes before it looks for other work.
-const ROWS: usize = 8;
+/// Bytes of rows that a thread writes before it looks for other work: half a millisecond, beside
+/// which starting a thread is little.
+const PART: usize = 4 << 20;
 
 /// Ids of a context that occurred, ids that followed them, and how often.
 type Match<'py> = (usize, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<u32>>);
@@ -183,13 +184,14 @@ fn rows<R: Real>(
     poll: Poll<'_>,
 ) -> Result<()> {
     let width = model.layout().width;
-    let parts: Vec<_> = out.chunks_mut(width * ROWS).map(Mutex::new).collect();
+    let rows = (PART / (width * size_of::<R>())).max(1);
+    let parts: Vec<_> = out.chunks_mut(width * rows).map(Mutex::new).collect();
     let mut states = Vec::new();
     states.resize_with(threads.clamp(1, parts.len().max(1)), Scratch::default);
     parallel::each(&parts, &mut states, poll, |scratch, at, part, poll| {
         let mut part = part.lock().unwrap_or_else(PoisonError::into_inner);
         for (row, out) in part.chunks_mut(width).enumerate() {
-            model.row(words, contexts.get(at * ROWS + row)?, scratch, out)?;
+            model.row(words, contexts.get(at * rows + row)?, scratch, out)?;
         }
         poll()
     })
