@@ -24,22 +24,23 @@ const SPARSE: usize = 4;
 pub trait Real: Copy + Send + Sync + 'static {
     /// Minus infinity.
     const LEAST: Self;
-    const ZERO: Self;
     fn to_f64(self) -> f64;
+    /// The values at these places.
+    fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
     /// Values that are kept.
     fn keep(values: Vec<Self>) -> Values;
     /// The largest value, and whether all are numbers.
     fn maximum(values: &[Self]) -> (f64, bool);
-    /// Writes `exp(value - shift)` and returns the sum.
-    fn exp_into(values: &[Self], shift: f64, out: &mut [Self]) -> f64;
     /// The sum of `exp(value - shift)`.
     fn sum_exp(values: &[Self], shift: f64) -> f64;
-    fn sum(values: &[Self]) -> f64;
 }
 
 impl Real for f32 {
     const LEAST: f32 = f32::NEG_INFINITY;
-    const ZERO: f32 = 0.0;
+
+    fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
+        exp::gather(values, places)
+    }
 
     fn keep(values: Vec<f32>) -> Values {
         Values::Single(values)
@@ -54,22 +55,17 @@ impl Real for f32 {
         (f64::from(largest), all)
     }
 
-    fn exp_into(values: &[f32], shift: f64, out: &mut [f32]) -> f64 {
-        exp::exp_into(values, shift as f32, out)
-    }
-
     fn sum_exp(values: &[f32], shift: f64) -> f64 {
         exp::sum_exp(values, shift as f32)
-    }
-
-    fn sum(values: &[f32]) -> f64 {
-        exp::sum(values)
     }
 }
 
 impl Real for f64 {
     const LEAST: f64 = f64::NEG_INFINITY;
-    const ZERO: f64 = 0.0;
+
+    fn gather(values: &[f64], places: &[u32]) -> Vec<f64> {
+        places.iter().map(|&place| values[place as usize]).collect()
+    }
 
     fn keep(values: Vec<f64>) -> Values {
         Values::Double(values)
@@ -84,17 +80,8 @@ impl Real for f64 {
         (largest, !values.iter().any(|value| value.is_nan()))
     }
 
-    fn exp_into(values: &[f64], shift: f64, out: &mut [f64]) -> f64 {
-        out.iter_mut().zip(values).for_each(|(out, value)| *out = (value - shift).exp());
-        Self::sum(&out[..values.len()])
-    }
-
     fn sum_exp(values: &[f64], shift: f64) -> f64 {
         values.iter().map(|value| (value - shift).exp()).sum()
-    }
-
-    fn sum(values: &[f64]) -> f64 {
-        values.iter().sum()
     }
 }
 
@@ -152,7 +139,6 @@ impl Row {
         columns: &Columns,
         row: &[T],
         wanted: &Wanted<'_>,
-        scratch: &mut Vec<T>,
     ) -> Result<Row> {
         let known = &row[..columns.size];
         let (mut largest, mut all) = T::maximum(known);
@@ -170,41 +156,40 @@ impl Row {
         let whole = wanted.range == sorted.all();
         let gathered = if wanted.local { sorted.all() } else { wanted.range.clone() };
         let ids = &sorted.ids()[gathered.start as usize..gathered.end as usize];
-        let mut values: Vec<T> = ids.iter().map(|&id| row[id as usize]).collect();
-        let missing = |range: &Range<Place>, visit: &mut dyn FnMut(Place)| {
-            if let Some(mask) = wanted.mask {
-                mask.each_missing(range, visit);
-            }
-        };
-        let mut first = None;
-        let mut total = ends + others;
+        let mut values = T::gather(row, ids);
+        let mut discarded = Vec::new();
+        if let Some(mask) = wanted.mask {
+            mask.each_missing(&gathered, |place| {
+                let value = &mut values[(place - gathered.start) as usize];
+                discarded.push(std::mem::replace(value, T::LEAST));
+            });
+        }
+        let mut masses = Box::new([f64::NEG_INFINITY; 256]);
+        let mut total = 0.0;
         if whole || wanted.local {
-            scratch.resize(values.len(), T::ZERO);
-            total += T::exp_into(&values, largest, scratch);
-            missing(&gathered, &mut |place| scratch[place as usize] = T::ZERO);
-            if wanted.local {
-                total = T::sum(scratch) + if wanted.ends { ends } else { 0.0 };
-            }
+            sorted.each_next(&sorted.all(), 0, |byte, range| {
+                let values = &values[range.start as usize..range.end as usize];
+                let sum = T::sum_exp(values, largest);
+                total += sum;
+                masses[usize::from(byte)] = log_of_sum(sum, largest, values);
+            });
+            total += match (wanted.local, wanted.ends) {
+                (false, _) => T::sum_exp(&discarded, largest) + ends + others,
+                (true, true) => ends,
+                (true, false) => 0.0,
+            };
         } else {
             let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
             total = T::sum_exp(known, largest) + at(&columns.ends[beyond..]);
         }
-        let from = gathered.start;
-        missing(&gathered, &mut |place| values[(place - from) as usize] = T::LEAST);
         let total = largest + total.ln();
-        if whole {
-            let sum = |range: Range<Place>| {
-                let range = range.start as usize..range.end as usize;
-                log_of_sum(T::sum(&scratch[range.clone()]), largest, &values[range]) - total
-            };
-            let mut masses = Box::new([f64::NEG_INFINITY; 256]);
-            sorted
-                .each_next(&sorted.all(), 0, |byte, range| masses[usize::from(byte)] = sum(range));
-            first = Some(masses);
-        } else if wanted.local {
-            let kept = wanted.range.start as usize..wanted.range.end as usize;
-            values = values[kept].to_vec();
+        if wanted.local && !whole {
+            values = values[wanted.range.start as usize..wanted.range.end as usize].to_vec();
         }
+        let first = whole.then(|| {
+            masses.iter_mut().for_each(|mass| *mass -= total);
+            masses
+        });
         let end = if wanted.ends { largest + ends.ln() - total } else { f64::NEG_INFINITY };
         Ok(Row { base: wanted.range.start, values: T::keep(values), total, first, end })
     }
@@ -225,6 +210,14 @@ impl Row {
             Values::Single(values) => log_sum(&values[at]),
             Values::Double(values) => log_sum(&values[at]),
         })
+    }
+
+    /// Bytes that the values take.
+    pub fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Single(values) => size_of_val(&values[..]),
+            Values::Double(values) => size_of_val(&values[..]),
+        }
     }
 
     /// By first byte, if the row is of all places.

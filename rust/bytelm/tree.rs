@@ -23,6 +23,9 @@ use crate::{Error, Result};
 /// More nodes than this at a time are not followed.
 const MOST_NODES: usize = 1 << 20;
 
+/// Bytes of rows that are held at a time.
+const MOST_BYTES: usize = 4 << 30;
+
 /// Outcomes: the bytes, and the end of the text.
 pub const OUTCOMES: usize = 257;
 
@@ -141,10 +144,8 @@ impl Tree {
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
             )));
         }
-        let mut viability = vocab.viability();
-        let spot = viability.as_ref().map(|viability| viability.start());
-        let root = Node::new(&vocab, Context::default(), 0, spot, viability.as_deref_mut())?;
-        drop(viability);
+        let spot = vocab.viability().map(|viability| viability.start());
+        let root = Node::new(&vocab, Context::default(), 0, spot);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
         Ok(Tree { vocab, epsilon, nodes, live, len: 0, settled: 0, logprob: (0.0, 0), tail })
@@ -172,7 +173,7 @@ impl Tree {
             self.tail.push(byte);
             let before = self.nodes.len();
             for at in std::mem::take(&mut self.live) {
-                self.nodes[at].narrow(&vocab, byte);
+                self.nodes[at].narrow(&vocab, viability.as_deref_mut(), byte)?;
                 if !self.nodes[at].lives() {
                     continue;
                 }
@@ -228,11 +229,11 @@ impl Tree {
                 _ => None,
             };
             let context = node.context.with(sorted.id(token));
-            let mut child = Node::new(&vocab, context, end, spot, viability.as_deref_mut())?;
+            let mut child = Node::new(&vocab, context, end, spot);
             child.parent = weight.is_none().then_some(at);
             (child.token, child.weight) = (token, weight);
             for &byte in &self.tail[self.tail.len() - (self.len - end)..] {
-                child.narrow(&vocab, byte);
+                child.narrow(&vocab, viability.as_deref_mut(), byte)?;
             }
             self.nodes.push(child);
         }
@@ -317,7 +318,7 @@ impl Tree {
         let places = first..=self.len + usize::from(goal == Goal::Next);
         let mut chosen = vec![false; waiting.len()];
         for place in places {
-            let known = self.known(place.min(self.len));
+            let known = if place > self.len { self.following() } else { self.known(place) };
             let here =
                 |&(at, _, reach): &(usize, f64, usize)| self.nodes[at].at < place && reach >= place;
             // Linear numbers relative to what is known, or to the heaviest.
@@ -350,6 +351,24 @@ impl Tree {
         }
     }
 
+    /// The logarithm of what is known of the probability that the text goes on, or ends.
+    fn following(&self) -> f64 {
+        let sorted = &self.vocab.sorted;
+        let terms = self.nodes.iter().filter(|node| node.lives()).filter_map(|node| {
+            let (row, weight) = (node.row.as_ref()?, node.weight?);
+            let mass = match row.first().filter(|_| node.at == self.len) {
+                Some(first) => log_sum(first.iter().copied().chain([row.end()])),
+                None => {
+                    let exact = sorted.exact(node.last(), node.depth());
+                    row.mass(&(exact.end..node.last().end))
+                }
+            };
+            Some(weight + mass)
+        });
+        let terms: Vec<f64> = terms.collect();
+        log_sum(terms.into_iter())
+    }
+
     /// The tokens of a node, as the door has them.
     pub fn write_context(&self, node: usize, out: &mut Vec<i32>) {
         self.nodes[node].context.write(out);
@@ -375,12 +394,20 @@ impl Tree {
                 nodes.len()
             )));
         }
-        let mut scratch = Vec::new();
+        let held = self.nodes.iter().filter_map(|node| node.row.as_ref());
+        let held: usize = held.map(|row| row.bytes()).sum();
+        if held > MOST_BYTES {
+            return Err(Error::Argument(format!(
+                "the rows of the sequences that cover the text at byte {} take {held} bytes: pass \
+                 epsilon, or other semantics than 'all'",
+                self.len
+            )));
+        }
         for (&at, row) in nodes.iter().zip(rows.chunks_exact(width)) {
             if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
                 return Err(Error::Argument(format!("node {at} waits for no row")));
             }
-            self.feed_one(at, row, &mut scratch)?;
+            self.feed_one(at, row)?;
         }
         self.weigh();
         if self.vocab.semantics == Semantics::All {
@@ -395,26 +422,26 @@ impl Tree {
         Ok(())
     }
 
-    fn feed_one<T: Real>(&mut self, at: usize, row: &[T], scratch: &mut Vec<T>) -> Result<()> {
+    fn feed_one<T: Real>(&mut self, at: usize, row: &[T]) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
-        let node = &self.nodes[at];
-        let (mut mask, mut ends) = (node.mask.clone(), true);
-        if let (Some(viability), Some(spot)) = (viability.as_deref_mut(), node.spot) {
+        let mut ends = true;
+        if let (Some(viability), Some(spot)) = (viability.as_deref_mut(), self.nodes[at].spot) {
             ends = viability.ends(spot)?;
-            if mask.is_none() && semantics != Semantics::Fast {
-                mask = Some(Arc::new(viability.tokens(vocab.tokenizer.model(), sorted, spot)?));
-            }
+        }
+        if semantics != Semantics::Fast {
+            self.nodes[at].look(&vocab, viability.as_deref_mut())?;
         }
         drop(viability);
+        let node = &self.nodes[at];
         let wanted = Wanted {
             range: node.ranges[usize::from(node.from == 0 && node.depth() > 0)].clone(),
-            mask: mask.as_deref().filter(|_| semantics != Semantics::Fast),
+            mask: node.mask.as_deref().filter(|_| semantics != Semantics::Fast),
             local: semantics == Semantics::Local,
             ends,
         };
-        let row = Row::new(sorted, &vocab.columns, row, &wanted, scratch)?;
+        let row = Row::new(sorted, &vocab.columns, row, &wanted)?;
         let masses = node
             .ranges
             .iter()
@@ -557,15 +584,16 @@ impl Tree {
             sum => largest[at] + sum.ln(),
         });
         let total = log_sum(logprobs.iter().copied());
-        if total == f64::NEG_INFINITY {
-            // Whatever the model expects here, the semantics discards.
-            return Ok(Distribution { logprobs, lost: 1.0, bound: 0.0 });
-        }
-        logprobs.iter_mut().for_each(|logprob| *logprob -= total);
         let waiting = self.waiting(Goal::Next).into_iter();
         let left = log_sum(waiting.filter(|node| node.2 > self.len).map(|node| node.1));
+        let bound = share_of(left, total);
+        if total == f64::NEG_INFINITY {
+            // Whatever the model expects here, the semantics discards.
+            return Ok(Distribution { logprobs, lost: 1.0, bound });
+        }
+        logprobs.iter_mut().for_each(|logprob| *logprob -= total);
         let lost = (1.0 - (total - logprob).exp()).max(0.0);
-        Ok(Distribution { logprobs, lost, bound: share_of(left, total) })
+        Ok(Distribution { logprobs, lost, bound })
     }
 
     fn refuse_pending(&self, goal: Goal) -> Result<()> {
@@ -578,36 +606,39 @@ impl Tree {
 
 impl Node {
     /// A node that nothing is known of.
-    fn new(
-        vocab: &ByteVocab,
-        context: Context,
-        at: usize,
-        spot: Option<Spot>,
-        viability: Option<&mut Viability>,
-    ) -> Result<Node> {
-        let (model, sorted) = (vocab.tokenizer.model(), &vocab.sorted);
-        let mask = match (viability, spot) {
-            (Some(viability), Some(spot)) => Some(Arc::new(viability.tokens(model, sorted, spot)?)),
-            _ => None,
-        };
-        Ok(Node {
+    fn new(vocab: &ByteVocab, context: Context, at: usize, spot: Option<Spot>) -> Node {
+        Node {
             context,
             at,
             parent: None,
             token: 0,
             step: None,
             spot,
-            mask,
-            ranges: vec![sorted.all()],
+            mask: None,
+            ranges: vec![vocab.sorted.all()],
             from: 0,
             weight: None,
             row: None,
             masses: Vec::new(),
-        })
+        }
+    }
+
+    /// Finds out which tokens may follow, where that is not known yet.
+    fn look(&mut self, vocab: &ByteVocab, viability: Option<&mut Viability>) -> Result<()> {
+        if let (None, Some(viability), Some(spot)) = (&self.mask, viability, self.spot) {
+            self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
+        }
+        Ok(())
     }
 
     /// Narrows the tokens by the next byte of the text.
-    fn narrow(&mut self, vocab: &ByteVocab, byte: u8) {
+    fn narrow(
+        &mut self,
+        vocab: &ByteVocab,
+        viability: Option<&mut Viability>,
+        byte: u8,
+    ) -> Result<()> {
+        self.look(vocab, viability)?;
         let mut range = vocab.sorted.narrow(self.last(), self.depth(), byte);
         let strict = vocab.semantics != Semantics::Fast;
         if self.mask.as_ref().is_some_and(|mask| strict && !mask.any(&range)) {
@@ -623,6 +654,7 @@ impl Node {
             self.mask = None;
         }
         self.ranges.push(range);
+        Ok(())
     }
 }
 

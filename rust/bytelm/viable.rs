@@ -37,6 +37,8 @@ pub(super) struct Viability {
     pairs: Pairs,
     /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
     following: HashMap<SetId, Arc<Bits>>,
+    /// For places where sequences stood, the tokens that may follow.
+    tokens: HashMap<Spot, Arc<Bits>>,
     /// Whether a piece goes on after a token, where it cannot end.
     goes_on: HashMap<(SetId, Place), bool>,
 }
@@ -52,6 +54,7 @@ impl Viability {
             outlook: Outlook::new(steps, alphabet)?,
             pairs: Pairs::new(model, sorted)?,
             following: HashMap::new(),
+            tokens: HashMap::new(),
             goes_on: HashMap::new(),
         })
     }
@@ -83,13 +86,21 @@ impl Viability {
     }
 
     /// The tokens with which the sequence stays viable.
-    pub fn tokens(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Bits> {
+    pub fn tokens(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Arc<Bits>> {
+        if let Some(known) = self.tokens.get(&spot) {
+            return Ok(Arc::clone(known));
+        }
         let mut found = Bits::none(sorted.len());
         if spot.open != EMPTY {
             found.add(&*self.following(model, sorted, spot.open)?);
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
         found.add(&*self.following(model, sorted, spot.turned)?);
+        let found = Arc::new(found);
+        if self.tokens.len() * sorted.len() / 8 > KEPT_BYTES {
+            self.tokens.clear();
+        }
+        self.tokens.insert(spot, Arc::clone(&found));
         Ok(found)
     }
 

@@ -16,20 +16,14 @@ pub fn maximum(values: &[f32]) -> (f32, bool) {
     dispatch(Maximum(values))
 }
 
-/// Writes `exp(value - shift)` for each value, none of which is larger than the shift, and returns
-/// their sum.
-pub fn exp_into(values: &[f32], shift: f32, out: &mut [f32]) -> f64 {
-    dispatch(ExpInto { values, shift, out })
+/// The values at these places.
+pub fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
+    dispatch(Gather { values, places })
 }
 
 /// The sum of `exp(value - shift)`, where no value is larger than the shift.
 pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
     dispatch(SumExp { values, shift })
-}
-
-/// The sum of the values.
-pub fn sum(values: &[f32]) -> f64 {
-    dispatch(Sum(values))
 }
 
 struct Maximum<'a>(&'a [f32]);
@@ -54,33 +48,23 @@ impl Task for Maximum<'_> {
     }
 }
 
-struct ExpInto<'a> {
+struct Gather<'a> {
     values: &'a [f32],
-    shift: f32,
-    out: &'a mut [f32],
+    places: &'a [u32],
 }
 
-impl Task for ExpInto<'_> {
-    type Output = f64;
+impl Task for Gather<'_> {
+    type Output = Vec<f32>;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _: K) -> f64 {
-        let mut lanes = [0f64; LANES];
-        let (values, rest) = self.values.as_chunks::<LANES>();
-        let (out, out_rest) = self.out[..self.values.len()].as_chunks_mut::<LANES>();
-        for (value, out) in values.iter().zip(out) {
-            for lane in 0..LANES {
-                out[lane] = exp(value[lane] - self.shift);
-            }
-            for lane in 0..LANES {
-                lanes[lane] += f64::from(out[lane]);
-            }
+    fn run<K: Kernel>(self, kernel: K) -> Vec<f32> {
+        let mut found = Vec::with_capacity(self.places.len());
+        let (chunks, rest) = self.places.as_chunks::<LANES>();
+        for chunk in chunks {
+            found.extend_from_slice(&kernel.gather(self.values, chunk));
         }
-        for (value, out) in rest.iter().zip(out_rest) {
-            *out = exp(*value - self.shift);
-            lanes[0] += f64::from(*out);
-        }
-        lanes.iter().sum()
+        found.extend(rest.iter().map(|&place| self.values[place as usize]));
+        found
     }
 }
 
@@ -96,31 +80,18 @@ impl Task for SumExp<'_> {
     fn run<K: Kernel>(self, _: K) -> f64 {
         let mut lanes = [0f64; LANES];
         let (values, rest) = self.values.as_chunks::<LANES>();
-        for value in values {
+        let mut add = |values: &[f32; LANES]| {
             for lane in 0..LANES {
-                lanes[lane] += f64::from(exp(value[lane] - self.shift));
+                lanes[lane] += f64::from(exp(values[lane] - self.shift));
             }
+        };
+        values.iter().for_each(&mut add);
+        if !rest.is_empty() {
+            let mut last = [f32::NEG_INFINITY; LANES];
+            last[..rest.len()].copy_from_slice(rest);
+            add(&last);
         }
-        let rest: f64 = rest.iter().map(|&value| f64::from(exp(value - self.shift))).sum();
-        lanes.iter().sum::<f64>() + rest
-    }
-}
-
-struct Sum<'a>(&'a [f32]);
-
-impl Task for Sum<'_> {
-    type Output = f64;
-
-    #[inline(always)]
-    fn run<K: Kernel>(self, _: K) -> f64 {
-        let mut lanes = [0f64; LANES];
-        let (values, rest) = self.0.as_chunks::<LANES>();
-        for value in values {
-            for lane in 0..LANES {
-                lanes[lane] += f64::from(value[lane]);
-            }
-        }
-        lanes.iter().sum::<f64>() + rest.iter().map(|&value| f64::from(value)).sum::<f64>()
+        lanes.iter().sum()
     }
 }
 
@@ -175,17 +146,31 @@ mod tests {
     fn every_kernel_gives_the_same_bits() {
         for len in [0, 1, 15, 16, 17, 1000] {
             let values = values(len);
-            let mut one = vec![0.0; len];
-            let mut other = vec![0.0; len];
-            let sums = [
-                exp_into(&values, 1.5, &mut one),
-                ExpInto { values: &values, shift: 1.5, out: &mut other }.run(Portable),
-            ];
-            assert_eq!(sums[0].to_bits(), sums[1].to_bits());
-            assert_eq!(one, other);
             assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
-            assert_eq!(sum(&values), Sum(&values).run(Portable));
             assert_eq!(maximum(&values), Maximum(&values).run(Portable));
+        }
+    }
+
+    #[test]
+    fn gathered_values_are_those_at_the_places() {
+        let values = values(1000);
+        let mut seed = 7u32;
+        let places: Vec<u32> = (0..101)
+            .map(|_| {
+                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                seed % 1000
+            })
+            .collect();
+        let expected: Vec<f32> = places.iter().map(|&place| values[place as usize]).collect();
+        assert_eq!(gather(&values, &places), expected);
+        assert_eq!(Gather { values: &values, places: &places }.run(Portable), expected);
+        for wrong in [1000, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX] {
+            for at in [0, 7, 8, 15] {
+                let mut places = [0; 16];
+                places[at] = wrong;
+                let gathered = std::panic::catch_unwind(|| gather(&values, &places));
+                assert!(gathered.is_err(), "{wrong} at {at}");
+            }
         }
     }
 

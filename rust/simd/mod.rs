@@ -32,6 +32,9 @@ pub trait Kernel: Copy {
     /// Which of eight words are `value` in the bits of `mask`; `value` has no others.
     fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32;
 
+    /// The values at these places; panics where there is none.
+    fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16];
+
     /// Bytes equal to `byte`.
     #[inline(always)]
     fn equal(self, block: &Block, byte: u8) -> u64 {

@@ -18,7 +18,7 @@ impl Kernel for Portable {
         let from = ONES * u64::from(0x80 - (low & 0x7F));
         let above = ONES * u64::from(0x7F - (high & 0x7F));
         let side = if low < 0x80 { HIGHS } else { 0 };
-        gather(block, |word| {
+        eighths(block, |word| {
             let seven = word & !HIGHS;
             (seven + from) & !(seven + above) & (word ^ side)
         })
@@ -26,12 +26,17 @@ impl Kernel for Portable {
 
     #[inline(always)]
     fn high(self, block: &Block) -> u64 {
-        gather(block, |word| word)
+        eighths(block, |word| word)
     }
 
     #[inline(always)]
     fn bits(self, block: &Block) -> [u64; 8] {
-        std::array::from_fn(|bit| gather(block, |word| word << (7 - bit)))
+        std::array::from_fn(|bit| eighths(block, |word| word << (7 - bit)))
+    }
+
+    #[inline(always)]
+    fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16] {
+        places.map(|place| values[place as usize])
     }
 
     #[inline(always)]
@@ -43,7 +48,7 @@ impl Kernel for Portable {
 
 /// The eighth bits of all bytes, after a change to each word.
 #[inline(always)]
-fn gather(block: &Block, change: impl Fn(u64) -> u64) -> u64 {
+fn eighths(block: &Block, change: impl Fn(u64) -> u64) -> u64 {
     let mut mask = 0;
     for (index, bytes) in block.as_chunks::<8>().0.iter().enumerate() {
         let highs = (change(u64::from_le_bytes(*bytes)) & HIGHS) >> 7;

@@ -99,6 +99,24 @@ impl Kernel for Avx512 {
     }
 
     #[inline(always)]
+    fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16] {
+        let len = i32::try_from(values.len()).unwrap_or(i32::MAX);
+        // SAFETY: the token proves AVX-512BW, which AVX-512F comes with. The loads and the store are
+        // of 64 bytes that are there; the gather reads `values` only where every place was found to
+        // be less than its length and than 2^31, so that no place is negative to it.
+        unsafe {
+            let at = _mm512_loadu_si512(places.as_ptr().cast());
+            if _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32(len)) != u16::MAX {
+                return Portable.gather(values, places);
+            }
+            let mut found = [0.0; 16];
+            let gathered = _mm512_i32gather_ps::<4>(at, values.as_ptr());
+            _mm512_storeu_ps(found.as_mut_ptr(), gathered);
+            found
+        }
+    }
+
+    #[inline(always)]
     fn matches(self, words: &[u64; 8], mask: u64, value: u64) -> u32 {
         // SAFETY: the token proves AVX-512BW, which AVX-512F comes with; the load reads the 64 bytes
         // of `words`.
@@ -141,6 +159,30 @@ impl Kernel for Avx2 {
             let shift = _mm_cvtsi32_si128(7 - bit as i32);
             halves(block, |bytes| _mm256_sll_epi16(bytes, shift))
         })
+    }
+
+    #[inline(always)]
+    fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16] {
+        let Some(last) = values.len().checked_sub(1) else {
+            return Portable.gather(values, places);
+        };
+        let last = i32::try_from(last).unwrap_or(i32::MAX);
+        let mut found = [0.0; 16];
+        for half in [0, 8] {
+            // SAFETY: the token proves AVX2. The load and the store are of the 32 bytes from `half`
+            // on, which is 0 or 8 of 16; the gather reads `values` only where every place was found
+            // to be at most that of the last value and less than 2^31.
+            unsafe {
+                let at = _mm256_loadu_si256(places.as_ptr().add(half).cast());
+                let within = _mm256_min_epu32(at, _mm256_set1_epi32(last));
+                if _mm256_movemask_epi8(_mm256_cmpeq_epi32(within, at)) != -1 {
+                    return Portable.gather(values, places);
+                }
+                let gathered = _mm256_i32gather_ps::<4>(values.as_ptr(), at);
+                _mm256_storeu_ps(found.as_mut_ptr().add(half), gathered);
+            }
+        }
+        found
     }
 
     #[inline(always)]
