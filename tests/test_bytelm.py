@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from conftest import read_zst
-from reference_bytes import Cover
 from numpy.typing import NDArray
+from reference_bytes import Cover
 
 import bytewright as bw
 
@@ -242,7 +242,8 @@ def test_ids_may_be_in_any_order() -> None:
     merges = [(b"a", b"b"), (b" ", b"a"), (b" ", b"ab"), (b"b", b"b"), (b"ab", b"bb")]
     tok = bw.Tokenizer.from_merges(merges, alphabet=b"\nb a", pattern="gpt2")
     size = tok.vocab_size
-    to = [tok.token_id(one.tokenizer.token_bytes(at)) for at in range(size)] + [size]
+    known = [one.tokenizer.token_bytes(at) for at in range(size)]
+    to = [int(tok.token_id(token) or 0) for token in known] + [size]
     back = {new: old for old, new in enumerate(to)}
     row = hashed(size + 1, 3, 3.0)
 
