@@ -12,6 +12,7 @@ from bytewright.corpus import (
     encode_corpus,
     verify_corpus,
 )
+from bytewright.ensemble import Ensemble, EnsembleState
 from bytewright.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -78,6 +79,8 @@ __all__ = [
     "DataError",
     "Dead",
     "Digits",
+    "Ensemble",
+    "EnsembleState",
     "FitProgress",
     "ForbiddenSubstrings",
     "Lexicon",

@@ -1,0 +1,208 @@
+"""Models of bytes that predict as one.
+
+The models need not have anything in common: each says what it expects of the next byte, or of the
+end of the text, and a rule (see `rules`) makes one prediction of these. An ensemble is a model of
+bytes itself, so it has the same methods and may be a member of another one. The probability of a
+text is the product of the ensemble's predictions of its bytes, each of which costs a prediction of
+every model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.bytelm import BytePredictor
+from bytewright.bytelm.distribution import END
+from bytewright.bytelm.sampling import Utf8, sample
+from bytewright.bytelm.text import mean_bits, text_bytes
+from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
+from bytewright.ensemble.state import EnsembleState
+from bytewright.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["Ensemble", "RuleName"]
+
+RuleName = Literal["arithmetic", "geometric", "bayes", "fixed_share", "online", "core"]
+
+_NAMES = (*RULES, "fixed_share", "online")
+
+
+class Ensemble:
+    """One model of bytes out of several, whatever their tokenizers.
+
+    >>> import bytewright as bw
+    >>> letters = bw.Tokenizer.from_merges([])
+    >>> words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    >>> one = bw.ByteModel(bw.NgramModel.fit(letters, ["low lower"] * 9))
+    >>> two = bw.ByteModel(bw.NgramModel.fit(words, ["low tide"] * 9))
+    >>> both = Ensemble([one, two], rule="bayes")
+    >>> both.start("low t").weights.round(2).tolist()  # Only the second has seen a "t" there.
+    [0.0, 1.0]
+    """
+
+    __slots__ = ("_models", "_name", "_rule", "_weights")
+
+    def __init__(
+        self,
+        models: Iterable[BytePredictor],
+        *,
+        rule: RuleName = "arithmetic",
+        weights: Sequence[float] | NDArray[np.float64] | None = None,
+        share: float = 0.02,
+        eta: float = 0.01,
+    ) -> None:
+        """Take models of bytes.
+
+        Args:
+            models: `ByteModel`s, ensembles, or whatever else predicts bytes. The rule `core` takes
+                the first for the main model.
+            rule: how their predictions become one; the module `bytewright.ensemble.rules` has the
+                formulas. Where a model gives an outcome the probability 0, the products
+                (`geometric`, `online`) do, and the means go on without it.
+            weights: of the models at the start, scaled to add up to 1; equal unless given. `core`
+                finds its own.
+            share: of `fixed_share`, how much of the weight is dealt out anew after each byte.
+            eta: of `online`, how fast the weights follow.
+
+        Raises:
+            ArgumentError: no model, an unknown rule, weights that are none, or an option outside.
+            ArgumentTypeError: something that is no model of bytes.
+        """
+        self._models = tuple(models)
+        if not self._models:
+            raise ArgumentError("models: at least one is needed")
+        for at, model in enumerate(self._models):
+            if not isinstance(model, BytePredictor):
+                raise ArgumentTypeError(
+                    f"models[{at}]: a model of bytes, not {type(model).__name__}; ByteModel makes "
+                    "one of a model of tokens"
+                )
+        if rule == "core" and weights is not None:
+            raise ArgumentError("weights: the rule 'core' finds its own")
+        self._weights = _shares(weights, len(self._models))
+        self._name, self._rule = rule, _rule(rule, self._weights, share, eta)
+
+    @property
+    def models(self) -> tuple[BytePredictor, ...]:
+        """The models."""
+        return self._models
+
+    @property
+    def rule(self) -> RuleName:
+        """How predictions become one."""
+        return self._name
+
+    @property
+    def weights(self) -> Floats:
+        """The weights at the start of a text, float64 `[models]`."""
+        return self._weights.copy()
+
+    def start(self, prefix: str | bytes = b"") -> EnsembleState:
+        """The state after a text, which may end anywhere.
+
+        Raises:
+            DataError: the models agree on no byte somewhere in the text.
+        """
+        members = [model.start() for model in self._models]
+        return EnsembleState(self._rule, members, self._weights).advance(text_bytes(prefix))
+
+    def logprob(self, text: str | bytes, *, end: bool = False) -> float:
+        """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
+        state = self.start(text)
+        if not end or state.logprob == -math.inf:
+            return state.logprob
+        return state.logprob + float(state.next().logprobs[END])
+
+    def score(self, text: str | bytes) -> NDArray[np.float64]:
+        """The logarithm of what each byte of a text was expected with.
+
+        Returns:
+            float64 `[len(text)]`, in nats, whose sum is `logprob`; minus infinity from the first
+            byte on that cannot be.
+        """
+        data = text_bytes(text)
+        scores = np.full(len(data), -np.inf)
+        state = self.start()
+        for at, byte in enumerate(data):
+            scores[at] = state.next().logprobs[byte]
+            if scores[at] == -np.inf:
+                break
+            state.advance(data[at : at + 1])
+        return scores
+
+    def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
+        """The mean number of bits that a byte of these texts takes, over all bytes alike.
+
+        Args:
+            texts: each a text of its own; what was learned from one is forgotten for the next.
+            end: count what the end of each text takes too; the number of bytes stays.
+
+        Raises:
+            ArgumentError: there is no byte.
+        """
+        return mean_bits(texts, lambda text: self.logprob(text, end=end))
+
+    def sample(
+        self,
+        prompt: str | bytes = b"",
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+    ) -> bytes:
+        """Draw what follows a prompt, with the arguments of `ByteModel.sample`.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prompt has the probability 0, or nothing that is allowed may follow.
+
+        >>> import bytewright as bw
+        >>> model = bw.ByteModel(bw.NgramModel.fit(bw.Tokenizer.from_merges([]), ["low"] * 9))
+        >>> Ensemble([model, model]).sample("l", max_bytes=9, temperature=0)
+        b'ow'
+        """
+        return sample(
+            self,
+            prompt,
+            max_bytes=max_bytes,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            stop=stop,
+            utf8=utf8,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Ensemble of {len(self._models)} models, rule {self._name!r}>"
+
+
+def _shares(weights: Sequence[float] | NDArray[np.float64] | None, number: int) -> Floats:
+    if weights is None:
+        return np.full(number, 1.0 / number)
+    shares = np.array(weights, np.float64)
+    if shares.shape != (number,):
+        raise ArgumentError(f"weights: {number} are needed, one a model, not {shares.size}")
+    if not np.all(np.isfinite(shares)) or shares.min() < 0.0 or not 0.0 < shares.sum() < np.inf:
+        raise ArgumentError(f"weights={shares.tolist()}: none below 0, and one above it")
+    return np.asarray(shares / shares.sum())
+
+
+def _rule(name: RuleName, weights: Floats, share: float, eta: float) -> Rule:
+    if name == "fixed_share":
+        if not 0.0 <= share <= 1.0:
+            raise ArgumentError(f"share={share} is not in 0.0 <= share <= 1.0")
+        return fixed_share(share, weights)
+    if name == "online":
+        if not 0.0 <= eta < math.inf:
+            raise ArgumentError(f"eta={eta}: 0 and more are allowed")
+        return online(eta)
+    if name not in RULES:
+        raise ArgumentError(f"rule={name!r}: {', '.join(sorted(_NAMES))} are allowed")
+    return RULES[name]

@@ -1,0 +1,147 @@
+"""How the predictions of K models become one, and what a rule learns from the byte that came.
+
+All is in natural logarithms: `rows` is `[K, 257]`, each row a distribution. With weights w that add
+up to 1:
+
+| rule | prediction | weights after the outcome y |
+|---|---|---|
+| `arithmetic` | sum of w P_i | as they were |
+| `geometric` | proportional to the product of P_i^w | as they were |
+| `bayes` | sum of w P_i | proportional to w P_i(y): the posterior of the models |
+| `fixed_share` | sum of w P_i | (1 - s) the posterior + s prior (Herbster and Warmuth 1998) |
+| `online` | proportional to the product of P_i^w | w + eta (log P_i(y) - E[log P_i]), E under the prediction, not below 0 (the mixing of Mattern 2013: gradient steps on -log P(y)) |
+| `core` | consistency of tokens and models ("CoRE", arXiv 2510.13855) | found anew at each step |
+
+CoRE, for bytes: with the mean p* of all models, the first one is the main model, delta_i = |P_i - p*|,
+s_i = (e^(-2 delta_i) - e^-2) / (1 - e^-2) where P_i + P_main > 1e-12 and else 0, the weight of a model is
+the sum of s_i over the entropy of P_i, that of the main model at least the sum of the others, and the
+prediction is proportional to w_main P_main + sum of w_i P_i s_i, s_i scaled to the mean 1.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RULES", "Floats", "Rule", "fixed_share", "online", "total"]
+
+Floats = NDArray[np.float64]
+
+_NEGLIGIBLE = 1e-12
+_LEAST_ENTROPY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to make one prediction of several.
+
+    Attributes:
+        veto: an outcome that one model with a weight excludes is excluded, so that no model may be
+            missing.
+        averages: the prediction is a mean with weights that no prediction changes.
+        start: what is remembered at the beginning, from the weights, `[K]`.
+        mix: from what is remembered and `rows` the prediction, `[257]`, not yet normalised, and the
+            weights in it, `[K]`.
+        learn: what is remembered after an outcome, from what was, `rows`, the normalised prediction
+            and the outcome.
+    """
+
+    veto: bool
+    averages: bool
+    start: Callable[[Floats], Floats]
+    mix: Callable[[Floats, Floats], tuple[Floats, Floats]]
+    learn: Callable[[Floats, Floats, Floats, int], Floats]
+
+
+def total(logs: Floats) -> float:
+    """The logarithm of the sum of what these are the logarithms of."""
+    most = float(logs.max())
+    return most if most == -math.inf else most + math.log(float(np.exp(logs - most).sum()))
+
+
+def _logs(weights: Floats) -> Floats:
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
+
+
+def _as_they_are(weights: Floats) -> Floats:
+    return weights
+
+
+def _unchanged(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
+    return memory
+
+
+def _mean(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    logs = memory - total(memory) if memory.max() > -np.inf else memory
+    return np.logaddexp.reduce(logs[:, None] + rows, axis=0), np.exp(logs)
+
+
+def _product(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    # A model of weight 0 has no veto: its zeros to the power 0 are 1.
+    counted = memory > 0.0
+    return memory[counted] @ rows[counted], memory
+
+
+def _learned_product(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    # A weight that learning took to 0 may come back, so its model keeps its veto.
+    possible = np.all(rows > -np.inf, axis=0)
+    mixed = np.full(rows.shape[1], -np.inf)
+    mixed[possible] = memory @ rows[:, possible]
+    return mixed, memory
+
+
+def _posterior(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
+    logs = memory + rows[:, outcome]
+    return logs - total(logs)
+
+
+def fixed_share(share: float, prior: Floats) -> Rule:
+    """The rule `fixed_share`: at each step this share of the weight is dealt out anew."""
+    kept, dealt = _logs(np.array([1.0 - share]))[0], _logs(share * prior)
+
+    def learn(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
+        logs: Floats = np.logaddexp(kept + _posterior(memory, rows, mixed, outcome), dealt)
+        return logs
+
+    return Rule(False, False, _logs, _mean, learn)
+
+
+def online(eta: float) -> Rule:
+    """The rule `online`: weights of a product, learned by gradient steps of this size."""
+
+    def learn(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
+        possible = mixed > -np.inf
+        expected = rows[:, possible] @ np.exp(mixed[possible])
+        weights: Floats = np.maximum(0.0, memory + eta * (rows[:, outcome] - expected))
+        return weights
+
+    return Rule(True, False, _as_they_are, _learned_product, learn)
+
+
+def _consistent(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    probs = np.exp(rows)  # [K, 257]
+    main = probs[0]
+    far = np.abs(probs - probs.mean(axis=0))
+    near = (np.exp(-2.0 * far) - math.exp(-2.0)) / (1.0 - math.exp(-2.0))
+    near[probs + main <= _NEGLIGIBLE] = 0.0
+    entropy = -np.sum(probs * np.where(probs > 0.0, rows, 0.0), axis=1)
+    weights = near.sum(axis=1) / np.maximum(entropy, _LEAST_ENTROPY)
+    weights[0] = max(weights[0], weights[1:].sum())
+    weights /= weights.sum()
+    scaled = near * (np.count_nonzero(near, axis=1) / near.sum(axis=1))[:, None]
+    scaled[0] = 1.0
+    return _logs((weights[:, None] * probs * scaled).sum(axis=0)), weights
+
+
+RULES = {
+    "arithmetic": Rule(False, True, _logs, _mean, _unchanged),
+    "geometric": Rule(True, False, _as_they_are, _product, _unchanged),
+    "bayes": Rule(False, False, _logs, _mean, _posterior),
+    "core": Rule(False, False, _as_they_are, _consistent, _unchanged),
+}
+"""The rules that have no option; `fixed_share` and `online` are functions of theirs."""

@@ -1,0 +1,184 @@
+"""A place in a text, where several models predict as one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.bytelm import ByteDistribution, BytePlace
+from bytewright.bytelm.distribution import OUTCOMES
+from bytewright.ensemble.rules import Floats, Rule, total
+from bytewright.errors import ArgumentTypeError, DataError
+
+__all__ = ["EnsembleState"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is known of the next outcome."""
+
+    rows: Floats  # [K, 257]
+    mixed: Floats  # [257]
+    weights: Floats  # [K]
+    error_bound: float
+
+
+class EnsembleState:
+    """The probability of the bytes so far, and of those that may follow.
+
+    Made by `Ensemble.start`. The bytes' probability is the product of what the ensemble predicted
+    for each of them. A model for which the bytes so far have the probability 0 is left out where
+    the rule is a mean.
+    """
+
+    __slots__ = ("_exact", "_length", "_logprob", "_members", "_memory", "_own", "_rule", "_step")
+
+    def __init__(self, rule: Rule, members: Sequence[BytePlace], weights: Floats) -> None:
+        """Not to be called: `Ensemble.start` makes states."""
+        self._rule, self._members = rule, list(members)
+        self._memory, self._own = rule.start(weights), np.zeros(len(weights))
+        self._logprob, self._length, self._exact = 0.0, 0, True
+        self._step: _Step | None = None
+
+    def advance(self, data: bytes) -> Self:
+        """Read more bytes, in place.
+
+        Every byte is predicted first, since each changes what the ensemble knows of its models.
+
+        Returns:
+            The state itself.
+
+        Raises:
+            ArgumentTypeError: `data` is not bytes.
+            DataError: the models agree on no byte.
+        """
+        if not isinstance(data, bytes):
+            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
+        for at, byte in enumerate(data):
+            if self._logprob == -math.inf:
+                self._length += len(data) - at
+                break
+            self._read(byte)
+        return self
+
+    def _read(self, byte: int) -> None:
+        step = self._predicted()
+        self._logprob += float(step.mixed[byte])
+        self._length += 1
+        self._step = None
+        if self._logprob == -math.inf:
+            return
+        live = self._live(step.rows)
+        self._memory = self._memory.copy()
+        self._memory[live] = self._rule.learn(self._memory[live], step.rows[live], step.mixed, byte)
+        self._own = self._own + step.rows[:, byte]
+        self._exact &= step.error_bound == 0.0
+        for member, own in zip(self._members, self._own, strict=True):
+            if own > -math.inf:
+                member.advance(bytes([byte]))
+
+    def _live(self, rows: Floats) -> NDArray[np.intp]:
+        """Which models the rule sees."""
+        if self._rule.veto:
+            return np.arange(len(rows))
+        return np.flatnonzero(rows.max(axis=1) > -np.inf)
+
+    def _predicted(self) -> _Step:
+        if self._logprob == -math.inf:
+            raise DataError(f"the probability is 0 after {self._length} bytes: nothing follows")
+        if self._step is None:
+            nothing = ByteDistribution(np.full(OUTCOMES, -np.inf), 1.0, 0.0)
+            found = [
+                member.next() if own > -math.inf else nothing
+                for member, own in zip(self._members, self._own, strict=True)
+            ]
+            self._step = self._mixed(found)
+        return self._step
+
+    def _mixed(self, found: Sequence[ByteDistribution]) -> _Step:
+        rows = np.stack([one.logprobs for one in found])
+        live = self._live(rows)
+        weights = np.zeros(len(rows))
+        mixed = np.full(OUTCOMES, -np.inf)
+        if len(rows[live]):
+            mixed, weights[live] = self._rule.mix(self._memory[live], rows[live])
+        whole = total(mixed)
+        if whole == -math.inf:
+            raise DataError(
+                f"after {self._length} bytes no outcome is possible for all models that the rule "
+                "asks"
+            )
+        bounds = np.array([one.error_bound for one in found])
+        return _Step(rows, mixed - whole, weights, self._bound(bounds, rows, weights))
+
+    def _bound(self, bounds: Floats, rows: Floats, weights: Floats) -> float:
+        if self._exact and not bounds.any():
+            return 0.0
+        # Only where nothing but the rows can differ the bounds of the rows say how far.
+        if self._rule.averages and len(rows[self._live(rows)]) == len(rows):
+            return min(1.0, float(weights @ bounds))
+        return 1.0
+
+    def fork(self) -> Self:
+        """Another state at the same place; the two go their own ways."""
+        other = object.__new__(type(self))
+        other._rule, other._members = self._rule, [member.fork() for member in self._members]
+        other._memory, other._own = self._memory, self._own
+        other._logprob, other._length = self._logprob, self._length
+        other._exact, other._step = self._exact, self._step
+        return other
+
+    def next(self) -> ByteDistribution:
+        """What may follow.
+
+        Nothing is lost (`lost_mass` is 0): what counts of each model is its prediction with what it
+        loses left out. `error_bound` is the mean of the models' where the rule is `arithmetic`; of
+        the other rules pruning allows no statement, so it is 1 there once a model has pruned.
+
+        Raises:
+            DataError: the text so far has the probability 0, or the models agree on no outcome.
+        """
+        step = self._predicted()
+        return ByteDistribution(step.mixed, 0.0, step.error_bound)
+
+    @property
+    def logprob(self) -> float:
+        """The natural logarithm of the probability that a text begins with the bytes so far."""
+        return self._logprob
+
+    @property
+    def weights(self) -> Floats:
+        """The weight of each model in what comes next, float64 `[models]`.
+
+        They add up to 1, but for those of the rule `online`, which are exponents.
+
+        Raises:
+            DataError: as `next`.
+        """
+        return self._predicted().weights.copy()
+
+    @property
+    def predictions(self) -> Floats:
+        """What each model expects, float64 `[models, 257]`; minus infinity where it is left out.
+
+        Raises:
+            DataError: as `next`.
+        """
+        return self._predicted().rows.copy()
+
+    @property
+    def logprobs(self) -> Floats:
+        """For each model the sum of its own predictions of the bytes so far, float64 `[models]`."""
+        return self._own.copy()
+
+    def __len__(self) -> int:
+        """The number of bytes so far."""
+        return self._length
+
+    def __repr__(self) -> str:
+        return f"<EnsembleState of {len(self._members)} models after {self._length} bytes>"

@@ -1,0 +1,367 @@
+"""Ensembles do what their rules' formulas say, beside the formulas written out in plain numbers."""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import bytewright as bw
+from bytewright import demo
+from bytewright.ensemble.model import RuleName
+
+RULES: tuple[RuleName, ...] = get_args(RuleName)
+MERGES = [[(b"a", b"b")], [(b"a", b"a"), (b"b", b"aa")], []]
+Dist = list[float]
+
+
+def member(number: int, *, forbidden: Sequence[int] = (), end: bool = True) -> bw.ByteModel:
+    """A model over the letters a and b whose rows depend on the whole context."""
+    tok = bw.Tokenizer.from_merges(MERGES[number % 3], alphabet=b"ab")
+    width = tok.vocab_size + 1
+
+    def rows(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        out = np.empty((len(contexts), width))
+        for row, ids in zip(out, contexts, strict=True):
+            row[:] = np.random.default_rng([number, 7, *map(int, ids)]).normal(size=width)
+            row[list(forbidden)] = -np.inf
+            row[-1] = row[-1] if end else -np.inf
+        return out
+
+    return bw.ByteModel(bw.CallableModel(tok, rows, eos_id=tok.vocab_size), semantics="local")
+
+
+def texts(number: int, length: int) -> list[bytes]:
+    rng = random.Random(number)
+    return [bytes(rng.choices(b"ab", k=length)) for _ in range(number)]
+
+
+def predictions(model: bw.ByteModel, text: bytes) -> list[Dist]:
+    """What a model expects at each place of a text, its end included."""
+    return [model.start(text[:at]).next().probs.tolist() for at in range(len(text) + 1)]
+
+
+# The rules by their formulas: the prediction at each place, from those of the members.
+
+
+def mean(dists: list[Dist], weights: list[float]) -> Dist:
+    return [
+        sum(w * d[b] for w, d in zip(weights, dists, strict=True)) / sum(weights)
+        for b in range(257)
+    ]
+
+
+def product(dists: list[Dist], weights: list[float]) -> Dist:
+    raw = [
+        math.prod(d[b] ** w for w, d in zip(weights, dists, strict=True))
+        if all(d[b] for d in dists)
+        else 0.0
+        for b in range(257)
+    ]
+    return [p / sum(raw) for p in raw]
+
+
+def by_bayes(steps: list[list[Dist]], text: bytes, prior: list[float]) -> list[Dist]:
+    """P(b | x) as P(xb) / P(x) of the mixture of whole texts."""
+    out, whole = [], list(prior)
+    for at, dists in enumerate(steps):
+        out.append(
+            [math.fsum(w * d[b] for w, d in zip(whole, dists, strict=True)) for b in range(257)]
+        )
+        out[-1] = [p / sum(whole) for p in out[-1]]
+        if at < len(text):
+            whole = [w * d[text[at]] for w, d in zip(whole, dists, strict=True)]
+    return out
+
+
+def by_fixed_share(
+    steps: list[list[Dist]], text: bytes, prior: list[float], share: float
+) -> list[Dist]:
+    """The sum over all sequences of models that may have made the text, one for each byte."""
+    number = len(prior)
+    out = []
+    paths: dict[tuple[int, ...], float] = {(first,): prior[first] for first in range(number)}
+    for at, dists in enumerate(steps):
+        whole = sum(paths.values())
+        out.append(
+            [sum(p * dists[path[-1]][b] for path, p in paths.items()) / whole for b in range(257)]
+        )
+        if at < len(text):
+            paths = {
+                (*path, then): p
+                * dists[path[-1]][text[at]]
+                * ((1 - share) * (then == path[-1]) + share * prior[then])
+                for path, p in paths.items()
+                for then in range(number)
+            }
+    return out
+
+
+def by_gradient(steps: list[list[Dist]], text: bytes, prior: list[float], eta: float) -> list[Dist]:
+    """Weights of a product, moved against a numerical derivative of -log P(y)."""
+    out, weights = [], list(prior)
+    for at, dists in enumerate(steps):
+        out.append(product(dists, weights))
+        if at == len(text):
+            break
+        slopes = []
+        for one in range(len(weights)):
+            ends = []
+            for move in (1e-5, -1e-5):
+                moved = [w + move * (at == one) for at, w in enumerate(weights)]
+                ends.append(math.log(product(dists, moved)[text[at]]))
+            slopes.append((ends[0] - ends[1]) / 2e-5)
+        weights = [max(0.0, w + eta * slope) for w, slope in zip(weights, slopes, strict=True)]
+    return out
+
+
+def by_core(dists: list[Dist]) -> Dist:
+    centre = [sum(column) / len(dists) for column in zip(*dists, strict=True)]
+    main, trust, shape = dists[0], [], []
+    for d in dists:
+        near = [
+            (math.exp(-2 * abs(p - c)) - math.exp(-2)) / (1 - math.exp(-2)) if p + m > 1e-12 else 0
+            for p, c, m in zip(d, centre, main, strict=True)
+        ]
+        trust.append(sum(near) / -sum(p * math.log(p) for p in d if p))
+        average = sum(near) / sum(n > 0 for n in near)
+        shape.append([n / average for n in near])
+    trust[0] = max(trust[0], sum(trust[1:]))
+    shape[0] = [1.0] * 257
+    rows = zip(trust, dists, shape, strict=True)
+    raw = [
+        sum(column)
+        for column in zip(
+            *([t * p * s for p, s in zip(d, n, strict=True)] for t, d, n in rows), strict=True
+        )
+    ]
+    return [p / sum(raw) for p in raw]
+
+
+OPTIONS: dict[RuleName, dict[str, Any]] = {
+    "arithmetic": {"weights": [1, 5, 2]},
+    "geometric": {"weights": [0.5, 0.2, 0.3]},
+    "bayes": {"weights": [0.1, 0.6, 0.3]},
+    "fixed_share": {"weights": [0.1, 0.6, 0.3], "share": 0.2},
+    "online": {"weights": [0.2, 0.6, 0.2], "eta": 0.1},
+    "core": {},
+}
+
+
+def expected_steps(rule: RuleName, steps: list[list[Dist]], text: bytes) -> list[Dist]:
+    options = OPTIONS[rule]
+    given = options.get("weights", [1, 1, 1])
+    prior = [w / sum(given) for w in given]
+    match rule:
+        case "arithmetic":
+            return [mean(dists, prior) for dists in steps]
+        case "geometric":
+            return [product(dists, prior) for dists in steps]
+        case "bayes":
+            return by_bayes(steps, text, prior)
+        case "fixed_share":
+            return by_fixed_share(steps, text, prior, options["share"])
+        case "online":
+            return by_gradient(steps, text, prior, options["eta"])
+    return [by_core(dists) for dists in steps]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_predictions_are_what_the_formula_says(rule: RuleName) -> None:
+    models = [member(0), member(1), member(2)]
+    ensemble = bw.Ensemble(models, rule=rule, **OPTIONS[rule])
+    tolerance = 1e-7 if rule == "online" else 1e-12  # The oracle's derivative is numerical.
+    for text in texts(3, 6):
+        each = [predictions(model, text) for model in models]
+        expected = expected_steps(rule, [list(at) for at in zip(*each, strict=True)], text)
+        logprob = 0.0
+        state = ensemble.start()
+        for at in range(len(text) + 1):
+            found = state.next()
+            assert 0.5 * np.abs(found.probs - expected[at]).sum() <= tolerance, (text, at)
+            assert (found.lost_mass, found.error_bound) == (0.0, 0.0)
+            assert state.logprob == pytest.approx(logprob, abs=1e-6)
+            if at < len(text):
+                logprob += math.log(expected[at][text[at]])
+                state.advance(text[at : at + 1])
+        own = [sum(math.log(d[b]) for d, b in zip(one, text, strict=False)) for one in each]
+        assert state.logprobs == pytest.approx(own, rel=1e-12)
+        assert np.exp(state.predictions) == pytest.approx(np.array([one[-1] for one in each]))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_identical_models_change_nothing(rule: RuleName) -> None:
+    model = member(1)
+    ensemble = bw.Ensemble([model, model, model], rule=rule, eta=0.3)
+    for text in texts(4, 20):
+        single, many = model.start(), ensemble.start()
+        for at in range(len(text)):
+            distance = 0.5 * np.abs(single.next().probs - many.next().probs).sum()
+            # Learned exponents of equal models move together, by the gradient of the temperature.
+            if rule != "online" or at == 0:
+                assert distance <= 1e-12
+            single.advance(text[at : at + 1])
+            many.advance(text[at : at + 1])
+        if rule != "online":
+            assert ensemble.logprob(text, end=True) == pytest.approx(model.logprob(text, end=True))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_way_to_a_place_is_the_same(rule: RuleName) -> None:
+    ensemble = bw.Ensemble([member(0), member(1), member(2)], rule=rule)
+    text = b"abbabaab"
+    scores = ensemble.score(text)
+    assert scores.sum() == pytest.approx(ensemble.logprob(text), abs=1e-12)
+    assert ensemble.bits_per_byte([text]) == pytest.approx(-scores.mean() / math.log(2))
+    state = ensemble.start(text[:3])
+    fork = state.fork()
+    aside = state.fork().advance(b"aa")
+    fork.advance(text[3:])
+    state.advance(text[3:5]).advance(text[5:])
+    for one in (state, fork):
+        assert one.logprob == ensemble.start(text).logprob
+        assert np.array_equal(one.next().logprobs, ensemble.start(text).next().logprobs)
+    assert aside.logprob == ensemble.start(text[:3] + b"aa").logprob
+    whole = ensemble.start("a").next().probs.sum()
+    assert whole == pytest.approx(1.0, abs=1e-12)
+    ended = ensemble.start(text).next().logprobs[256]
+    assert ensemble.logprob(text, end=True) == pytest.approx(scores.sum() + ended)
+
+
+def test_bayes_loses_at_most_the_logarithm_of_the_number_of_models() -> None:
+    models = [member(number) for number in range(6)]
+    ensemble = bw.Ensemble(models, rule="bayes")
+    for text in texts(12, 40):
+        state = ensemble.start(text)
+        assert state.logprob >= state.logprobs.max() - math.log(6) - 1e-9
+        mixture = np.logaddexp.reduce(state.logprobs) - math.log(6)
+        assert state.logprob == pytest.approx(mixture, abs=1e-9)
+        posterior = np.exp(state.logprobs - np.logaddexp.reduce(state.logprobs))
+        assert state.weights == pytest.approx(posterior, abs=1e-12)
+
+
+def test_weights_below_the_least_number_are_still_known() -> None:
+    models = [member(0), member(1)]
+    state = bw.Ensemble(models, rule="bayes", weights=[1.0, 1e-300]).start(b"ab" * 20)
+    expected = state.logprobs[1] - state.logprobs[0] + math.log(1e-300)
+    assert math.log(state.weights[1]) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_zeros_are_no_numbers_only_where_nothing_is_left(rule: RuleName) -> None:
+    only_a, only_b = member(2, forbidden=[1]), member(2, forbidden=[0])
+    pair = bw.Ensemble([only_a, only_b], rule=rule)
+    state = pair.start()
+    probs = state.next().probs
+    assert not np.isnan(probs).any()
+    if rule in ("geometric", "online"):
+        assert probs[256] == pytest.approx(1.0)
+        assert pair.logprob("a") == -math.inf
+        assert pair.score("ab").tolist() == [-math.inf, -math.inf]
+        endless = [member(2, forbidden=[1], end=False), member(2, forbidden=[0], end=False)]
+        with pytest.raises(bw.DataError, match="after 0 bytes no outcome is possible"):
+            bw.Ensemble(endless, rule=rule).start().next()
+    else:
+        assert probs[ord("a")] > 0
+        assert probs[ord("b")] > 0
+        state.advance(b"b")
+        assert state.logprobs[0] == -math.inf
+        # The model that could not say so is left out.
+        assert state.weights.tolist() == [0.0, 1.0]
+        assert np.all(state.predictions[0] == -np.inf)
+        assert state.next().probs == pytest.approx(only_b.start("b").next().probs)
+        assert pair.logprob("ba") == -math.inf
+    dead = pair.start("c")
+    assert (dead.logprob, len(dead.advance(b"ab"))) == (-math.inf, 3)
+    with pytest.raises(bw.DataError, match="probability is 0 after"):
+        dead.next()
+    with pytest.raises(bw.DataError, match="prompt: these 1 bytes"):
+        pair.sample("c", max_bytes=1)
+
+
+def test_a_weight_of_0_is_no_veto() -> None:
+    models = [member(2, forbidden=[1]), member(1)]
+    for rule in ("arithmetic", "geometric", "bayes"):
+        found = bw.Ensemble(models, rule=rule, weights=[0, 3]).start("b").next()
+        assert found.probs == pytest.approx(models[1].start("b").next().probs)
+
+
+def test_ensembles_are_members_of_ensembles() -> None:
+    one, two, three = member(0), member(1), member(2)
+    nested = bw.Ensemble([bw.Ensemble([one, two]), three], weights=[2, 1])
+    flat = bw.Ensemble([one, two, three])
+    for text in texts(3, 9):
+        assert nested.logprob(text, end=True) == pytest.approx(flat.logprob(text, end=True))
+    assert nested.sample(max_bytes=30, seed=3) == flat.sample(max_bytes=30, seed=3)
+    assert flat.sample(max_bytes=30, seed=3) != flat.sample(max_bytes=30, seed=4)
+
+
+def test_bounds_of_pruning_are_bounds() -> None:
+    tokens = [member(0).model, member(1).model]
+    exact = [bw.ByteModel(model, semantics="all") for model in tokens]
+    pruned = [bw.ByteModel(model, semantics="all", epsilon=0.2) for model in tokens]
+    for rule in ("arithmetic", "bayes"):
+        bounds = set()
+        for text in texts(6, 8):
+            found = bw.Ensemble(pruned, rule=rule).start(text).next()
+            expected = bw.Ensemble(exact, rule=rule).start(text).next()
+            bounds.add(found.error_bound)
+            assert 0.5 * np.abs(found.probs - expected.probs).sum() <= found.error_bound + 1e-12
+        assert bounds - {0.0, 1.0} if rule == "arithmetic" else 1.0 in bounds
+
+
+Wrong = tuple[Callable[[], object], type[Exception], str]
+
+
+def test_what_is_no_ensemble_is_said() -> None:
+    one = member(0)
+    anything: Any = one.model
+    name: Any = "median"
+    wrong: list[Wrong] = [
+        (lambda: bw.Ensemble([]), bw.ArgumentError, "at least one"),
+        (lambda: bw.Ensemble([one, anything]), bw.ArgumentTypeError, r"models\[1\]: .*ByteModel"),
+        (lambda: bw.Ensemble([one], rule=name), bw.ArgumentError, "'median': arithmetic, bayes"),
+        (lambda: bw.Ensemble([one], weights=[1, 2]), bw.ArgumentError, "1 are needed"),
+        (lambda: bw.Ensemble([one, one], weights=[1, -1]), bw.ArgumentError, "none below 0"),
+        (lambda: bw.Ensemble([one], weights=[0.0]), bw.ArgumentError, "one above it"),
+        (lambda: bw.Ensemble([one], weights=[math.nan]), bw.ArgumentError, "weights="),
+        (lambda: bw.Ensemble([one], rule="core", weights=[1]), bw.ArgumentError, "its own"),
+        (lambda: bw.Ensemble([one], rule="fixed_share", share=2.0), bw.ArgumentError, "share=2"),
+        (lambda: bw.Ensemble([one], rule="online", eta=-1.0), bw.ArgumentError, "eta=-1"),
+        (lambda: bw.Ensemble([one]).start().advance(anything), bw.ArgumentTypeError, "data"),
+        (lambda: bw.Ensemble([one]).bits_per_byte([]), bw.ArgumentError, "no bytes"),
+    ]
+    for call, error, message in wrong:
+        with pytest.raises(error, match=message):
+            call()
+
+
+def halves(
+    pattern: Literal["o200k", "gpt2"], size: int, docs: list[str], order: int
+) -> bw.ByteModel:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        tok = bw.train(docs, size, pattern=pattern)
+    return bw.ByteModel(bw.NgramModel.fit(tok, docs, order=order))
+
+
+def test_two_tokenizers_and_two_halves_of_a_corpus_beat_the_better_one() -> None:
+    chunks = [
+        text[at : at + 2000]
+        for _, text in list(demo.documents())[:200]
+        for at in range(0, len(text), 2000)
+    ]
+    held_out = [chunk[:400] for chunk in chunks[::50]][:10]
+    rest = [chunk for at, chunk in enumerate(chunks) if at % 50]
+    models = [halves("o200k", 4096, rest[::2], 4), halves("gpt2", 768, rest[1::2], 6)]
+    alone = min(model.bits_per_byte(held_out) for model in models)
+    figures = {rule: bw.Ensemble(models, rule=rule).bits_per_byte(held_out) for rule in RULES}
+    print(f"alone {alone:.4f}, together {figures}")
+    assert figures["arithmetic"] <= 0.95 * alone
+    assert max(figures.values()) <= alone
