@@ -29,6 +29,16 @@ COMMANDS = {
     "doctor": "doctor",
 }
 
+# Command with commands of its own: what it is about, the module, and the commands, each of them
+# there as a function of both names.
+GROUPS = {
+    "bytes": (
+        "Probabilities of bytes from a model of tokens: exact wherever the text ends.",
+        "likelihood",
+        ("next", "score", "sample"),
+    ),
+}
+
 
 def run(arguments: Sequence[str]) -> int:
     """Parse the arguments and run their command; errors are left to the caller."""
@@ -51,6 +61,12 @@ def build() -> typer.Typer:
     for name, module in COMMANDS.items():
         home = importlib.import_module(f"bytewright.cli.{module}")
         app.command(name)(_unhandled(getattr(home, name.replace("-", "_"))))
+    for name, (about, module, commands) in GROUPS.items():
+        home = importlib.import_module(f"bytewright.cli.{module}")
+        group = typer.Typer(help=about, no_args_is_help=True)
+        for command in commands:
+            group.command(command)(_unhandled(getattr(home, f"{name}_{command}")))
+        app.add_typer(group, name=name)
     return app
 
 

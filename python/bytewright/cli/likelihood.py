@@ -1,0 +1,215 @@
+"""`bytewright bytes`: what may follow a text, what its bytes take, and texts that are drawn."""
+
+from __future__ import annotations
+
+import math
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bytewright.cli import common
+from bytewright.cli.visible import visible
+
+if TYPE_CHECKING:
+    from bytewright.bytelm import ByteModel
+    from bytewright.tokenizer import Tokenizer
+
+
+class Semantics(StrEnum):
+    """Which sequences of tokens count."""
+
+    valid = "valid"
+    all = "all"
+    fast = "fast"
+    local = "local"
+
+
+class Utf8(StrEnum):
+    """What bytes may be drawn."""
+
+    any = "any"
+    strict = "strict"
+
+
+Text = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The text so far; '-' is standard input, exactly.")
+]
+Ngrams = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE",
+        help="An n-gram model that NgramModel.save wrote. Default: one fitted to Python's texts.",
+    ),
+]
+Vocabulary = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokenizer", metavar="PATH", help="The vocabulary of the model. Default: the embedded."
+    ),
+]
+Meaning = Annotated[
+    Semantics, typer.Option(help="Which sequences of tokens count; see bytewright.bytelm.model.")
+]
+
+_END = 256
+
+
+def bytes_next(
+    text: Text,
+    top: Annotated[
+        int, typer.Option("--top", "-n", min=1, max=257, help="How many outcomes to list.")
+    ] = 10,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """List the likeliest next bytes of a text that may end anywhere, with their probabilities."""
+    data = _bytes(text)
+    state = _model(model, tokenizer, semantics, quiet=quiet).start(data)
+    found = state.next()
+    outcomes = found.top(top)
+    if as_json:
+        common.write_json(
+            {
+                "bytes": len(data),
+                "logprob": state.logprob,
+                "entropy": found.entropy,
+                "lost_mass": found.lost_mass,
+                "next": [
+                    {"byte": None if outcome == _END else outcome, "probability": p}
+                    for outcome, p in outcomes
+                ],
+            }
+        )
+        return
+    for outcome, p in outcomes:
+        print(f"{p:>9.6f}  {'end of text' if outcome == _END else visible(bytes([outcome]))}")
+    common.note(
+        f"entropy {found.entropy:.2f} bits; {found.lost_mass:.2g} of the probability is lost",
+        quiet=quiet,
+    )
+
+
+def bytes_score(
+    text: Text,
+    each: Annotated[bool, typer.Option("--each", help="A line for each byte.")] = False,
+    end: Annotated[bool, typer.Option("--end", help="Count the end of the text too.")] = False,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Say how many bits a text takes, in all and for each byte."""
+    from bytewright.errors import ArgumentError
+
+    data = _bytes(text)
+    if not data:
+        raise ArgumentError("the text has no byte")
+    byte_model = _model(model, tokenizer, semantics, quiet=quiet)
+    bits = [-float(nats) / math.log(2) + 0.0 for nats in byte_model.score(data)]
+    whole = sum(bits)
+    if end and whole < math.inf:
+        whole = -byte_model.logprob(data, end=True) / math.log(2)
+    if as_json:
+        # JSON has no infinity: what cannot be has no number of bits.
+        common.write_json(
+            {
+                "bytes": len(data),
+                "bits": _finite(whole),
+                "bits_per_byte": _finite(whole / len(data)),
+                "each": [_finite(one) for one in bits],
+            }
+        )
+        return
+    if each:
+        for byte, one in zip(data, bits, strict=True):
+            print(f"{one:>9.4f}  {visible(bytes([byte]))}")
+    size = common.plural(len(data), "byte")
+    print(f"{whole:.2f} bits, {size}, {whole / len(data):.4f} bits a byte")
+
+
+def bytes_sample(
+    prompt: Annotated[
+        str, typer.Argument(metavar="[PROMPT]", help="The text so far; '-' is standard input.")
+    ] = "",
+    max_bytes: Annotated[
+        int, typer.Option("--max-bytes", "-n", min=0, help="Write no more bytes than these.")
+    ] = 200,
+    temperature: Annotated[
+        float, typer.Option(help="0: always the likeliest byte. 1: as the model expects.")
+    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Keep the likeliest bytes with this share.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal texts.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="End before this text. May be repeated."),
+    ] = None,
+    utf8: Annotated[
+        Utf8, typer.Option(help="strict: draw only what keeps the text UTF-8.")
+    ] = Utf8.any,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Draw what follows a prompt and write its bytes, exactly, with nothing added."""
+    drawn = _model(model, tokenizer, semantics, quiet=quiet).sample(
+        _bytes(prompt),
+        max_bytes=max_bytes,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        stop=[common.argument_bytes(one) for one in stop or []],
+        utf8=utf8.value,
+    )
+    if as_json:
+        import base64
+
+        common.write_json(
+            {
+                "text": drawn.decode(errors="backslashreplace"),
+                "base64": base64.b64encode(drawn).decode(),
+                "bytes": len(drawn),
+            }
+        )
+    else:
+        sys.stdout.buffer.write(drawn)
+
+
+def _bytes(text: str) -> bytes:
+    if text != "-":
+        return common.argument_bytes(text)
+    with common.opened(text) as file:
+        return file.read()
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _model(
+    path: Path | None, vocabulary: Path | None, semantics: Semantics, *, quiet: bool
+) -> ByteModel:
+    from bytewright import demo
+    from bytewright.bytelm import ByteModel
+    from bytewright.models import NgramModel
+    from bytewright.tokenizer import Tokenizer
+
+    tok: Tokenizer = demo.tokenizer() if vocabulary is None else Tokenizer.load(vocabulary)
+    if path is not None:
+        tokens = NgramModel.load(path, tok)
+    else:
+        common.note(
+            "an n-gram model of Python's own help and sources; another with --model FILE",
+            quiet=quiet,
+        )
+        tokens = NgramModel.fit(tok, (text for _, text in demo.documents()))
+    return ByteModel(tokens, semantics=semantics.value)

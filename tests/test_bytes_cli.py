@@ -1,0 +1,125 @@
+"""`bytewright bytes` says what the library says."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import math
+from pathlib import Path
+
+import pytest
+from test_cli import Argument, command, record, result
+
+import bytewright as bw
+from bytewright import demo
+from bytewright.cli import likelihood
+from bytewright.cli.app import GROUPS
+
+pytestmark = pytest.mark.timeout(120)
+TEXTS = ["the cat sat down\n", "the cat ran away\n", "naïve 中文\n"] * 5
+
+
+@pytest.fixture(scope="module")
+def ngrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ngrams") / "cats.ngram"
+    bw.NgramModel.fit(demo.tokenizer(), TEXTS).save(path)
+    return path
+
+
+def model(path: Path) -> bw.ByteModel:
+    return bw.ByteModel(bw.NgramModel.load(path, demo.tokenizer()))
+
+
+def test_next_lists_what_the_model_expects(ngrams: Path) -> None:
+    state = model(ngrams).start("the cat ")
+    found = state.next()
+    told = record("bytes", "next", "the cat ", "--model", ngrams, "-n", "3")
+    assert told["logprob"] == pytest.approx(state.logprob)
+    assert told["bytes"] == 8
+    assert [(one["byte"], one["probability"]) for one in told["next"]] == [
+        (outcome, pytest.approx(p)) for outcome, p in found.top(3)
+    ]
+    lines = result("bytes", "next", "-", "--model", ngrams, "--top", "1", stdin=b"the cat s")
+    assert lines.split() == [f"{model(ngrams).start('the cat s').next().top(1)[0][1]:.6f}", "a"]
+    whole = result("bytes", "next", TEXTS[0], "--model", ngrams, "--top", "1")
+    assert "end of text" in whole
+
+
+def test_score_adds_up(ngrams: Path) -> None:
+    data = TEXTS[2].encode()
+    scores = -model(ngrams).score(data) / math.log(2)
+    told = record("bytes", "score", "-", "--model", ngrams, stdin=data)
+    assert told["each"] == pytest.approx(scores.tolist())
+    assert told["bits"] == pytest.approx(scores.sum())
+    assert told["bits_per_byte"] == pytest.approx(scores.mean())
+    ended = record("bytes", "score", "-", "--model", ngrams, "--end", stdin=data)
+    expected = -model(ngrams).logprob(data, end=True) / math.log(2)
+    assert ended["bits"] == pytest.approx(expected)
+    lines = result("bytes", "score", "-", "--model", ngrams, "--each", stdin=data).splitlines()
+    assert len(lines) == len(data) + 1
+    assert lines[7].endswith("<E4>")
+    assert lines[-1].startswith(f"{scores.sum():.2f} bits, {len(data)} bytes, ")
+
+
+def test_sample_draws_what_the_function_draws(ngrams: Path) -> None:
+    arguments: tuple[Argument, ...] = ("bytes", "sample", "the c", "--model", ngrams)
+    options = ("--seed", "3", "--temperature", "0.8", "--top-p", "0.9", "-n", "30")
+    expected = model(ngrams).sample("the c", max_bytes=30, seed=3, temperature=0.8, top_p=0.9)
+    assert command(*arguments, *options).stdout == expected
+    told = record(*arguments, *options)
+    assert base64.b64decode(told["base64"]) == expected
+    assert result(*arguments, "--temperature", "0", "--stop", "t d", "--stop", "zz") == "at sa"
+    strict = command(*arguments, "--seed", "1", "--utf8", "strict", "--temperature", "9").stdout
+    assert strict == model(ngrams).sample(
+        "the c", max_bytes=200, seed=1, utf8="strict", temperature=9.0
+    )
+    strict.decode()
+
+
+def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
+    told = command("bytes", "next", "import sy", "-n", "1")
+    assert told.stdout.endswith(b"  s\n")
+    assert b"another with --model FILE" in told.stderr
+    demo.tokenizer().save(tmp_path / "other.json")
+    other = bw.Tokenizer.load(tmp_path / "other.json")
+    bw.NgramModel.fit(other, TEXTS).save(tmp_path / "other.ngram")
+    arguments = ("--model", tmp_path / "other.ngram", "--tokenizer", tmp_path / "other.json")
+    expected = bw.ByteModel(bw.NgramModel.load(tmp_path / "other.ngram", other), semantics="local")
+    score = record("bytes", "score", "a cat", *arguments, "--semantics", "local")
+    assert score["bits"] == pytest.approx(-expected.logprob("a cat") / math.log(2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["next", "a", "--model", "absent.ngram"], 3, "absent.ngram"),
+        (["next", "a", "--tokenizer", "absent.json"], 1, "absent.json"),
+        (["score", "", "--model", "CATS"], 1, "no byte"),
+        (["sample", "--model", "CATS", "--temperature", "-1"], 1, "temperature=-1"),
+        (["sample", "--model", "CATS", "-n", "-1"], 2, "--max-bytes"),
+        (["next", "a", "--semantics", "some"], 2, "--semantics"),
+        (["next"], 2, "TEXT"),
+        (["nothing"], 2, "nothing"),
+    ],
+)
+def test_an_error_has_its_own_code(
+    arguments: list[str], code: int, named: str, ngrams: Path
+) -> None:
+    given = [str(ngrams) if one == "CATS" else one for one in arguments]
+    done = command("bytes", *given, "--quiet", "--json")
+    assert done.returncode == code, done.stderr
+    told = json.loads(done.stderr)
+    assert told["exit_code"] == code
+    assert named in told["message"]
+
+
+def test_every_command_of_the_group_explains_itself_and_speaks_json() -> None:
+    _, _, commands = GROUPS["bytes"]
+    for name in commands:
+        function = getattr(likelihood, f"bytes_{name}")
+        assert {"as_json", "quiet"} <= set(inspect.signature(function).parameters)
+        assert inspect.getdoc(function)
+    shown = command("bytes")
+    assert shown.returncode == 2
+    assert all(name in shown.stdout.decode() for name in commands)
