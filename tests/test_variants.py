@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -311,6 +312,31 @@ def test_superword_training_is_the_definition(texts: list[str], transition: int,
     coarse = Counter(piece for text in data for piece in reference.superword_pieces(text))
     expected = reference.superwords(pieces, coarse, transition + more, transition, 4)
     assert tok.merges == expected
+
+
+def test_superwords_are_encoded_by_rank(shared: Path) -> None:
+    # Pieces are sentences; their words are looked up, and what joins them is merged.
+    texts = [text.encode("ascii", "ignore") for text in english(shared, 6)]
+    tok = superwords(700, 400, texts[:4])
+    chance = random.Random(7)
+    words = [word for text in texts for word in text.split()]
+    strange = [b"x" * 70, b"e", b"", b".", b"of\xff", "é 東京".encode(), b"--", b"\t"]
+    probes = [text[:1500] for text in texts]
+    for _ in range(40):
+        picked = chance.choices(words, k=60) + chance.choices(strange, k=6)
+        chance.shuffle(picked)
+        probes.append(b" ".join(picked))
+    for probe in [*probes, *probes]:
+        spans = tok._core.pieces(probe).tolist()
+        expected = [
+            token
+            for a, b in zip(spans[::2], spans[1::2], strict=True)
+            for token in reference.merged(tok.merges, probe[a:b])
+        ]
+        ids, offsets = tok.encode_offsets(probe)
+        assert [tok.token_bytes(i) for i in tok.encode(probe)] == expected
+        assert ids.tolist() == tok.encode(probe)
+        assert np.diff(offsets).tolist() == [len(token) for token in expected]
 
 
 def test_superwords_are_the_definition_on_english(shared: Path) -> None:

@@ -16,12 +16,17 @@ use std::ops::Range;
 use super::bytes::BytePairs;
 use super::merge::Tree;
 use super::units::{Unit, Units};
+use super::words::{Room, Words};
 use crate::error::{Poll, Result};
 use crate::merges::Merges;
 use crate::token::TokenId;
+use crate::vocab::Vocab;
 
 /// Bytes of a first window; its scratch fits the first-level cache.
 pub(crate) const WINDOW: usize = 512;
+
+/// The same where words come first, which are a fifth as many symbols.
+const WORDS_WINDOW: usize = 2048;
 
 /// Bytes of a window that is not made longer for speed.
 const MOST: usize = 1 << 13;
@@ -35,12 +40,15 @@ pub(crate) struct Symbols<'a> {
     pub units: &'a Units,
     /// The same, where every byte is a symbol, with what merges first.
     pub pairs: Option<&'a BytePairs>,
+    /// What words become before any of them join, with the tokens that this makes.
+    pub words: Option<(&'a Words, &'a Vocab)>,
 }
 
 /// Scratch for long pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Long {
     tree: Tree,
+    words: Room,
     units: Vec<Unit>,
     /// What the windows so far have settled; offsets count from the joint of their window.
     tokens: Vec<Unit>,
@@ -59,6 +67,11 @@ struct Joint {
 }
 
 impl Long {
+    /// Scratch that remembers words in about `bytes`.
+    pub(crate) fn new(bytes: usize) -> Long {
+        Long { words: Room::new(bytes), ..Long::default() }
+    }
+
     /// Calls `emit` with each token of `piece`, in order, and the offset where it begins.
     ///
     /// # Errors
@@ -73,7 +86,7 @@ impl Long {
     ) -> Result<()> {
         let units = symbols.units;
         let mut joint = Joint::default();
-        let mut window = WINDOW;
+        let mut window = if symbols.words.is_some() { WORDS_WINDOW } else { WINDOW };
         self.tokens.clear();
         self.joints.clear();
         for round in 1usize.. {
@@ -83,9 +96,12 @@ impl Long {
             let end = units.boundary(piece, piece.len().min(joint.at.saturating_add(window)));
             self.units.clear();
             let text = &piece[joint.at..end];
-            match symbols.pairs {
-                Some(pairs) => pairs.append(merges, text, &mut self.units),
-                None => units.append(text, end == piece.len(), &mut self.units),
+            match (symbols.words, symbols.pairs) {
+                (Some((words, vocab)), _) => {
+                    self.words.append(words, merges, units, vocab, text, &mut self.units);
+                }
+                (None, Some(pairs)) => pairs.append(merges, text, &mut self.units),
+                (None, None) => units.append(text, end == piece.len(), &mut self.units),
             }
             self.tree.merge(merges, &mut self.units);
             if joint.token.is_some() && joint.token != self.token(0) {

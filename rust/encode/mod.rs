@@ -11,6 +11,7 @@ mod reach;
 mod settle;
 mod short;
 mod units;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,7 @@ use short::{ABREAST, SHORT, Short};
 use units::Unit;
 pub(crate) use units::byte_table;
 pub use units::{CharTable, Units};
+use words::Words;
 
 /// How many pieces ahead a slot of the cache is asked for.
 const AHEAD: usize = 32;
@@ -55,6 +57,8 @@ pub struct Model {
     byte_pairs: Option<BytePairs>,
     /// Where pieces may be cut, if at all.
     cuts: Option<Cuts>,
+    /// The words that long pieces are made of, where that is known.
+    words: Option<Words>,
     unreachable: Unreachable,
 }
 
@@ -91,7 +95,8 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// A scratch whose caches take at most about `bytes`.
+    /// A scratch whose caches take at most about `bytes`, and a quarter more where long pieces are made
+    /// of words that are looked up.
     pub fn new(bytes: usize) -> Scratch {
         Scratch {
             cache: Cache::new(bytes),
@@ -99,7 +104,7 @@ impl Scratch {
             parts: Vec::new(),
             fresh: Vec::new(),
             shorts: vec![Short::default(); ABREAST],
-            long: Long::default(),
+            long: Long::new(bytes / 4),
             units: Vec::new(),
         }
     }
@@ -124,8 +129,14 @@ impl Model {
             }
             _ => None,
         };
+        let words = match &cuts {
+            Some(cuts) if byte_pairs.is_some() && !separates_words(cuts) => {
+                Words::new(&merges, &vocab)
+            }
+            _ => None,
+        };
         let unreachable = Unreachable::default();
-        Model { vocab, merges, units, whole_pieces, fused, byte_pairs, cuts, unreachable }
+        Model { vocab, merges, units, whole_pieces, fused, byte_pairs, cuts, words, unreachable }
     }
 
     /// Finds the tokens that merging cannot reach, without which a model of which some are may
@@ -149,8 +160,7 @@ impl Model {
 
     /// Whether no token has an ASCII letter right before a space.
     pub fn separates_words(&self) -> bool {
-        let letters = || (b'A'..=b'Z').chain(b'a'..=b'z');
-        self.cuts.as_ref().is_some_and(|cuts| letters().all(|c| cuts.separates(c, b' ')))
+        self.cuts.as_ref().is_some_and(separates_words)
     }
 
     /// The last place in a piece that no merge can cross and that is accepted, if the piece may be
@@ -300,7 +310,11 @@ impl Model {
     }
 
     fn symbols(&self) -> Symbols<'_> {
-        Symbols { units: &self.units, pairs: self.byte_pairs.as_ref() }
+        Symbols {
+            units: &self.units,
+            pairs: self.byte_pairs.as_ref(),
+            words: self.words.as_ref().map(|words| (words, &self.vocab)),
+        }
     }
 
     fn short_units(
@@ -356,6 +370,10 @@ impl Model {
             last = Some(id);
         })
     }
+}
+
+fn separates_words(cuts: &Cuts) -> bool {
+    (b'A'..=b'Z').chain(b'a'..=b'z').all(|letter| cuts.separates(letter, b' '))
 }
 
 /// A text on its way to ids.

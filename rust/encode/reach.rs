@@ -83,10 +83,13 @@ fn merges_to(
 ) -> bool {
     if bytes.len() > SHORT {
         let mut ids = Vec::new();
-        let done =
-            long.encode(merges, Symbols { units, pairs: None }, bytes, &mut || Ok(()), |id, _| {
-                ids.push(id)
-            });
+        let done = long.encode(
+            merges,
+            Symbols { units, pairs: None, words: None },
+            bytes,
+            &mut || Ok(()),
+            |id, _| ids.push(id),
+        );
         return done.is_ok() && ids == [id];
     }
     buffer.clear();

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::super::bytes::BytePairs;
 use super::super::long::{Long, Symbols, WINDOW};
 use super::super::units::{ABSENT, CharTable, Unit, Units};
+use super::super::words::Words;
 use super::{Built, cases, merged_by_heap, rules};
 use crate::merges::{Merge, Merges};
 use crate::token::TokenId;
@@ -17,13 +18,28 @@ fn by_windows(merges: &Merges, symbols: Symbols<'_>, text: &[u8]) -> Vec<Unit> {
     found
 }
 
+/// The same, words first; the words found in one text are known in the next.
+fn by_words(built: &Built, limit: u32, texts: &[&[u8]]) -> Vec<Vec<Unit>> {
+    let (merges, vocab, units) = (built.table(), built.vocab(), built.units());
+    let words = Words::below(&merges, &vocab, limit);
+    let mut long = Long::new(1 << 14);
+    let encode = |text: &&[u8]| {
+        let mut found = Vec::new();
+        let emit = |id, start| found.push(Unit { id, start: start as u32 });
+        let symbols = Symbols { units: &units, pairs: None, words: Some((&words, &vocab)) };
+        long.encode(&merges, symbols, text, &mut || Ok(()), emit).expect("nothing interrupts");
+        found
+    };
+    texts.iter().map(encode).collect()
+}
+
 fn check(built: &Built, text: &[u8]) {
     let expected = merged_by_heap(&rules(&built.merges), built.symbols(text));
     let (merges, units) = (built.table(), built.units());
     let Units::Bytes { first, .. } = &units else { unreachable!("units are bytes") };
     let pairs = BytePairs::new(first, &merges, &built.vocab());
     for pairs in [None, Some(&pairs)] {
-        let found = by_windows(&merges, Symbols { units: &units, pairs }, text);
+        let found = by_windows(&merges, Symbols { units: &units, pairs, words: None }, text);
         let differs = found.iter().zip(&expected).position(|(a, b)| a != b);
         assert!(found == expected, "token {differs:?} of {} differs", expected.len());
     }
@@ -84,6 +100,28 @@ proptest! {
     #[test]
     fn windows_do_not_show(built in vocabularies(), text in periodic()) {
         check(&built, &text);
+    }
+
+    #[test]
+    fn words_do_not_show(
+        choices in prop::collection::vec((any::<u16>(), any::<u16>()), 1..60),
+        keys in prop::collection::vec(any::<u16>(), 1..40),
+        is_shuffled in any::<bool>(),
+        limit in any::<prop::sample::Index>(),
+        texts in prop::collection::vec(
+            prop::collection::vec(prop::sample::select(&b"abbc   .\xe3"[..]), 0..6_000), 1..4),
+        word in prop::collection::vec(prop::sample::select(&b"abc"[..]), 0..100),
+    ) {
+        let symbols = b"abc .\xe3".map(Built::byte);
+        let built = Built::bytes().grow(&symbols, &choices, 40);
+        let built = if is_shuffled { built.shuffle(&keys) } else { built };
+        let limit = limit.index(built.merges.len() + 1) as u32;
+        let mut texts: Vec<&[u8]> = texts.iter().map(Vec::as_slice).collect();
+        texts.extend([&word[..], texts[0]]);
+        for (text, found) in texts.iter().zip(by_words(&built, limit, &texts)) {
+            let expected = merged_by_heap(&rules(&built.merges), built.symbols(text));
+            prop_assert_eq!(found, expected);
+        }
     }
 
     #[test]
@@ -194,7 +232,11 @@ fn bytes_without_a_symbol_are_dropped_across_windows() {
         let kept = kept.filter(|unit| unit.id != Built::byte(b'-')).collect();
         let expected = merged_by_heap(&rules(&built.merges), kept);
         assert_eq!(
-            by_windows(&built.table(), Symbols { units: &units, pairs: None }, text.as_bytes()),
+            by_windows(
+                &built.table(),
+                Symbols { units: &units, pairs: None, words: None },
+                text.as_bytes()
+            ),
             expected
         );
     }
@@ -217,7 +259,11 @@ fn only_the_last_byte_of_a_long_piece_is_final() {
         }
         let expected = merged_by_heap(&rules(&built.merges), symbols);
         assert_eq!(
-            by_windows(&built.table(), Symbols { units: &units, pairs: None }, text.as_bytes()),
+            by_windows(
+                &built.table(),
+                Symbols { units: &units, pairs: None, words: None },
+                text.as_bytes()
+            ),
             expected
         );
     }
@@ -258,5 +304,8 @@ fn windows_end_between_characters() {
         text.extend_from_slice(part);
     }
     let expected = merged_by_heap(&rules(&built.merges), symbols);
-    assert_eq!(by_windows(&built.table(), Symbols { units: &units, pairs: None }, &text), expected);
+    assert_eq!(
+        by_windows(&built.table(), Symbols { units: &units, pairs: None, words: None }, &text),
+        expected
+    );
 }
