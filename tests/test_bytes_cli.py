@@ -13,6 +13,7 @@ from test_cli import Argument, command, record, result
 
 import bytewright as bw
 from bytewright import demo
+from bytewright.bytelm import decompress
 from bytewright.cli import likelihood
 from bytewright.cli.app import GROUPS
 
@@ -88,6 +89,27 @@ def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     expected = bw.ByteModel(bw.NgramModel.load(tmp_path / "other.ngram", other), semantics="local")
     score = record("bytes", "score", "a cat", *arguments, "--semantics", "local")
     assert score["bits"] == pytest.approx(-expected.logprob("a cat") / math.log(2))
+
+
+def test_a_compressed_file_comes_back(ngrams: Path, tmp_path: Path) -> None:
+    data = "".join(TEXTS).encode() + b"\xff\x00"
+    names = [tmp_path / name for name in ("text", "small", "again")]
+    names[0].write_bytes(data)
+    facts = record("bytes", "compress", names[0], "-o", names[1], "--model", ngrams)
+    small = names[1].read_bytes()
+    assert (facts["bytes"], facts["compressed"]) == (len(data), len(small))
+    assert decompress(model(ngrams), small[20:]) == data
+    told = result("bytes", "decompress", names[1], "-o", names[2], "--model", ngrams)
+    assert names[2].read_bytes() == data
+    assert told.startswith(f"{names[2]}: {len(data)} bytes, {len(small)} compressed, ")
+    kept = command("bytes", "compress", "-", "-o", names[1], "--model", ngrams, stdin=b"")
+    assert (kept.returncode, names[1].read_bytes()) == (1, small)
+    names[1].write_bytes(small[:17] + bytes([small[17] ^ 1]) + small[18:])
+    wrong = command("bytes", "decompress", names[1], "-o", tmp_path / "no", "--model", ngrams)
+    assert (wrong.returncode, (tmp_path / "no").exists()) == (3, False)
+    assert b"checksum does not hold" in wrong.stderr
+    wrong = command("bytes", "decompress", names[0], "-o", tmp_path / "no", "--model", ngrams)
+    assert (wrong.returncode, b"not what" in wrong.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""`bytewright bytes`: what may follow a text, what its bytes take, and texts that are drawn."""
+"""`bytewright bytes`: what may follow a text, what it takes, drawn texts, and small files."""
 
 from __future__ import annotations
 
 import math
 import sys
+import zlib
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -55,7 +56,12 @@ Meaning = Annotated[
     Semantics, typer.Option(help="Which sequences of tokens count; see bytewright.bytelm.model.")
 ]
 
+Source = Annotated[str, typer.Argument(metavar="FILE", help="A file; '-' is standard input.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new file.")]
+
 _END = 256
+# Before the bits: what the file is, and the checksum of what was compressed.
+_MAGIC = b"bytewright bits\x01"
 
 
 def bytes_next(
@@ -184,11 +190,71 @@ def bytes_sample(
         sys.stdout.buffer.write(drawn)
 
 
-def _bytes(text: str) -> bytes:
-    if text != "-":
-        return common.argument_bytes(text)
-    with common.opened(text) as file:
+def bytes_compress(
+    source: Source,
+    output: Output,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    force: common.Force = False,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Write a file as the bits that the model takes for it; `decompress` needs the same model.
+
+    A few kilobytes a second: this shows what a model knows, it is no tool for large files.
+    """
+    from bytewright.bytelm import compress
+
+    common.refuse_existing([output], force=force)
+    data = _file(source)
+    small = compress(_model(model, tokenizer, semantics, quiet=quiet), data)
+    packed = _MAGIC + zlib.crc32(data).to_bytes(4, "little") + small
+    output.write_bytes(packed)
+    _tell(output, data, packed, as_json=as_json)
+
+
+def bytes_decompress(
+    source: Source,
+    output: Output,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    force: common.Force = False,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Write the file that was compressed with the same model, checked by its checksum."""
+    from bytewright.bytelm import decompress
+    from bytewright.errors import DataError
+
+    common.refuse_existing([output], force=force)
+    packed, start = _file(source), len(_MAGIC) + 4
+    if not packed.startswith(_MAGIC) or len(packed) < start:
+        raise DataError(f"{source}: not what `bytewright bytes compress` writes")
+    data = decompress(_model(model, tokenizer, semantics, quiet=quiet), packed[start:])
+    if zlib.crc32(data).to_bytes(4, "little") != packed[len(_MAGIC) : start]:
+        raise DataError(f"{source}: its checksum does not hold: damaged, or another model")
+    output.write_bytes(data)
+    _tell(output, data, packed, as_json=as_json)
+
+
+def _file(name: str) -> bytes:
+    with common.opened(name) as file:
         return file.read()
+
+
+def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool) -> None:
+    if as_json:
+        found = {"output": str(output), "bytes": len(data), "compressed": len(packed)}
+        common.write_json(found)
+        return
+    share = f", {8 * len(packed) / len(data):.3f} bits a byte" if data else ""
+    print(f"{output}: {common.plural(len(data), 'byte')}, {len(packed):,} compressed{share}")
+
+
+def _bytes(text: str) -> bytes:
+    return _file(text) if text == "-" else common.argument_bytes(text)
 
 
 def _finite(number: float) -> float | None:
