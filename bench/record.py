@@ -11,7 +11,7 @@ from typing import Any
 
 LIBRARIES = (
     "tiktoken", "tokenizers", "gigatoken", "fastokens", "mistral-common", "pyarrow",
-    "rustbpe", "ffbpe", "bpeasy", "sentencepiece", "numpy",
+    "rustbpe", "ffbpe", "bpeasy", "sentencepiece", "numpy", "genlm-bytes", "torch",
 )  # fmt: skip
 
 

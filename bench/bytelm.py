@@ -1,0 +1,182 @@
+"""Byte probabilities: what a context costs beside running the model.
+
+    python bench/bytelm.py
+    python bench/bytelm.py --vocab o200k_base --out bench/records/bytelm.jsonl
+
+A text is walked byte by byte with rows of random logits, on one thread and processor time:
+- context: from a row of logits to the probabilities of the next bytes that follow from it, masked by
+  what the tokenizer can make (semantics "valid");
+- other bytes: the probabilities at the next byte, without the row that is new there;
+- push: reading a byte.
+Peers, interleaved, from the same rows to the masses of the first bytes:
+- NumPy: exponentials, in byte order, summed by `add.reduceat` (float32, and with float64 sums);
+- genlm-bytes, where it is installed: exponentials and the sparse product of its trie, for all nodes.
+All masses of first bytes are compared with semantics "all" before anything is reported. Contexts per
+byte are those of an n-gram model fitted to the corpus, on documents it has not seen.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from encode import corpus_documents, unpack
+from record import write
+
+import bytewright as bw
+from bytewright import _core
+
+STEPS = 600
+PEER_ROUNDS = 15
+PARTS = ("context", "other bytes", "push")
+Figures = dict[str, Any]
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """Microseconds of processor time, and the result."""
+    started = time.process_time_ns()
+    result = work()
+    return (time.process_time_ns() - started) / 1e3, result
+
+
+def numpy_masses(tok: bw.Tokenizer, width: int) -> Callable[[Any, Any], Any]:
+    tokens = [(tok.token_bytes(at), at) for at in range(tok.vocab_size)]
+    special = set(tok.special_tokens.values())
+    tokens = sorted(token for token in tokens if token[0] and token[1] not in special)
+    order = np.array([at for _, at in tokens])
+    first = np.array([token[0] for token, _ in tokens])
+    bounds = np.flatnonzero(np.diff(first, prepend=-1))
+
+    def masses(row: Any, dtype: Any) -> Any:
+        weights = np.exp(row[:width] - row[:width].max())
+        sums = np.zeros(256)
+        sums[first[bounds]] = np.add.reduceat(weights[order], bounds, dtype=dtype)
+        return sums / weights.sum(dtype=np.float64)
+
+    return masses
+
+
+def genlm_masses(tok: bw.Tokenizer, width: int) -> Callable[[Any], Any] | None:
+    try:
+        import torch
+        from genlm.backend.tokenization import Token
+        from genlm.bytes.trie import TokenByteTrie
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    special = set(tok.special_tokens.values())
+    names = [b"" if at in special else tok.token_bytes(at) for at in range(tok.vocab_size)]
+    trie = TokenByteTrie([Token(at, name) for at, name in enumerate(names)], device="cpu")
+    starts = [(byte, node) for byte, node in trie.children[trie.root].items() if byte in range(256)]
+
+    def masses(row: Any) -> Any:
+        probs = torch.softmax(torch.from_numpy(row[:width]), 0)
+        sums = torch.log(trie.weight_sum(probs)).numpy()
+        found = np.zeros(256)
+        for byte, node in starts:
+            found[byte] = np.exp(sums[node])
+        return found
+
+    return masses
+
+
+def walk(tok: bw.Tokenizer, text: bytes, rows: Any) -> tuple[list[float], list[float], list[float]]:
+    """Microseconds of each context, each distribution after it, and each byte that is read."""
+    vocab = _core.ByteVocab(tok._core, [], "valid")
+    taken: tuple[list[float], list[float], list[float]] = ([], [], [])
+    for warm in (True, False):
+        tree = vocab.tree(0.0)
+        for at in range(len(text)):
+            nodes, _, _ = tree.pending("next")
+            if len(nodes):
+                picked = np.ascontiguousarray(rows[[at % len(rows)] * len(nodes)])
+                used, _ = timed(lambda nodes=nodes, picked=picked: tree.feed(nodes, picked))
+                if not warm:
+                    taken[0].append(used / len(nodes))
+            used, _ = timed(tree.next)
+            pushed, _ = timed(lambda at=at: tree.advance(text[at : at + 1]))
+            if not warm:
+                taken[1].append(used)
+                taken[2].append(pushed)
+            tree.skip()
+    return taken
+
+
+def contexts(tok: bw.Tokenizer, corpus: str) -> Figures:
+    """Contexts that a byte of new text costs."""
+    documents = corpus_documents(corpus)
+    middle = len(documents) * 9 // 10
+    model = bw.NgramModel.fit(tok, documents[:middle], order=5)
+    text = b"\n".join(documents[middle:])[:4000]
+    figures: Figures = {}
+    for epsilon in (0.0, 1e-3):
+        scored = bw.ByteModel(model, epsilon=epsilon, memory=0)
+        scored.score(text)
+        stepped = bw.ByteModel(model, epsilon=epsilon, memory=0)
+        state = stepped.start()
+        for at in range(1000):
+            state.next()
+            state.advance(text[at : at + 1])
+        whole = bw.ByteModel(model, epsilon=epsilon, memory=0)
+        whole.logprob(text)
+        figures[f"{corpus}, epsilon {epsilon}"] = {
+            "next": stepped.contexts / 1000,
+            "score": scored.contexts / len(text),
+            "logprob": whole.contexts / len(text),
+        }
+    return figures
+
+
+def measure(vocab: str) -> Figures:
+    with tempfile.TemporaryDirectory() as folder:
+        tok = bw.Tokenizer.load(unpack(f"{vocab}.tiktoken", Path(folder)))
+    width = tok.vocab_size
+    chance = np.random.default_rng(0)
+    rows = chance.normal(0, 2, (8, width)).astype(np.float32)
+    special = np.array(sorted(tok.special_tokens.values()), np.int64)
+    rows[:, special] = -np.inf
+    by_numpy, by_genlm = numpy_masses(tok, width), genlm_masses(tok, width)
+    all_text = _core.ByteVocab(tok._core, [], "all")
+    for row in rows[:2]:
+        tree = all_text.tree(0.0)
+        tree.feed(tree.pending("next")[0], row[None, :])
+        ours = np.exp(tree.next()[0][:256])
+        peers = [by_numpy(row, np.float64)] + ([by_genlm(row)] if by_genlm else [])
+        if not all(np.abs(ours - peer).sum() < 1e-5 for peer in peers):
+            raise SystemExit("masses differ: nothing to report")
+    text = b"\n".join(corpus_documents("english"))[200_000 : 200_000 + STEPS]
+    taken: dict[str, list[float]] = {}
+    for at in range(PEER_ROUNDS):
+        row = rows[at % len(rows)]
+        used = [("NumPy, us", timed(lambda row=row: by_numpy(row, np.float32))[0])]
+        used.append(("NumPy f64, us", timed(lambda row=row: by_numpy(row, np.float64))[0]))
+        if by_genlm:
+            used.append(("genlm-bytes, us", timed(lambda row=row: by_genlm(row))[0]))
+        if at % 5 == 0:
+            for name, times in zip(PARTS, walk(tok, text, rows), strict=True):
+                taken.setdefault(f"{name}, us", []).extend(times)
+        for name, microseconds in used:
+            taken.setdefault(name, []).append(microseconds)
+    figures: Figures = {"vocab": vocab, "width": width}
+    figures |= {name: round(statistics.median(times), 1) for name, times in taken.items()}
+    return figures | {"contexts a byte": contexts(tok, "english") | contexts(tok, "code")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Byte probabilities.")
+    parser.add_argument("--vocab", nargs="*", default=["cl100k_base", "o200k_base"])
+    parser.add_argument("--out", type=Path, help="also write the figures there, as JSON lines")
+    asked = parser.parse_args()
+    for vocab in asked.vocab:
+        figures = measure(vocab)
+        print("  ".join(f"{name} {value}" for name, value in figures.items()), flush=True)
+        if asked.out is not None:
+            write(asked.out, figures)
+
+
+if __name__ == "__main__":
+    main()
