@@ -4,15 +4,16 @@
     python bench/bytelm.py --vocab o200k_base --out bench/records/bytelm.jsonl
 
 A text is walked byte by byte with rows of random logits, on one thread and processor time:
-- context: from a row of logits to the probabilities of the next bytes that follow from it, masked by
-  what the tokenizer can make (semantics "valid");
+- context: from a row of logits to the probabilities of the next bytes that follow from it, masked
+  by what the tokenizer can make (semantics "valid");
 - other bytes: the probabilities at the next byte, without the row that is new there;
 - push: reading a byte.
 Peers, interleaved, from the same rows to the masses of the first bytes:
 - NumPy: exponentials, in byte order, summed by `add.reduceat` (float32, and with float64 sums);
-- genlm-bytes, where it is installed: exponentials and the sparse product of its trie, for all nodes.
-All masses of first bytes are compared with semantics "all" before anything is reported. Contexts per
-byte are those of an n-gram model fitted to the corpus, on documents it has not seen.
+- genlm-bytes, where it is installed: exponentials and the sparse product of its trie, for all
+  nodes.
+All masses of first bytes are compared with semantics "all" before anything is reported. Contexts
+per byte are those of an n-gram model fitted to the corpus, on documents it has not seen.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from record import write
 
 import bytewright as bw
 from bytewright import _core
+from bytewright.definition import SPECIAL
 
 STEPS = 600
 PEER_ROUNDS = 15
@@ -43,10 +46,14 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return (time.process_time_ns() - started) / 1e3, result
 
 
+def names(tok: bw.Tokenizer) -> list[bytes]:
+    """The bytes of each id that is text; none for others."""
+    kinds = enumerate(tok.definition.kinds)
+    return [tok.token_bytes(at) if kind and not kind & SPECIAL else b"" for at, kind in kinds]
+
+
 def numpy_masses(tok: bw.Tokenizer, width: int) -> Callable[[Any, Any], Any]:
-    tokens = [(tok.token_bytes(at), at) for at in range(tok.vocab_size)]
-    special = set(tok.special_tokens.values())
-    tokens = sorted(token for token in tokens if token[0] and token[1] not in special)
+    tokens = sorted((name, at) for at, name in enumerate(names(tok)) if name)
     order = np.array([at for _, at in tokens])
     first = np.array([token[0] for token, _ in tokens])
     bounds = np.flatnonzero(np.diff(first, prepend=-1))
@@ -68,9 +75,8 @@ def genlm_masses(tok: bw.Tokenizer, width: int) -> Callable[[Any], Any] | None:
     except ImportError:
         return None
     torch.set_num_threads(1)
-    special = set(tok.special_tokens.values())
-    names = [b"" if at in special else tok.token_bytes(at) for at in range(tok.vocab_size)]
-    trie = TokenByteTrie([Token(at, name) for at, name in enumerate(names)], device="cpu")
+    tokens = [Token(at, name) for at, name in enumerate(names(tok))]
+    trie = TokenByteTrie(tokens, device="cpu")
     starts = [(byte, node) for byte, node in trie.children[trie.root].items() if byte in range(256)]
 
     def masses(row: Any) -> Any:
@@ -94,11 +100,11 @@ def walk(tok: bw.Tokenizer, text: bytes, rows: Any) -> tuple[list[float], list[f
             nodes, _, _ = tree.pending("next")
             if len(nodes):
                 picked = np.ascontiguousarray(rows[[at % len(rows)] * len(nodes)])
-                used, _ = timed(lambda nodes=nodes, picked=picked: tree.feed(nodes, picked))
+                used, _ = timed(partial(tree.feed, nodes, picked))
                 if not warm:
                     taken[0].append(used / len(nodes))
             used, _ = timed(tree.next)
-            pushed, _ = timed(lambda at=at: tree.advance(text[at : at + 1]))
+            pushed, _ = timed(partial(tree.advance, text[at : at + 1]))
             if not warm:
                 taken[1].append(used)
                 taken[2].append(pushed)
@@ -137,8 +143,7 @@ def measure(vocab: str) -> Figures:
     width = tok.vocab_size
     chance = np.random.default_rng(0)
     rows = chance.normal(0, 2, (8, width)).astype(np.float32)
-    special = np.array(sorted(tok.special_tokens.values()), np.int64)
-    rows[:, special] = -np.inf
+    rows[:, [not name for name in names(tok)]] = -np.inf
     by_numpy, by_genlm = numpy_masses(tok, width), genlm_masses(tok, width)
     all_text = _core.ByteVocab(tok._core, [], "all")
     for row in rows[:2]:
@@ -152,10 +157,10 @@ def measure(vocab: str) -> Figures:
     taken: dict[str, list[float]] = {}
     for at in range(PEER_ROUNDS):
         row = rows[at % len(rows)]
-        used = [("NumPy, us", timed(lambda row=row: by_numpy(row, np.float32))[0])]
-        used.append(("NumPy f64, us", timed(lambda row=row: by_numpy(row, np.float64))[0]))
+        used = [("NumPy, us", timed(partial(by_numpy, row, np.float32))[0])]
+        used.append(("NumPy f64, us", timed(partial(by_numpy, row, np.float64))[0]))
         if by_genlm:
-            used.append(("genlm-bytes, us", timed(lambda row=row: by_genlm(row))[0]))
+            used.append(("genlm-bytes, us", timed(partial(by_genlm, row))[0]))
         if at % 5 == 0:
             for name, times in zip(PARTS, walk(tok, text, rows), strict=True):
                 taken.setdefault(f"{name}, us", []).extend(times)

@@ -105,7 +105,7 @@ class Tokenizer:
         which is in the vocabulary already adds no id.
 
         Args:
-            merges: pairs of byte strings, each in the alphabet or made by an earlier merge.
+            merges: pairs of byte strings, each in the alphabet or made by a merge.
             alphabet: the single bytes of the vocabulary; all 256, in order, unless given. Text
                 with other bytes is then an error.
             pattern: the name of a published pattern, or a regex; without one, text is one piece.

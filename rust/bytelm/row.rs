@@ -1,11 +1,11 @@
 //! What a model says of the next token, by the bytes of the tokens.
 //!
-//! A row of logits is gathered into the order of the vocabulary's bytes, where every prefix is a
-//! run, and a probability of bytes is a sum over a run, made in `f64` from the terms themselves:
+//! The tokens that begin alike are a run in the order of the vocabulary's bytes, and a probability of bytes is a sum over a run, made in `f64` from the terms themselves:
 //! differences of cumulative sums would lose the small ones. As the text goes on, only the run of
 //! tokens that still fit is kept. Logarithms are kept throughout, and a run whose terms all vanish
 //! beside the row's largest is summed again beside its own.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::bits::Bits;
@@ -27,6 +27,8 @@ pub trait Real: Copy + Send + Sync + 'static {
     fn to_f64(self) -> f64;
     /// The values at these places.
     fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
+    /// The sum of `exp(value - shift)` of the values at these places.
+    fn sum_exp_at(values: &[Self], places: &[u32], shift: f64) -> f64;
     /// Values that are kept.
     fn keep(values: Vec<Self>) -> Values;
     /// The largest value, and whether all are numbers.
@@ -40,6 +42,10 @@ impl Real for f32 {
 
     fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
         exp::gather(values, places)
+    }
+
+    fn sum_exp_at(values: &[f32], places: &[u32], shift: f64) -> f64 {
+        exp::sum_exp_at(values, places, shift as f32)
     }
 
     fn keep(values: Vec<f32>) -> Values {
@@ -65,6 +71,10 @@ impl Real for f64 {
 
     fn gather(values: &[f64], places: &[u32]) -> Vec<f64> {
         places.iter().map(|&place| values[place as usize]).collect()
+    }
+
+    fn sum_exp_at(values: &[f64], places: &[u32], shift: f64) -> f64 {
+        places.iter().map(|&place| (values[place as usize] - shift).exp()).sum()
     }
 
     fn keep(values: Vec<f64>) -> Values {
@@ -99,8 +109,8 @@ pub(super) struct Columns {
 /// The logits of the tokens that still fit, and what they are relative to.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// The place of the first value.
-    base: Place,
+    /// The place of the first value; by id, when there is none.
+    base: Option<Place>,
     values: Values,
     /// The logarithm of the sum over all outcomes.
     total: f64,
@@ -153,63 +163,91 @@ impl Row {
             ids.iter().map(|&id| (row[id as usize].to_f64() - largest).exp()).sum()
         };
         let (ends, others) = (at(&columns.ends), at(&columns.others));
-        let whole = wanted.range == sorted.all();
-        let gathered = if wanted.local { sorted.all() } else { wanted.range.clone() };
-        let ids = &sorted.ids()[gathered.start as usize..gathered.end as usize];
-        let mut values = T::gather(row, ids);
+        let end_of = |total: f64| match wanted.ends {
+            true => largest + ends.ln() - total,
+            false => f64::NEG_INFINITY,
+        };
+        let Wanted { range, mask, local, .. } = wanted;
+        if *range != sorted.all() && !local {
+            let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
+            let sum = T::sum_exp(known, largest) + at(&columns.ends[beyond..]);
+            let total = largest + sum.ln();
+            let mut values =
+                T::gather(row, &sorted.ids()[range.start as usize..range.end as usize]);
+            if let Some(mask) = mask {
+                mask.each_missing(range, |place| values[(place - range.start) as usize] = T::LEAST);
+            }
+            let (base, values) = (Some(range.start), T::keep(values));
+            return Ok(Row { base, values, total, first: None, end: end_of(total) });
+        }
+        let mut values = known.to_vec();
         let mut discarded = Vec::new();
-        if let Some(mask) = wanted.mask {
-            mask.each_missing(&gathered, |place| {
-                let value = &mut values[(place - gathered.start) as usize];
+        if let Some(mask) = mask {
+            mask.each_missing(&sorted.all(), |place| {
+                let value = &mut values[sorted.id(place) as usize];
                 discarded.push(std::mem::replace(value, T::LEAST));
             });
         }
-        let mut masses = Box::new([f64::NEG_INFINITY; 256]);
-        let mut total = 0.0;
-        if whole || wanted.local {
-            sorted.each_next(&sorted.all(), 0, |byte, range| {
-                let values = &values[range.start as usize..range.end as usize];
-                let sum = T::sum_exp(values, largest);
-                total += sum;
-                masses[usize::from(byte)] = log_of_sum(sum, largest, values);
-            });
-            total += match (wanted.local, wanted.ends) {
-                (false, _) => T::sum_exp(&discarded, largest) + ends + others,
-                (true, true) => ends,
-                (true, false) => 0.0,
+        let mut first = Box::new([f64::NEG_INFINITY; 256]);
+        let mut sum = 0.0;
+        for byte in 0..=255 {
+            let ids = sorted.group(byte);
+            let mass = T::sum_exp_at(&values, ids, largest);
+            sum += mass;
+            first[usize::from(byte)] = match mass > SMALL {
+                true => largest + mass.ln(),
+                false => log_sum(&T::gather(&values, ids)),
             };
-        } else {
-            let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
-            total = T::sum_exp(known, largest) + at(&columns.ends[beyond..]);
         }
-        let total = largest + total.ln();
-        if wanted.local && !whole {
-            values = values[wanted.range.start as usize..wanted.range.end as usize].to_vec();
-        }
-        let first = whole.then(|| {
-            masses.iter_mut().for_each(|mass| *mass -= total);
-            masses
-        });
-        let end = if wanted.ends { largest + ends.ln() - total } else { f64::NEG_INFINITY };
-        Ok(Row { base: wanted.range.start, values: T::keep(values), total, first, end })
+        sum += match (local, wanted.ends) {
+            (false, _) => T::sum_exp(&discarded, largest) + ends + others,
+            (true, true) => ends,
+            (true, false) => 0.0,
+        };
+        let total = largest + sum.ln();
+        first.iter_mut().for_each(|mass| *mass -= total);
+        let values = T::keep(values);
+        let row = Row { base: None, values, total, first: Some(first), end: end_of(total) };
+        Ok(if *range == sorted.all() { row } else { row.narrowed(sorted, range).unwrap_or(row) })
     }
 
     /// The logarithm of the probability of the token at a place.
-    pub fn token(&self, place: Place) -> f64 {
-        let at = (place - self.base) as usize;
-        self.total_of(match &self.values {
-            Values::Single(values) => f64::from(values[at]),
-            Values::Double(values) => values[at],
-        })
+    pub fn token(&self, sorted: &Sorted, place: Place) -> f64 {
+        let at = match self.base {
+            Some(base) => place - base,
+            None => sorted.id(place),
+        };
+        let value = match &self.values {
+            Values::Single(values) => f64::from(values[at as usize]),
+            Values::Double(values) => values[at as usize],
+        };
+        value - self.total
     }
 
     /// The logarithm of the probability of all tokens of a range.
-    pub fn mass(&self, range: &Range<Place>) -> f64 {
-        let at = (range.start - self.base) as usize..(range.end - self.base) as usize;
-        self.total_of(match &self.values {
-            Values::Single(values) => log_sum(&values[at]),
-            Values::Double(values) => log_sum(&values[at]),
-        })
+    pub fn mass(&self, sorted: &Sorted, range: &Range<Place>) -> f64 {
+        let sum = match &self.values {
+            Values::Single(values) => log_sum(&self.run(values, sorted, range)),
+            Values::Double(values) => log_sum(&self.run(values, sorted, range)),
+        };
+        sum - self.total
+    }
+
+    /// The values of a range.
+    fn run<'a, T: Real>(
+        &self,
+        values: &'a [T],
+        sorted: &Sorted,
+        range: &Range<Place>,
+    ) -> Cow<'a, [T]> {
+        let places = range.start as usize..range.end as usize;
+        match self.base {
+            Some(base) => {
+                let base = base as usize;
+                Cow::Borrowed(&values[places.start - base..places.end - base])
+            }
+            None => Cow::Owned(T::gather(values, &sorted.ids()[places])),
+        }
     }
 
     /// Bytes that the values take.
@@ -231,25 +269,20 @@ impl Row {
     }
 
     /// The same of a range only; `None` when this row does as well.
-    pub fn narrowed(&self, range: &Range<Place>) -> Option<Row> {
-        let at = (range.start - self.base) as usize..(range.end - self.base) as usize;
-        let sparse = |len: usize| len > SPARSE * at.len();
+    pub fn narrowed(&self, sorted: &Sorted, range: &Range<Place>) -> Option<Row> {
+        let serves = |len: usize| self.base.is_some() && len <= SPARSE * range.len();
         let values = match &self.values {
-            Values::Single(values) if sparse(values.len()) => Values::Single(values[at].to_vec()),
-            Values::Double(values) if sparse(values.len()) => Values::Double(values[at].to_vec()),
+            Values::Single(values) if !serves(values.len()) => {
+                Values::Single(self.run(values, sorted, range).into_owned())
+            }
+            Values::Double(values) if !serves(values.len()) => {
+                Values::Double(self.run(values, sorted, range).into_owned())
+            }
             _ => return None,
         };
-        Some(Row { base: range.start, values, total: self.total, first: None, end: self.end })
+        let (total, end) = (self.total, self.end);
+        Some(Row { base: Some(range.start), values, total, first: None, end })
     }
-
-    fn total_of(&self, log: f64) -> f64 {
-        log - self.total
-    }
-}
-
-/// The logarithm of a sum of `exp(value - shift)`, times `exp(shift)`.
-fn log_of_sum<T: Real>(sum: f64, shift: f64, values: &[T]) -> f64 {
-    if sum > SMALL { shift + sum.ln() } else { log_sum(values) }
 }
 
 fn log_sum<T: Real>(values: &[T]) -> f64 {

@@ -12,6 +12,8 @@ pub type Place = u32;
 #[derive(Debug)]
 pub struct Sorted {
     ids: Vec<TokenId>,
+    /// The ids by first byte, and those of a first byte in ascending order.
+    grouped: Vec<TokenId>,
     /// The bytes of all tokens, in order.
     arena: Vec<u8>,
     offsets: Vec<u32>,
@@ -47,6 +49,7 @@ impl Sorted {
             first: [0; 257],
             places: vec![NOWHERE; vocab.len()],
             ids: Vec::new(),
+            grouped: Vec::new(),
         };
         let mut before: &[u8] = &[];
         for (place, &id) in ids.iter().enumerate() {
@@ -62,6 +65,10 @@ impl Sorted {
         for byte in 1..257 {
             sorted.first[byte] = sorted.first[byte].max(sorted.first[byte - 1]);
         }
+        sorted.grouped.clone_from(&ids);
+        for bounds in sorted.first.windows(2) {
+            sorted.grouped[bounds[0] as usize..bounds[1] as usize].sort_unstable();
+        }
         sorted.ids = ids;
         sorted
     }
@@ -74,6 +81,12 @@ impl Sorted {
     /// The ids in byte order.
     pub fn ids(&self) -> &[TokenId] {
         &self.ids
+    }
+
+    /// The ids of the tokens of a first byte, in ascending order.
+    pub fn group(&self, byte: u8) -> &[TokenId] {
+        let bounds = [self.first[usize::from(byte)], self.first[usize::from(byte) + 1]];
+        &self.grouped[bounds[0] as usize..bounds[1] as usize]
     }
 
     /// The id at a place.

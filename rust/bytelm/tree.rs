@@ -210,7 +210,7 @@ impl Tree {
                 continue;
             }
             let weight = match (&node.row, node.weight) {
-                (Some(row), Some(weight)) => Some(weight + row.token(token)),
+                (Some(row), Some(weight)) => Some(weight + row.token(&vocab.sorted, token)),
                 _ => None,
             };
             if weight == Some(f64::NEG_INFINITY) {
@@ -360,7 +360,7 @@ impl Tree {
                 Some(first) => log_sum(first.iter().copied().chain([row.end()])),
                 None => {
                     let exact = sorted.exact(node.last(), node.depth());
-                    row.mass(&(exact.end..node.last().end))
+                    row.mass(sorted, &(exact.end..node.last().end))
                 }
             };
             Some(weight + mass)
@@ -442,11 +442,9 @@ impl Tree {
             ends,
         };
         let row = Row::new(sorted, &vocab.columns, row, &wanted)?;
-        let masses = node
-            .ranges
-            .iter()
-            .enumerate()
-            .map(|(index, range)| if node.from + index == 0 { 0.0 } else { row.mass(range) });
+        let masses = node.ranges.iter().enumerate().map(|(index, range)| {
+            if node.from + index == 0 { 0.0 } else { row.mass(sorted, range) }
+        });
         let masses = masses.collect();
         let node = &mut self.nodes[at];
         node.masses = masses;
@@ -456,13 +454,15 @@ impl Tree {
 
     /// Gives weights to nodes whose sequences are known by now.
     fn weigh(&mut self) {
+        let sorted = &self.vocab.sorted;
         for at in 0..self.nodes.len() {
             let Some(parent) = self.nodes[at].parent else { continue };
             let (Some(row), weight) = (&self.nodes[parent].row, self.nodes[parent].weight) else {
                 continue;
             };
             // Before the row is narrowed: it holds the tokens of all children now.
-            let step = self.nodes[at].step.unwrap_or_else(|| row.token(self.nodes[at].token));
+            let step =
+                self.nodes[at].step.unwrap_or_else(|| row.token(sorted, self.nodes[at].token));
             self.nodes[at].step = Some(step);
             if let Some(weight) = weight.map(|weight| weight + step) {
                 self.nodes[at].parent = None;
@@ -570,7 +570,7 @@ impl Tree {
             } else {
                 let sorted = &self.vocab.sorted;
                 sorted.each_next(node.last(), node.depth(), |byte, range| {
-                    terms.push((usize::from(byte), weight + row.mass(&range)));
+                    terms.push((usize::from(byte), weight + row.mass(sorted, &range)));
                 });
             }
         }
@@ -645,10 +645,10 @@ impl Node {
             range.end = range.start;
         }
         if let Some(row) = &mut self.row {
-            self.masses.push(row.mass(&range));
-            if let Some(narrowed) = row.narrowed(&range) {
+            if let Some(narrowed) = row.narrowed(&vocab.sorted, &range) {
                 *row = Arc::new(narrowed);
             }
+            self.masses.push(row.mass(&vocab.sorted, &range));
         }
         if range.is_empty() {
             self.mask = None;

@@ -26,6 +26,11 @@ pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
     dispatch(SumExp { values, shift })
 }
 
+/// The same of the values at these places.
+pub fn sum_exp_at(values: &[f32], places: &[u32], shift: f32) -> f64 {
+    dispatch(SumExpAt { values, places, shift })
+}
+
 struct Maximum<'a>(&'a [f32]);
 
 impl Task for Maximum<'_> {
@@ -78,20 +83,50 @@ impl Task for SumExp<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, _: K) -> f64 {
-        let mut lanes = [0f64; LANES];
         let (values, rest) = self.values.as_chunks::<LANES>();
-        let mut add = |values: &[f32; LANES]| {
-            for lane in 0..LANES {
-                lanes[lane] += f64::from(exp(values[lane] - self.shift));
-            }
-        };
-        values.iter().for_each(&mut add);
+        let mut lanes = [0f64; LANES];
+        values.iter().for_each(|values| add_exp(values, self.shift, &mut lanes));
         if !rest.is_empty() {
             let mut last = [f32::NEG_INFINITY; LANES];
             last[..rest.len()].copy_from_slice(rest);
-            add(&last);
+            add_exp(&last, self.shift, &mut lanes);
         }
         lanes.iter().sum()
+    }
+}
+
+struct SumExpAt<'a> {
+    values: &'a [f32],
+    places: &'a [u32],
+    shift: f32,
+}
+
+impl Task for SumExpAt<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> f64 {
+        let (places, rest) = self.places.as_chunks::<LANES>();
+        let mut lanes = [0f64; LANES];
+        for places in places {
+            add_exp(&kernel.gather(self.values, places), self.shift, &mut lanes);
+        }
+        if !rest.is_empty() {
+            let mut last = [f32::NEG_INFINITY; LANES];
+            for (value, &place) in last.iter_mut().zip(rest) {
+                *value = self.values[place as usize];
+            }
+            add_exp(&last, self.shift, &mut lanes);
+        }
+        lanes.iter().sum()
+    }
+}
+
+/// Adds `exp(value - shift)` to each lane.
+#[inline(always)]
+fn add_exp(values: &[f32; LANES], shift: f32, lanes: &mut [f64; LANES]) {
+    for lane in 0..LANES {
+        lanes[lane] += f64::from(exp(values[lane] - shift));
     }
 }
 
@@ -148,6 +183,11 @@ mod tests {
             let values = values(len);
             assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
             assert_eq!(maximum(&values), Maximum(&values).run(Portable));
+            let places: Vec<u32> = (0..len as u32).rev().collect();
+            let reversed: Vec<f32> = values.iter().rev().copied().collect();
+            let at = SumExpAt { values: &values, places: &places, shift: 1.5 };
+            assert_eq!(sum_exp_at(&values, &places, 1.5), sum_exp(&reversed, 1.5));
+            assert_eq!(at.run(Portable), sum_exp(&reversed, 1.5));
         }
     }
 
