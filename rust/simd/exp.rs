@@ -9,7 +9,7 @@ use super::{Kernel, Task, dispatch};
 const LANES: usize = 16;
 
 /// Below this `exp` is smaller than the least normal number; such values count as 0.
-const LEAST: f32 = -87.3;
+pub(super) const LEAST: f32 = -87.3;
 
 /// The largest value, and whether all are numbers.
 pub fn maximum(values: &[f32]) -> (f32, bool) {
@@ -82,14 +82,16 @@ impl Task for SumExp<'_> {
     type Output = f64;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _: K) -> f64 {
+    fn run<K: Kernel>(self, kernel: K) -> f64 {
         let (values, rest) = self.values.as_chunks::<LANES>();
         let mut lanes = [0f64; LANES];
-        values.iter().for_each(|values| add_exp(values, self.shift, &mut lanes));
+        for values in values {
+            add(&kernel.exp(values, self.shift), &mut lanes);
+        }
         if !rest.is_empty() {
             let mut last = [f32::NEG_INFINITY; LANES];
             last[..rest.len()].copy_from_slice(rest);
-            add_exp(&last, self.shift, &mut lanes);
+            add(&kernel.exp(&last, self.shift), &mut lanes);
         }
         lanes.iter().sum()
     }
@@ -109,44 +111,44 @@ impl Task for SumExpAt<'_> {
         let (places, rest) = self.places.as_chunks::<LANES>();
         let mut lanes = [0f64; LANES];
         for places in places {
-            add_exp(&kernel.gather(self.values, places), self.shift, &mut lanes);
+            let values = kernel.gather(self.values, places);
+            add(&kernel.exp(&values, self.shift), &mut lanes);
         }
         if !rest.is_empty() {
             let mut last = [f32::NEG_INFINITY; LANES];
             for (value, &place) in last.iter_mut().zip(rest) {
                 *value = self.values[place as usize];
             }
-            add_exp(&last, self.shift, &mut lanes);
+            add(&kernel.exp(&last, self.shift), &mut lanes);
         }
         lanes.iter().sum()
     }
 }
 
-/// Adds `exp(value - shift)` to each lane.
+/// Adds a value to each lane.
 #[inline(always)]
-fn add_exp(values: &[f32; LANES], shift: f32, lanes: &mut [f64; LANES]) {
+fn add(values: &[f32; LANES], lanes: &mut [f64; LANES]) {
     for lane in 0..LANES {
-        lanes[lane] += f64::from(exp(values[lane] - shift));
+        lanes[lane] += f64::from(values[lane]);
     }
 }
 
+/// Adding this rounds to a whole number, which is then in the low bits.
+pub(super) const ROUND: f32 = 12_582_912.0;
+/// ln 2 in two parts; few bits of the first are set, so that a whole number times it is exact.
+pub(super) const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
+/// Coefficients of r^7 down to r^2.
+pub(super) const POLYNOMIAL: [f32; 6] =
+    [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
+
 /// `exp` of a number that is not above 0.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    // Adding this rounds to a whole number, which is then in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
+pub(super) fn exp(x: f32) -> f32 {
     let kept = if x > LEAST { x } else { LEAST };
     let rounded = kept * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
-    let r = kept - n * LN2_HIGH - n * LN2_LOW;
-    let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_2e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 0.5;
+    let r = kept - n * LN2[0] - n * LN2[1];
+    let p = POLYNOMIAL[1..].iter().fold(POLYNOMIAL[0], |p, c| p * r + c);
     let p = p * r * r + r + 1.0;
     let scale = f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
     if x > LEAST { p * scale } else { 0.0 }

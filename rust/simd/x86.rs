@@ -7,7 +7,7 @@
 use std::arch::x86_64::*;
 use std::sync::OnceLock;
 
-use super::{Block, Kernel, Portable, Task};
+use super::{Block, Kernel, Portable, Task, exp};
 
 /// Proof that the processor has AVX-512BW and the bit instructions; made by `level` only.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +113,35 @@ impl Kernel for Avx512 {
             let gathered = _mm512_i32gather_ps::<4>(at, values.as_ptr());
             _mm512_storeu_ps(found.as_mut_ptr(), gathered);
             found
+        }
+    }
+
+    #[inline(always)]
+    fn exp(self, values: &[f32; 16], shift: f32) -> [f32; 16] {
+        // SAFETY: the token proves AVX-512BW, which AVX-512F comes with; the load and the store are
+        // of the 64 bytes of 16 values.
+        unsafe {
+            let all = |value: f32| _mm512_set1_ps(value);
+            let x = _mm512_sub_ps(_mm512_loadu_ps(values.as_ptr()), all(shift));
+            let kept = _mm512_max_ps(x, all(exp::LEAST));
+            let scaled = _mm512_mul_ps(kept, all(std::f32::consts::LOG2_E));
+            let rounded = _mm512_add_ps(scaled, all(exp::ROUND));
+            let n = _mm512_sub_ps(rounded, all(exp::ROUND));
+            let r = _mm512_sub_ps(kept, _mm512_mul_ps(n, all(exp::LN2[0])));
+            let r = _mm512_sub_ps(r, _mm512_mul_ps(n, all(exp::LN2[1])));
+            let mut p = all(exp::POLYNOMIAL[0]);
+            for coefficient in &exp::POLYNOMIAL[1..] {
+                p = _mm512_add_ps(_mm512_mul_ps(p, r), all(*coefficient));
+            }
+            let p = _mm512_add_ps(_mm512_mul_ps(_mm512_mul_ps(p, r), r), r);
+            let p = _mm512_add_ps(p, all(1.0));
+            let scale = _mm512_slli_epi32::<23>(_mm512_castps_si512(rounded));
+            let scale = _mm512_add_epi32(scale, _mm512_set1_epi32(127 << 23));
+            let counts = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, all(exp::LEAST));
+            let found = _mm512_maskz_mul_ps(counts, p, _mm512_castsi512_ps(scale));
+            let mut out = [0.0; 16];
+            _mm512_storeu_ps(out.as_mut_ptr(), found);
+            out
         }
     }
 
