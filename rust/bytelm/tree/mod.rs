@@ -8,17 +8,18 @@
 //! is known. A node that waits is not lost: as the text goes on it dies, or it becomes large enough
 //! to be asked for. So the bound on the error holds at every step and does not add up.
 
+mod node;
+mod pending;
+
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
-use super::bits::Bits;
-use super::context::Context;
-use super::row::{Real, Row, Wanted};
-use super::sorted::Place;
-use super::viable::{Spot, Viability};
-use super::{ByteVocab, Semantics};
+use crate::bytelm::context::Context;
+use crate::bytelm::row::{Real, Row, Wanted};
+use crate::bytelm::viable::Viability;
+use crate::bytelm::{ByteVocab, Semantics};
 use crate::{Error, Result};
+use node::Node;
 
 /// More nodes than this at a time are not followed.
 const MOST_NODES: usize = 1 << 20;
@@ -69,67 +70,6 @@ pub struct Tree {
     logprob: (f64, usize),
     /// The text from the oldest node that has no row on.
     tail: Vec<u8>,
-}
-
-/// A sequence of tokens.
-#[derive(Debug, Clone)]
-struct Node {
-    context: Context,
-    /// Where it ends in the text.
-    at: usize,
-    /// The sequence without the last token, while the weight is not known.
-    parent: Option<usize>,
-    token: Place,
-    /// The logarithm of the last token's probability, once the parent has a row.
-    step: Option<f64>,
-    /// Where it stands, if the semantics asks.
-    spot: Option<Spot>,
-    /// The tokens that may follow.
-    mask: Option<Arc<Bits>>,
-    /// The tokens that fit, after `from` bytes of the text behind it, one more, and so on.
-    ranges: Vec<Range<Place>>,
-    from: usize,
-    /// The logarithm of the probability of the sequence.
-    weight: Option<f64>,
-    row: Option<Arc<Row>>,
-    /// For each of the ranges, the logarithm of its probability, when there is a row.
-    masses: Vec<f64>,
-}
-
-impl Node {
-    fn last(&self) -> &Range<Place> {
-        self.ranges.last().expect("a node has a range")
-    }
-
-    /// How many bytes behind its end its ranges reach.
-    fn depth(&self) -> usize {
-        self.from + self.ranges.len() - 1
-    }
-
-    fn lives(&self) -> bool {
-        !self.last().is_empty()
-    }
-
-    /// Up to where in the text its tokens fit, if any does.
-    fn reach(&self) -> Option<usize> {
-        let fits = self.ranges.iter().rposition(|range| !range.is_empty())?;
-        Some(self.at + self.from + fits).filter(|&reach| reach > self.at)
-    }
-
-    /// The logarithm of what the node adds to the probability of the text up to `at`.
-    fn share(&self, at: usize) -> Option<f64> {
-        let depth = at.checked_sub(self.at).filter(|&depth| depth > 0)?;
-        let mass = self.masses.get(depth.checked_sub(self.from)?)?;
-        Some(self.weight? + mass)
-    }
-
-    /// Whether it takes part in nothing any more, whatever comes.
-    fn vanish(&mut self) {
-        self.ranges.truncate(1);
-        self.ranges.fill(0..0);
-        self.weight = Some(f64::NEG_INFINITY);
-        self.mask = None;
-    }
 }
 
 impl Tree {
@@ -238,135 +178,6 @@ impl Tree {
             self.nodes.push(child);
         }
         Ok(())
-    }
-
-    /// The nodes whose rows are needed.
-    ///
-    /// Feeding these may show that others are needed; when there are none, all is known.
-    pub fn pending(&self, goal: Goal) -> Vec<usize> {
-        let ancestors = self.unweighed_ancestors();
-        if self.epsilon > 0.0 {
-            return if ancestors.contains(&true) {
-                chosen(&ancestors)
-            } else {
-                self.too_heavy(goal)
-            };
-        }
-        let every = goal == Goal::Every || self.vocab.semantics == Semantics::All;
-        let counts = |at: &usize| {
-            let node = &self.nodes[*at];
-            let wanted = node.row.is_none() && node.weight != Some(f64::NEG_INFINITY);
-            let ends = node.lives() && (node.at < self.len || goal == Goal::Next);
-            let settles = every && node.reach().is_some_and(|reach| reach > self.settled);
-            wanted && (ends || settles || ancestors[*at])
-        };
-        (0..self.nodes.len()).filter(counts).collect()
-    }
-
-    /// The nodes without a row on the way to those that cover the end of the text.
-    fn unweighed_ancestors(&self) -> Vec<bool> {
-        let mut found = vec![false; self.nodes.len()];
-        for at in (0..self.nodes.len()).rev() {
-            let node = &self.nodes[at];
-            if let Some(parent) = node.parent
-                && (node.lives() || found[at])
-            {
-                found[parent] = true;
-            }
-        }
-        found
-    }
-
-    /// How much of what is not known reaches each place from the settled one on, by node: its
-    /// weight and up to where; the end of the text counts as one place more.
-    fn waiting(&self, goal: Goal) -> Vec<(usize, f64, usize)> {
-        let beyond = self.len + 1;
-        let mut reaches = vec![0; self.nodes.len()];
-        for at in (0..self.nodes.len()).rev() {
-            let node = &self.nodes[at];
-            if node.row.is_some() {
-                continue;
-            }
-            let own = match node.reach() {
-                // Sequences that are not followed yet may go on anywhere.
-                _ if self.vocab.semantics == Semantics::All => beyond,
-                _ if node.lives() => beyond,
-                reach => reach.unwrap_or(0),
-            };
-            reaches[at] = own.max(reaches[at]);
-            if let Some(parent) = node.parent {
-                reaches[parent] = reaches[parent].max(reaches[at]);
-            }
-        }
-        let last = if goal == Goal::Next { beyond } else { self.len };
-        let waits = |at: &usize| {
-            let node = &self.nodes[*at];
-            node.row.is_none() && node.weight.is_some_and(|weight| weight > f64::NEG_INFINITY)
-        };
-        let nodes = (0..self.nodes.len()).filter(waits);
-        nodes
-            .map(|at| (at, self.nodes[at].weight.unwrap_or(0.0), reaches[at].min(last)))
-            .filter(|&(at, _, reach)| reach > self.nodes[at].at && reach > self.settled)
-            .collect()
-    }
-
-    /// The heaviest nodes without a row, until what is left changes nothing by more than epsilon.
-    fn too_heavy(&self, goal: Goal) -> Vec<usize> {
-        let mut waiting = self.waiting(goal);
-        waiting.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let first = if goal == Goal::Every { self.settled + 1 } else { self.len };
-        let places = first..=self.len + usize::from(goal == Goal::Next);
-        let mut chosen = vec![false; waiting.len()];
-        for place in places {
-            let known = if place > self.len { self.following() } else { self.known(place) };
-            let here =
-                |&(at, _, reach): &(usize, f64, usize)| self.nodes[at].at < place && reach >= place;
-            // Linear numbers relative to what is known, or to the heaviest.
-            let scale = waiting.iter().find(|node| here(node)).map_or(known, |n| n.1.max(known));
-            let sum = |known: f64| (known - scale).exp();
-            let mut left: f64 = waiting
-                .iter()
-                .zip(&chosen)
-                .filter(|(node, chosen)| here(node) && !**chosen)
-                .map(|(node, _)| sum(node.1))
-                .sum();
-            for (node, chosen) in waiting.iter().zip(&mut chosen) {
-                if left <= self.epsilon * (left + sum(known)) {
-                    break;
-                }
-                if here(node) && !*chosen {
-                    *chosen = true;
-                    left = (left - sum(node.1)).max(0.0);
-                }
-            }
-        }
-        waiting.iter().zip(chosen).filter(|(_, chosen)| *chosen).map(|(node, _)| node.0).collect()
-    }
-
-    /// The logarithm of what is known of the probability of the text up to a place.
-    fn known(&self, place: usize) -> f64 {
-        match place {
-            0 => 0.0,
-            _ => log_sum(self.nodes.iter().filter_map(|node| node.share(place))),
-        }
-    }
-
-    /// The logarithm of what is known of the probability that the text goes on, or ends.
-    fn following(&self) -> f64 {
-        let sorted = &self.vocab.sorted;
-        let terms = self.nodes.iter().filter(|node| node.lives()).filter_map(|node| {
-            let (row, weight) = (node.row.as_ref()?, node.weight?);
-            let mass = match row.first().filter(|_| node.at == self.len) {
-                Some(first) => log_sum(first.iter().copied().chain([row.end()])),
-                None => {
-                    let exact = sorted.exact(node.last(), node.depth());
-                    row.mass(sorted, &(exact.end..node.last().end))
-                }
-            };
-            Some(weight + mass)
-        });
-        let terms: Vec<f64> = terms.collect();
-        log_sum(terms.into_iter())
     }
 
     /// The tokens of a node, as the door has them.
@@ -602,64 +413,6 @@ impl Tree {
             count => Err(Error::Argument(format!("{count} contexts wait for rows"))),
         }
     }
-}
-
-impl Node {
-    /// A node that nothing is known of.
-    fn new(vocab: &ByteVocab, context: Context, at: usize, spot: Option<Spot>) -> Node {
-        Node {
-            context,
-            at,
-            parent: None,
-            token: 0,
-            step: None,
-            spot,
-            mask: None,
-            ranges: vec![vocab.sorted.all()],
-            from: 0,
-            weight: None,
-            row: None,
-            masses: Vec::new(),
-        }
-    }
-
-    /// Finds out which tokens may follow, where that is not known yet.
-    fn look(&mut self, vocab: &ByteVocab, viability: Option<&mut Viability>) -> Result<()> {
-        if let (None, Some(viability), Some(spot)) = (&self.mask, viability, self.spot) {
-            self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
-        }
-        Ok(())
-    }
-
-    /// Narrows the tokens by the next byte of the text.
-    fn narrow(
-        &mut self,
-        vocab: &ByteVocab,
-        viability: Option<&mut Viability>,
-        byte: u8,
-    ) -> Result<()> {
-        self.look(vocab, viability)?;
-        let mut range = vocab.sorted.narrow(self.last(), self.depth(), byte);
-        let strict = vocab.semantics != Semantics::Fast;
-        if self.mask.as_ref().is_some_and(|mask| strict && !mask.any(&range)) {
-            range.end = range.start;
-        }
-        if let Some(row) = &mut self.row {
-            if let Some(narrowed) = row.narrowed(&vocab.sorted, &range) {
-                *row = Arc::new(narrowed);
-            }
-            self.masses.push(row.mass(&vocab.sorted, &range));
-        }
-        if range.is_empty() {
-            self.mask = None;
-        }
-        self.ranges.push(range);
-        Ok(())
-    }
-}
-
-fn chosen(flags: &[bool]) -> Vec<usize> {
-    (0..flags.len()).filter(|&at| flags[at]).collect()
 }
 
 fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
