@@ -23,8 +23,8 @@ __all__ = ["Goal", "Rows"]
 Goal = Literal["end", "next", "every"]
 Row = NDArray[np.float32] | NDArray[np.float64]
 
-# Contexts that are asked for at a time: their rows are all in memory at once.
-_AT_ONCE = 64
+# Bytes of rows that are asked for at a time: they are all in memory at once.
+_AT_ONCE = 64 << 20
 
 
 class Rows:
@@ -34,6 +34,7 @@ class Rows:
         self._model, self._width, self._budget = model, width, budget
         self._kept: OrderedDict[bytes, Row] = OrderedDict()
         self._bytes = 0
+        self._at_once = max(16, _AT_ONCE // (8 * max(1, width)))
         self._lock = threading.Lock()
         self.contexts = 0
 
@@ -43,8 +44,8 @@ class Rows:
             nodes, ids, offsets = tree.pending(goal)
             if not len(nodes):
                 return
-            for start in range(0, len(nodes), _AT_ONCE):
-                part = slice(start, start + _AT_ONCE)
+            for start in range(0, len(nodes), self._at_once):
+                part = slice(start, start + self._at_once)
                 bounds = offsets[start : start + len(nodes[part]) + 1]
                 contexts = [ids[a:b] for a, b in pairwise(bounds)]
                 tree.feed(nodes[part], self._rows(contexts, keep=goal != "every"))
