@@ -304,6 +304,28 @@ def test_hard_rows_lose_nothing(dtype: Any) -> None:
                 assert state.logprob > -math.inf
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("low", [-1e4, -math.inf])
+def test_shares_of_what_is_discarded_are_no_numbers_lost(dtype: Any, low: float) -> None:
+    tok = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab")
+    # After "a", what the tokenizer may make ("a", or the end) is all but impossible beside "b".
+    row = np.array([low, 0.0, low, low])
+
+    def rows(context: tuple[int, ...]) -> Row:
+        return row if context == (0,) else np.zeros(4)
+
+    for semantics in SEMANTICS:
+        model = bw.ByteModel(row_model(tok, rows, 3, dtype), semantics=semantics)
+        found = model.start(b"a").next()
+        assert not np.isnan(found.logprobs).any()
+        assert found.probs.sum() == pytest.approx(1.0)
+    if low > -math.inf:
+        # "a" is "a" or begins "ab"; the first goes on with "a", "ab", or ends, alike.
+        expected = [1 / 3, 1 / 2, 1 / 6]
+        found = bw.ByteModel(row_model(tok, rows, 3, dtype), semantics="local").start(b"a").next()
+        assert found.probs[[97, 98, 256]] == pytest.approx(expected, abs=1e-6)
+
+
 def test_wrong_rows_are_refused_by_name() -> None:
     tok = small_model().tokenizer
     size = tok.vocab_size

@@ -1,9 +1,10 @@
 //! What a model says of the next token, by the bytes of the tokens.
 //!
-//! The tokens that begin alike are a run in the order of the vocabulary's bytes, and a probability of bytes is a sum over a run, made in `f64` from the terms themselves:
-//! differences of cumulative sums would lose the small ones. As the text goes on, only the run of
-//! tokens that still fit is kept. Logarithms are kept throughout, and a run whose terms all vanish
-//! beside the row's largest is summed again beside its own.
+//! The tokens that begin alike are a run in the order of the vocabulary's bytes, and a probability
+//! of bytes is a sum over a run, made in `f64` from the terms themselves: differences of cumulative
+//! sums would lose the small ones. As the text goes on, only the run of tokens that still fit is
+//! kept. Logarithms are kept throughout, and a run whose terms all vanish beside the row's largest
+//! is summed again beside its own.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -159,18 +160,17 @@ impl Row {
         if !all || !largest.is_finite() {
             return Err(wrong(row, columns.size));
         }
-        let at = |ids: &[TokenId]| -> f64 {
+        let at = |ids: &[TokenId], largest: f64| -> f64 {
             ids.iter().map(|&id| (row[id as usize].to_f64() - largest).exp()).sum()
         };
-        let (ends, others) = (at(&columns.ends), at(&columns.others));
         let end_of = |total: f64| match wanted.ends {
-            true => largest + ends.ln() - total,
+            true => largest + at(&columns.ends, largest).ln() - total,
             false => f64::NEG_INFINITY,
         };
         let Wanted { range, mask, local, .. } = wanted;
         if *range != sorted.all() && !local {
             let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
-            let sum = T::sum_exp(known, largest) + at(&columns.ends[beyond..]);
+            let sum = T::sum_exp(known, largest) + at(&columns.ends[beyond..], largest);
             let total = largest + sum.ln();
             let mut values =
                 T::gather(row, &sorted.ids()[range.start as usize..range.end as usize]);
@@ -188,6 +188,14 @@ impl Row {
                 discarded.push(std::mem::replace(value, T::LEAST));
             });
         }
+        if *local {
+            // Beside what is discarded, all that counts may vanish.
+            let ends = columns.ends.iter().filter(|_| wanted.ends);
+            let ends = ends.map(|&id| row[id as usize].to_f64());
+            largest = ends.fold(T::maximum(&values).0, f64::max);
+        }
+        let nothing = largest == f64::NEG_INFINITY;
+        let largest = if nothing { 0.0 } else { largest };
         let mut first = Box::new([f64::NEG_INFINITY; 256]);
         let mut sum = 0.0;
         for byte in 0..=255 {
@@ -200,14 +208,21 @@ impl Row {
             };
         }
         sum += match (local, wanted.ends) {
-            (false, _) => T::sum_exp(&discarded, largest) + ends + others,
-            (true, true) => ends,
+            (false, _) => {
+                let others = at(&columns.ends, largest) + at(&columns.others, largest);
+                T::sum_exp(&discarded, largest) + others
+            }
+            (true, true) => at(&columns.ends, largest),
             (true, false) => 0.0,
         };
-        let total = largest + sum.ln();
+        let total = if nothing { 0.0 } else { largest + sum.ln() };
         first.iter_mut().for_each(|mass| *mass -= total);
         let values = T::keep(values);
-        let row = Row { base: None, values, total, first: Some(first), end: end_of(total) };
+        let end = match wanted.ends {
+            true => largest + at(&columns.ends, largest).ln() - total,
+            false => f64::NEG_INFINITY,
+        };
+        let row = Row { base: None, values, total, first: Some(first), end };
         Ok(if *range == sorted.all() { row } else { row.narrowed(sorted, range).unwrap_or(row) })
     }
 
