@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from corpus_tools import EOT, FORMATS, MERGES, small_tokenizer, snapshot, write_input
 
 import bytewright as bw
+from bytewright.corpus import rows
+from bytewright.corpus.manifest import WORK
 
 TEXTS = [None if row % 9 == 4 else "the antenna in there " * (row % 7) for row in range(60)]
 PART = 800
@@ -164,6 +169,33 @@ def test_ctrl_c_leaves_a_folder_to_go_on_with(tmp_path: Path) -> None:
     run(path, tmp_path / "out", "parquet").communicate()
     run(path, tmp_path / "whole", "parquet").communicate()
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("format", ["parquet", "arrow"])
+def test_a_group_under_way_is_not_waited_for_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: Any
+) -> None:
+    monkeypatch.setattr(rows, "_GROUP_TOKENS", 1)
+    (tmp_path / "out" / WORK).mkdir(parents=True)
+    store = rows.RowStore(tmp_path / "out", "train", format, named=False)
+    writer: Any = store.open_part(0, {})
+    # A group that takes long to compress stands in the way of the one behind it.
+    gate = threading.Event()
+    slow = writer._thread.submit(gate.wait, 60)
+    writer.begin(None)
+    writer.extend(np.arange(1000, dtype=np.int32))
+    writer.end()
+    group = writer._under_way
+    writer.abandon()
+    assert not slow.done()
+    shutil.rmtree(tmp_path / "out")
+    before = writer._file.tell()
+    gate.set()
+    assert slow.result()
+    group.result()
+    writer._thread.shutdown()
+    assert writer._file.tell() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_run_on_a_folder_is_refused(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
