@@ -38,6 +38,11 @@ class Cover:
             return 1.0
         return float(sum(self._share(ids) for ids in self._covers(x, ())))
 
+    def paths(self, x: bytes) -> dict[Ids, float]:
+        """The sequences that cover x and count, each with its probability."""
+        shares = {ids: self._share(ids) for ids in (self._covers(x, ()) if x else [()])}
+        return {ids: share for ids, share in shares.items() if share > 0}
+
     def end(self, x: bytes) -> float:
         """The probability that the text is x."""
         total = 0.0

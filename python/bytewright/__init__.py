@@ -3,7 +3,14 @@
 import warnings
 
 from bytewright import _core
-from bytewright.bytelm import ByteDistribution, ByteModel, BytePlace, BytePredictor, ByteState
+from bytewright.bytelm import (
+    ByteDistribution,
+    ByteModel,
+    BytePlace,
+    BytePredictor,
+    ByteState,
+    TokenPath,
+)
 from bytewright.corpus import (
     Manifest,
     Part,
@@ -110,6 +117,7 @@ __all__ = [
     "Superword",
     "Surgery",
     "TokenModel",
+    "TokenPath",
     "Tokenizer",
     "TrainProgress",
     "UnknownTokenError",

@@ -23,6 +23,18 @@ impl Context {
         Context { last: Some(Arc::new(Link { before: self.clone(), id })), len: self.len + 1 }
     }
 
+    /// The last tokens, no more than `count`.
+    pub fn last(&self, count: usize) -> Vec<TokenId> {
+        let mut out = Vec::new();
+        let mut at = self;
+        while let Some(link) = at.last.as_ref().filter(|_| out.len() < count) {
+            out.push(link.id);
+            at = &link.before;
+        }
+        out.reverse();
+        out
+    }
+
     /// Appends the tokens, as the door has them.
     pub fn write(&self, out: &mut Vec<i32>) {
         let start = out.len();
@@ -60,5 +72,6 @@ mod tests {
         let mut out = vec![-1];
         other.write(&mut out);
         assert_eq!((out.len(), out[1], out[2], out[1_000_001]), (1_000_002, 0, 1, 7));
+        assert_eq!((other.last(2), other.last(0)), (vec![999_999, 7], vec![]));
     }
 }

@@ -31,7 +31,7 @@ use sorted::Sorted;
 use viable::Viability;
 
 pub use row::Real;
-pub use tree::{Distribution, Goal, OUTCOMES, Tree};
+pub use tree::{Distribution, Goal, OUTCOMES, TokenPath, Tree};
 
 /// Which sequences of tokens count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,15 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use super::errors::{to_python, wrong_type};
 use super::feed::locked;
 use super::interrupt::run;
 use super::tokenizer::PyTokenizer;
-use crate::bytelm::{ByteVocab, Goal, Real, Semantics, Tree};
+use crate::bytelm::{ByteVocab, Goal, Real, Semantics, TokenPath, Tree};
 use crate::{Error, Result};
 
 type Array<'py, T> = Bound<'py, PyArray1<T>>;
+type Path<'py> = (Vec<u32>, Bound<'py, PyBytes>, f64);
 
 #[pyclass(frozen, name = "ByteVocab", module = "bytewright._core")]
 pub(super) struct PyByteVocab {
@@ -118,6 +120,14 @@ impl PyByteTree {
     /// Logarithm of the probability of the text.
     fn logprob(&self) -> PyResult<f64> {
         locked(&self.core).logprob().map_err(|error| to_python(&error))
+    }
+
+    /// The likeliest sequences that cover the text: their last tokens, the bytes that are owed, and
+    /// their shares.
+    fn paths<'py>(&self, py: Python<'py>, count: usize, last: usize) -> PyResult<Vec<Path<'py>>> {
+        let paths = run(py, usize::MAX, |_| locked(&self.core).paths(count, last))?;
+        let path = |one: TokenPath| (one.ids, PyBytes::new(py, &one.owed), one.share);
+        Ok(paths.into_iter().map(path).collect())
     }
 
     /// Logarithms of the 257 outcomes' probabilities, the lost mass and the error's bound.

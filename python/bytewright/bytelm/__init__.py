@@ -1,13 +1,15 @@
 """Probabilities of bytes from models of tokens, exactly.
 
-`model` is the public class, `state` a place in a text, `distribution` what may follow there, `rows`
-brings the model's rows to the core and keeps some. `protocol` is what the uses ask of a model of
-bytes: `sampling` draws texts, `utf8` says which bytes keep them UTF-8, `coding` makes files small.
+`model` is the public class, `state` a place in a text, `distribution` what may follow there,
+`paths` which tokens that comes from, `rows` brings the model's rows to the core and keeps some.
+`protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `utf8` says which bytes
+keep them UTF-8, `coding` makes files small.
 """
 
 from bytewright.bytelm.coding import compress, decompress
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.model import ByteModel
+from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.state import ByteState
 
@@ -17,6 +19,7 @@ __all__ = [
     "BytePlace",
     "BytePredictor",
     "ByteState",
+    "TokenPath",
     "compress",
     "decompress",
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from bytewright import _core
 from bytewright.bytelm.distribution import ByteDistribution
+from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.rows import Rows
+from bytewright.errors import ArgumentError
 
 __all__ = ["ByteState"]
 
@@ -68,6 +72,39 @@ class ByteState:
         self._rows.fill(self._tree, "next")
         logprobs, lost, bound = self._tree.next()
         return ByteDistribution(logprobs, lost, bound)
+
+    def paths(self, count: int = 10, *, last: int | None = None) -> list[TokenPath]:
+        """The likeliest sequences of tokens that cover the bytes so far, the likeliest first.
+
+        What may follow is a sum over these: the next byte of a sequence that has bytes pending is
+        known, that of one that has none begins a new token.
+
+        Args:
+            count: no more sequences than these.
+            last: no more than the last tokens of each; by default all, which in a long text are
+                many.
+
+        Returns:
+            Nothing for bytes that cannot be; for no bytes, the sequence of no tokens.
+
+        Raises:
+            ArgumentError: a negative `count`, or `last` below 1.
+
+        >>> import bytewright as bw, numpy as np
+        >>> tok = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab")
+        >>> flat = bw.CallableModel(tok, lambda contexts: np.zeros((len(contexts), 3)))
+        >>> for path in bw.ByteModel(flat).start("ba").paths():
+        ...     print(path.ids, path.pending, round(path.share, 4))
+        (1, 0) b'' 0.5
+        (1, 2) b'b' 0.5
+        """
+        if count < 0:
+            raise ArgumentError(f"count={count} is negative")
+        if last is not None and last < 1:
+            raise ArgumentError(f"last={last} is below 1")
+        self._rows.fill(self._tree, "end")
+        found = self._tree.paths(count, sys.maxsize if last is None else last)
+        return [TokenPath(tuple(ids), pending, share) for ids, pending, share in found]
 
     def __len__(self) -> int:
         """The number of bytes so far."""

@@ -9,6 +9,7 @@
 //! to be asked for. So the bound on the error holds at every step and does not add up.
 
 mod node;
+mod paths;
 mod pending;
 
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ use crate::bytelm::viable::Viability;
 use crate::bytelm::{ByteVocab, Semantics};
 use crate::{Error, Result};
 use node::Node;
+
+pub use paths::TokenPath;
 
 /// More nodes than this at a time are not followed.
 const MOST_NODES: usize = 1 << 20;
