@@ -16,6 +16,7 @@ from bytewright import demo
 from bytewright.bytelm import decompress
 from bytewright.cli import likelihood
 from bytewright.cli.app import GROUPS
+from bytewright.cli.visible import visible
 
 pytestmark = pytest.mark.timeout(120)
 TEXTS = ["the cat sat down\n", "the cat ran away\n", "naïve 中文\n"] * 5
@@ -91,6 +92,28 @@ def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     assert score["bits"] == pytest.approx(-expected.logprob("a cat") / math.log(2))
 
 
+def test_infill_draws_what_the_library_draws(ngrams: Path, tmp_path: Path) -> None:
+    arguments: tuple[Argument, ...] = ("bytes", "infill", "--model", ngrams, "-n", "12")
+    expected = model(ngrams).infill("the c", "own", max_bytes=12, seed=3)
+    assert result(*arguments, "the c", "own", "--seed", "3") == expected.decode()
+    names = [tmp_path / "before", tmp_path / "behind"]
+    names[0].write_bytes(b"the c")
+    names[1].write_bytes(b"own")
+    assert result(*arguments, *names, "--files", "--seed", "3") == expected.decode()
+    told = record(*arguments, "the c", "-", "--seed", "3", "--top", "2", stdin=b"own")
+    assert base64.b64decode(told["base64"]) == expected
+    found = model(ngrams).infill_candidates("the c", "own", max_bytes=12, seed=3)
+    assert told["logprob"] == pytest.approx(found.logprob)
+    assert told["certified"] == pytest.approx(found.certified)
+    assert [one["share"] for one in told["candidates"]] == pytest.approx(found.shares[:2].tolist())
+    lines = result(*arguments, "the c", "own", "--seed", "3", "--top", "1").splitlines()
+    assert lines == [f"{found.shares[0]:>9.6f}  {visible(found.middles[0])}"]
+    likeliest = result(*arguments, "the c", " down", "--temperature", "0", "--stop", "cat")
+    assert "cat" not in likeliest
+    wanted = model(ngrams).infill("the c", " down", max_bytes=12, temperature=0, stop="cat")
+    assert likeliest == wanted.decode()
+
+
 def test_a_compressed_file_comes_back(ngrams: Path, tmp_path: Path) -> None:
     data = "".join(TEXTS).encode() + b"\xff\x00"
     names = [tmp_path / name for name in ("text", "small", "again")]
@@ -122,6 +145,10 @@ def test_a_compressed_file_comes_back(ngrams: Path, tmp_path: Path) -> None:
         (["sample", "--model", "CATS", "-n", "-1"], 2, "--max-bytes"),
         (["next", "a", "--semantics", "some"], 2, "--semantics"),
         (["next"], 2, "TEXT"),
+        (["infill", "a"], 2, "SUFFIX"),
+        (["infill", "-", "-", "--model", "CATS"], 1, "both"),
+        (["infill", "a", "b", "--budget", "0"], 2, "--budget"),
+        (["infill", "absent", "b", "--files", "--model", "CATS"], 1, "absent"),
         (["nothing"], 2, "nothing"),
     ],
 )

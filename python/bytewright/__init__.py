@@ -9,6 +9,7 @@ from bytewright.bytelm import (
     BytePlace,
     BytePredictor,
     ByteState,
+    Infilling,
     TokenPath,
 )
 from bytewright.corpus import (
@@ -33,7 +34,14 @@ from bytewright.errors import (
     UnsupportedError,
     VerifyError,
 )
-from bytewright.models import CallableModel, FitProgress, Match, NgramModel, TokenModel
+from bytewright.models import (
+    CallableModel,
+    FitProgress,
+    Match,
+    NgramModel,
+    PromptedModel,
+    TokenModel,
+)
 from bytewright.streams import StreamDecoder, StreamEncoder
 from bytewright.tokenizer import Tokenizer
 from bytewright.training import (
@@ -90,6 +98,7 @@ __all__ = [
     "EnsembleState",
     "FitProgress",
     "ForbiddenSubstrings",
+    "Infilling",
     "Lexicon",
     "LoadError",
     "LockedError",
@@ -107,6 +116,7 @@ __all__ = [
     "PatternError",
     "PretokenCounts",
     "Progress",
+    "PromptedModel",
     "Reachability",
     "Replay",
     "ReplayChunk",

@@ -3,11 +3,13 @@
 `model` is the public class, `state` a place in a text, `distribution` what may follow there,
 `paths` which tokens that comes from, `rows` brings the model's rows to the core and keeps some.
 `protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `utf8` says which bytes
-keep them UTF-8, `coding` makes files small.
+keep them UTF-8, `infilling` finds what stands between two texts (`middles` are its candidates,
+`joining` reads on behind them), `coding` makes files small.
 """
 
 from bytewright.bytelm.coding import compress, decompress
 from bytewright.bytelm.distribution import ByteDistribution
+from bytewright.bytelm.infilling import Infilling
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
@@ -19,6 +21,7 @@ __all__ = [
     "BytePlace",
     "BytePredictor",
     "ByteState",
+    "Infilling",
     "TokenPath",
     "compress",
     "decompress",

@@ -28,12 +28,13 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.distribution import END
+from bytewright.bytelm.infilling import Infilling, infill_candidates
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError
-from bytewright.models import TokenModel
+from bytewright.models import PromptedModel, TokenModel
 from bytewright.sizes import byte_size
 
 __all__ = ["ByteModel", "Semantics"]
@@ -59,7 +60,7 @@ class ByteModel:
     0.625
     """
 
-    __slots__ = ("_epsilon", "_model", "_rows", "_semantics", "_vocab")
+    __slots__ = ("_epsilon", "_memory", "_model", "_rows", "_semantics", "_vocab", "_vocabs")
 
     def __init__(
         self,
@@ -91,10 +92,21 @@ class ByteModel:
             )
         if not 0.0 <= epsilon < 1.0:
             raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
-        ends = [] if model.eos_id is None else [model.eos_id]
-        self._vocab = _core.ByteVocab(model.tokenizer._core, ends, semantics)
-        self._model, self._semantics, self._epsilon = model, semantics, float(epsilon)
-        self._rows = Rows(model, self._vocab.width, byte_size(memory, "memory"))
+        self._semantics, self._epsilon = semantics, float(epsilon)
+        self._memory = byte_size(memory, "memory")
+        self._vocabs: dict[int | None, _core.ByteVocab] = {}
+        self._take(model)
+
+    def _take(self, model: TokenModel) -> None:
+        # Sorting a vocabulary takes longer than anything else here, so models of bytes whose
+        # tokenizer is the same share what they sorted.
+        vocab = self._vocabs.get(model.eos_id)
+        if vocab is None:
+            ends = [] if model.eos_id is None else [model.eos_id]
+            vocab = _core.ByteVocab(model.tokenizer._core, ends, self._semantics)
+            self._vocabs[model.eos_id] = vocab
+        self._model, self._vocab = model, vocab
+        self._rows = Rows(model, vocab.width, self._memory)
 
     @property
     def model(self) -> TokenModel:
@@ -121,6 +133,27 @@ class ByteModel:
         stepwise = self._semantics == "all"
         state = ByteState(self._vocab.tree(self._epsilon), self._rows, stepwise=stepwise)
         return state.advance(text_bytes(prefix))
+
+    def behind(
+        self, ids: Sequence[int] | NDArray[np.int32], *, eos_id: int | None = None
+    ) -> ByteModel:
+        """The model of the texts that stand behind a prompt of ids.
+
+        The same as a `ByteModel` of a `PromptedModel`, but made in no time.
+
+        Args:
+            ids: the prompt, which may hold special tokens.
+            eos_id: the id that ends such a text; that of the model unless given.
+
+        Raises:
+            ArgumentError: an end of text that is negative.
+            UnknownTokenError: an id that the tokenizer has not got.
+        """
+        other = object.__new__(type(self))
+        other._semantics, other._epsilon = self._semantics, self._epsilon
+        other._memory, other._vocabs = self._memory, self._vocabs
+        other._take(PromptedModel(self._model, ids, eos_id=eos_id))
+        return other
 
     def logprob(self, text: str | bytes, *, end: bool = False) -> float:
         """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
@@ -219,6 +252,108 @@ class ByteModel:
             seed=seed,
             stop=stop,
             utf8=utf8,
+        )
+
+    def infill(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        budget: int = 1000,
+        trajectories: int = 32,
+    ) -> bytes:
+        """Draw what stands between two texts, each of which may end and begin anywhere.
+
+        A middle m is drawn with the probability P(m | prefix, suffix), which is in proportion to
+        P(prefix m suffix), among all of at most so many bytes: exactly where the budget is enough
+        for all of them, and the better the larger it is where not. `infill_candidates` tells how
+        well.
+
+        Args:
+            prefix: the text before.
+            suffix: the text behind.
+            max_bytes: no more bytes than these.
+            end: the text ends behind the suffix.
+            temperature: the probabilities of middles are raised to the power of its inverse; 0
+                takes the likeliest that was looked at.
+            top_p: keep the fewest middles, the likeliest first, that have this share.
+            seed: equal seeds give equal middles; None draws another each time.
+            stop: strings that the middle does not contain: with a line break, it is on one line.
+            utf8: `"strict"` leaves out middles with which the text is not UTF-8; what the prefix
+                begins of a character and the suffix ends of one is finished.
+            budget: how many of the likeliest middles are looked at.
+            trajectories: how many texts are drawn to cover the others, of up to `max_bytes` each.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["low tide, low water"] * 9))
+        >>> model.infill("low ti", "ow water", max_bytes=9, temperature=0)
+        b'de, l'
+        """
+        return self.infill_candidates(
+            prefix,
+            suffix,
+            max_bytes=max_bytes,
+            end=end,
+            stop=stop,
+            utf8=utf8,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
+        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+
+    def infill_candidates(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        budget: int = 1000,
+        trajectories: int = 32,
+        seed: int | None = None,
+    ) -> Infilling:
+        """What may stand between two texts, with how much each middle counts and what is certain.
+
+        Args:
+            prefix: as `infill`, and so are the other arguments.
+            suffix: the text behind.
+            max_bytes: no more bytes than these.
+            end: the text ends behind the suffix.
+            stop: strings that the middle does not contain.
+            utf8: `"strict"` leaves out middles with which the text is not UTF-8.
+            budget: how many of the likeliest middles are looked at.
+            trajectories: how many texts are drawn to cover the others.
+            seed: equal seeds draw equal texts.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+        """
+        return infill_candidates(
+            self,
+            prefix,
+            suffix,
+            max_bytes=max_bytes,
+            end=end,
+            stop=stop,
+            utf8=utf8,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
         )
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ from bytewright.bytelm.text import text_bytes
 from bytewright.bytelm.utf8 import may_follow, unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 
-__all__ = ["Utf8", "sample"]
+__all__ = ["Utf8", "check_draw", "check_utf8", "natural", "pick", "sample", "stop_strings"]
 
 Utf8 = Literal["any", "strict"]
 
@@ -41,8 +41,10 @@ def sample(
     utf8: Utf8,
 ) -> bytes:
     """Draw what follows a prompt; `ByteModel.sample` says what the arguments are."""
-    _check(max_bytes, temperature, top_p, seed, utf8)
-    stops = _stops(stop)
+    natural("max_bytes", max_bytes)
+    check_draw(temperature, top_p, seed)
+    check_utf8(utf8)
+    stops = stop_strings(stop)
     text = text_bytes(prompt)
     state = source.start(text)
     if state.logprob == -math.inf:
@@ -70,22 +72,32 @@ def sample(
     return bytes(out)
 
 
-def _check(max_bytes: int, temperature: float, top_p: float, seed: int | None, utf8: Utf8) -> None:
-    numbers = [("max_bytes", max_bytes)] + ([] if seed is None else [("seed", seed)])
-    for name, number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool):
-            raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
-        if number < 0:
-            raise ArgumentError(f"{name}={number}: 0 and more are allowed")
+def natural(name: str, number: int) -> None:
+    """Raise if an argument is no whole number from 0 on."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
+    if number < 0:
+        raise ArgumentError(f"{name}={number}: 0 and more are allowed")
+
+
+def check_draw(temperature: float, top_p: float, seed: int | None) -> None:
+    """Raise if these do not say how to draw."""
+    if seed is not None:
+        natural("seed", seed)
     if not 0.0 <= temperature < math.inf:
-        raise ArgumentError(f"temperature={temperature}: 0 (the likeliest byte) and more")
+        raise ArgumentError(f"temperature={temperature}: 0 (the likeliest) and more")
     if not 0.0 < top_p <= 1.0:
         raise ArgumentError(f"top_p={top_p} is not in 0.0 < top_p <= 1.0")
+
+
+def check_utf8(utf8: Utf8) -> None:
+    """Raise if this does not say which bytes are allowed."""
     if utf8 not in ("any", "strict"):
         raise ArgumentError(f"utf8={utf8!r}: 'any' and 'strict' are allowed")
 
 
-def _stops(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
+def stop_strings(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
+    """Stop strings as a caller gives them."""
     stops = tuple(map(text_bytes, [stop] if isinstance(stop, str | bytes) else stop))
     if b"" in stops:
         raise ArgumentError("stop: an empty stop string would end every text at once")
@@ -110,9 +122,22 @@ def _draw(
     # The maximum goes first, so that what a low temperature overflows to is a probability of 0.
     with np.errstate(over="ignore"):
         probs = np.exp((logprobs - logprobs.max()) / temperature)
-    probs /= probs.sum()
+    return pick(probs, np.argsort(-probs, kind="stable"), top_p, rng)
+
+
+def pick(
+    probs: NDArray[np.float64], order: NDArray[np.intp], top_p: float, rng: np.random.Generator
+) -> int:
+    """One of the outcomes with these probabilities, which need not add up to 1.
+
+    Args:
+        probs: how likely each is.
+        order: the likeliest first.
+        top_p: the first in the order that have this share are kept.
+        rng: one number of it decides.
+    """
+    probs = probs / probs.sum()
     if top_p < 1.0:
-        order = np.argsort(-probs, kind="stable")
         enough = np.searchsorted(np.cumsum(probs[order]), top_p - _ROUNDING)
         probs[order[enough + 1 :]] = 0.0
     sums = np.cumsum(probs)

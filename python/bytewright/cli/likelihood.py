@@ -177,15 +177,85 @@ def bytes_sample(
         utf8=utf8.value,
     )
     if as_json:
-        import base64
+        common.write_json(_told(drawn))
+    else:
+        sys.stdout.buffer.write(drawn)
 
+
+def bytes_infill(
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="The text before.")],
+    suffix: Annotated[
+        str, typer.Argument(metavar="SUFFIX", help="The text behind; '-' is standard input.")
+    ],
+    files: Annotated[
+        bool, typer.Option("--files", "-f", help="PREFIX and SUFFIX are names of files.")
+    ] = False,
+    max_bytes: Annotated[
+        int, typer.Option("--max-bytes", "-n", min=0, help="Write no more bytes than these.")
+    ] = 40,
+    end: Annotated[bool, typer.Option("--end", help="The text ends behind SUFFIX.")] = False,
+    top: Annotated[
+        int, typer.Option("--top", min=0, help="List so many candidates instead of drawing one.")
+    ] = 0,
+    temperature: Annotated[
+        float, typer.Option(help="0: always the likeliest. 1: as the model expects.")
+    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Keep the likeliest with this share.")] = 1.0,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal texts.")] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="The middle does not contain it. May be repeated."),
+    ] = None,
+    utf8: Annotated[
+        Utf8, typer.Option(help="strict: only middles that keep the text UTF-8.")
+    ] = Utf8.any,
+    budget: Annotated[
+        int, typer.Option(min=1, help="How many of the likeliest middles to look at.")
+    ] = 1000,
+    trajectories: Annotated[
+        int, typer.Option(min=0, help="How many texts to draw to cover the others.")
+    ] = 32,
+    model: Ngrams = None,
+    tokenizer: Vocabulary = None,
+    semantics: Meaning = Semantics.valid,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Draw what stands between two texts and write its bytes, exactly, with nothing added.
+
+    Either text may end and begin anywhere, inside a word or a character.
+    """
+    from bytewright.errors import ArgumentError
+
+    if (prefix, suffix) == ("-", "-"):
+        raise ArgumentError("PREFIX and SUFFIX cannot both be standard input")
+    before, after = (_file(one) if files else _bytes(one) for one in (prefix, suffix))
+    found = _model(model, tokenizer, semantics, quiet=quiet).infill_candidates(
+        before,
+        after,
+        max_bytes=max_bytes,
+        end=end,
+        stop=[common.argument_bytes(one) for one in stop or []],
+        utf8=utf8.value,
+        budget=budget,
+        trajectories=trajectories,
+        seed=seed,
+    )
+    drawn = found.draw(temperature=temperature, top_p=top_p, seed=seed)
+    listed = list(zip(found.middles, found.shares.tolist(), strict=True))[:top]
+    if as_json:
         common.write_json(
             {
-                "text": drawn.decode(errors="backslashreplace"),
-                "base64": base64.b64encode(drawn).decode(),
-                "bytes": len(drawn),
+                **_told(drawn),
+                "logprob": found.logprob,
+                "explored": found.explored,
+                "certified": found.certified,
+                "candidates": [{**_told(middle), "share": share} for middle, share in listed],
             }
         )
+    elif top:
+        for middle, share in listed:
+            print(f"{share:>9.6f}  {visible(middle)}")
     else:
         sys.stdout.buffer.write(drawn)
 
@@ -255,6 +325,16 @@ def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool) -> None:
 
 def _bytes(text: str) -> bytes:
     return _file(text) if text == "-" else common.argument_bytes(text)
+
+
+def _told(drawn: bytes) -> dict[str, object]:
+    import base64
+
+    return {
+        "text": drawn.decode(errors="backslashreplace"),
+        "base64": base64.b64encode(drawn).decode(),
+        "bytes": len(drawn),
+    }
 
 
 def _finite(number: float) -> float | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm import BytePredictor
 from bytewright.bytelm.distribution import END
+from bytewright.bytelm.infilling import Infilling, infill_candidates
 from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
@@ -177,6 +178,71 @@ class Ensemble:
             seed=seed,
             stop=stop,
             utf8=utf8,
+        )
+
+    def infill(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        budget: int = 1000,
+        trajectories: int = 32,
+    ) -> bytes:
+        """Draw what stands between two texts, with the arguments of `ByteModel.infill`.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+        """
+        return self.infill_candidates(
+            prefix,
+            suffix,
+            max_bytes=max_bytes,
+            end=end,
+            stop=stop,
+            utf8=utf8,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
+        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+
+    def infill_candidates(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        budget: int = 1000,
+        trajectories: int = 32,
+        seed: int | None = None,
+    ) -> Infilling:
+        """What may stand between two texts, with the arguments of `ByteModel.infill_candidates`.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+        """
+        return infill_candidates(
+            self,
+            prefix,
+            suffix,
+            max_bytes=max_bytes,
+            end=end,
+            stop=stop,
+            utf8=utf8,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
         )
 
     def __repr__(self) -> str:

@@ -1,11 +1,13 @@
 """Language models of token ids: what a model is, and the models that are here.
 
 `protocol` says what every model has; nothing else is asked of one. `callable` makes a model of any
-function, `ngram` is the embedded default, fitted to text in seconds, and `ngram_file` is its file.
+function, `prompted` puts one behind a prompt of ids, `ngram` is the embedded default, fitted to
+text in seconds, and `ngram_file` is its file.
 """
 
 from bytewright.models.callable import CallableModel
 from bytewright.models.ngram import FitProgress, Match, NgramModel
+from bytewright.models.prompted import PromptedModel
 from bytewright.models.protocol import TokenModel
 
-__all__ = ["CallableModel", "FitProgress", "Match", "NgramModel", "TokenModel"]
+__all__ = ["CallableModel", "FitProgress", "Match", "NgramModel", "PromptedModel", "TokenModel"]

@@ -1,0 +1,180 @@
+"""Texts between two texts, from any model of bytes.
+
+P(m | prefix, suffix) is in proportion to P(prefix m suffix), the probability that a text begins so,
+for every m of at most so many bytes.
+
+Both ends of m may lie anywhere, inside tokens and inside characters: all that is asked of the
+model is probabilities of bytes. The middles are the nodes of a tree (`middles`); the likeliest are
+looked at one by one, the others by trajectories, and every place on the way is a candidate. How
+likely the suffix is behind each is read in the order of what it can come to (`joining`).
+
+What is explored is exact. The sum over all candidates is an unbiased estimate of the sum over all
+middles, so a draw among them follows P(m | prefix, suffix) the better, the larger the budget;
+where the whole tree is explored it does so exactly. A model of bytes reads from left to right: of
+a long suffix it only learns from the middles that were tried. Models that were trained to fill in
+are asked in another way (`fim`).
+
+Cost: a distribution for each explored middle and for each byte of a trajectory, and the suffix
+behind the few that matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.bytelm.joining import join, period
+from bytewright.bytelm.middles import Middle, Middles, Rules
+from bytewright.bytelm.protocol import BytePredictor
+from bytewright.bytelm.sampling import Utf8, check_draw, check_utf8, natural, pick, stop_strings
+from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.utf8 import unfinished
+from bytewright.errors import ArgumentError, DataError
+
+__all__ = ["Infilling", "infill_candidates"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Infilling:
+    """Candidates for what stands between two texts, and how much each counts.
+
+    Attributes:
+        middles: the candidates, different ones, those that count most first.
+        logprobs: for each the logarithm of the probability that it and the suffix follow the
+            prefix, exactly, float64 `[n]`.
+        shares: how much each counts in a draw; they add up to 1. Where everything was explored they
+            are P(middle | prefix, suffix), float64 `[n]`.
+        explored: the share of candidates that were explored rather than come through by chance.
+        certified: what is explored has at least this share of all middles' probability, whatever
+            the model may say of those that were not looked at; 1 where there are none. Holds where
+            the model of bytes prunes nothing.
+        logprob: the logarithm of the sum over all middles, explored or estimated.
+        effective_size: how many equally weighty trajectories those that were drawn are worth,
+            between 1 and their number; infinite where none was needed, 0 where none came to
+            anything.
+    """
+
+    middles: tuple[bytes, ...]
+    logprobs: Floats  # [n]
+    shares: Floats  # [n]
+    explored: float
+    certified: float
+    logprob: float
+    effective_size: float
+
+    def draw(
+        self, *, temperature: float = 1.0, top_p: float = 1.0, seed: int | None = None
+    ) -> bytes:
+        """One of the candidates.
+
+        Args:
+            temperature: probabilities are raised to the power of its inverse; 0 takes the likeliest
+                candidate, of equals the first by its bytes.
+            top_p: keep the fewest candidates, the likeliest first, that have this share.
+            seed: equal seeds give equal draws; None draws anew each time.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+        """
+        check_draw(temperature, top_p, seed)
+        ranked = sorted(range(len(self)), key=lambda at: (-self.logprobs[at], self.middles[at]))
+        if temperature == 0.0:
+            return self.middles[ranked[0]]
+        # Of each candidate there are share / probability, and every one of them is tempered.
+        logs = self.logprobs - self.logprobs.max()
+        with np.errstate(over="ignore", divide="ignore"):
+            logs = np.log(self.shares) - logs + logs / temperature
+        # The candidates may have been drawn with the same seed: these are other numbers.
+        rng = np.random.default_rng(None if seed is None else [seed, 1])
+        return self.middles[pick(np.exp(logs - logs.max()), np.array(ranked), top_p, rng)]
+
+    def __len__(self) -> int:
+        """The number of candidates."""
+        return len(self.middles)
+
+    def __repr__(self) -> str:
+        return f"<Infilling of {len(self.middles)} candidates, {self.explored:.3f} explored>"
+
+
+def infill_candidates(
+    source: BytePredictor,
+    prefix: str | bytes,
+    suffix: str | bytes,
+    *,
+    max_bytes: int,
+    end: bool,
+    stop: str | bytes | Sequence[str | bytes],
+    utf8: Utf8,
+    budget: int,
+    trajectories: int,
+    seed: int | None,
+) -> Infilling:
+    """Candidates for what stands between; `ByteModel.infill` says what the arguments are."""
+    for name, number in (("max_bytes", max_bytes), ("trajectories", trajectories)):
+        natural(name, number)
+    natural("budget", budget)
+    if budget == 0:
+        raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
+    check_draw(1.0, 1.0, seed)
+    check_utf8(utf8)
+    before, after = text_bytes(prefix), text_bytes(suffix)
+    tail = unfinished(before) if utf8 == "strict" else None
+    rules = Rules(max_bytes, stop_strings(stop), tail, after, end)
+    place = source.start(before)
+    start = place.logprob
+    if start == -math.inf:
+        raise DataError(
+            f"prefix: these {len(before)} bytes have the probability 0, so nothing follows them"
+        )
+    tree = Middles(rules)
+    tree.explore(place, budget)
+    tree.cover(trajectories, np.random.default_rng(seed))
+    fitting = (middle for middle in tree.seen.values() if rules.fits(middle.data))
+    joined, unread = join(fitting, after, end=end, start=start)
+    if not joined:
+        raise DataError(
+            f"between prefix and suffix no middle of at most {max_bytes} bytes is possible among "
+            f"the {len(tree.seen)} that were looked at"
+        )
+    below = tree.below(0 if end else period(after))
+    return _summed(tree, joined, float(np.logaddexp(below, unread)))
+
+
+def _summed(tree: Middles, joined: list[tuple[Middle, float]], rest: float) -> Infilling:
+    logprobs = np.array([logprob for _, logprob in joined])
+    logs = logprobs + np.array([middle.factor for middle, _ in joined])
+    explored = logs[[middle.explored for middle, _ in joined]]
+    whole = float(np.logaddexp.reduce(logs))
+    sure = float(np.logaddexp.reduce(explored)) if len(explored) else -math.inf
+    order = sorted(range(len(joined)), key=lambda at: (-logs[at], joined[at][0].data))
+    shares = np.exp(logs[order] - whole)
+    return Infilling(
+        tuple(joined[at][0].data for at in order),
+        logprobs[order],
+        shares / shares.sum(),
+        math.exp(sure - whole),
+        math.exp(sure - float(np.logaddexp(sure, rest))) if len(explored) else 0.0,
+        whole,
+        _effective_size(tree, dict(joined)),
+    )
+
+
+def _effective_size(tree: Middles, logprobs: dict[Middle, float]) -> float:
+    """(sum of w)^2 / sum of w^2 over the trajectories."""
+    if not tree.trajectories:
+        return math.inf
+    logs = [
+        np.logaddexp.reduce([logprobs.get(one, -math.inf) + factor for one, factor in passed])
+        for passed in tree.trajectories
+    ]
+    highest = max(logs)
+    if highest == -math.inf:
+        return 0.0
+    weights = np.exp(np.array(logs) - highest)
+    return float(weights.sum() ** 2 / (weights**2).sum())

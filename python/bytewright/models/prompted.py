@@ -1,0 +1,105 @@
+"""A model behind a fixed prompt of ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.protocol import TokenModel
+from bytewright.tokenizer import Tokenizer
+
+__all__ = ["PromptedModel"]
+
+
+class PromptedModel:
+    """A model of what stands behind a prompt: every context begins with the same ids.
+
+    The prompt may hold any ids, special tokens too: what a text cannot say (a template of a chat,
+    the parts of a text to fill in) is said there, and the text itself begins behind it. The model
+    of bytes of such a model is exact from the first byte behind the prompt on. That the text is
+    cut into tokens anew behind the prompt is what special tokens do; behind ordinary ones it is an
+    assumption.
+
+    >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>", "<more>"])
+    >>> from bytewright.models import CallableModel
+    >>> def echo(contexts):  # Expects the last id again.
+    ...     last = [ids[-1] if len(ids) else 2 for ids in contexts]
+    ...     return np.log(0.1 + 0.6 * np.eye(4)[last])
+    >>> model = PromptedModel(CallableModel(tok, echo, eos_id=2), [3, 0])
+    >>> np.exp(model.logprobs([[], [1]])).round(1).tolist()
+    [[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1]]
+    """
+
+    __slots__ = ("_eos_id", "_ids", "_model")
+
+    def __init__(
+        self,
+        model: TokenModel,
+        ids: Sequence[int] | NDArray[np.int32],
+        *,
+        eos_id: int | None = None,
+    ) -> None:
+        """Take a model and the ids of the prompt.
+
+        Args:
+            model: the model.
+            ids: the prompt. Where the model itself puts a token before all others, that is no part
+                of it.
+            eos_id: the id that ends a text behind the prompt; that of the model unless given.
+
+        Raises:
+            ArgumentError: an end of text that is negative.
+            ArgumentTypeError: no model of tokens.
+            UnknownTokenError: an id that the tokenizer has not got.
+        """
+        if not isinstance(model, TokenModel):
+            raise ArgumentTypeError(
+                f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
+            )
+        if eos_id is not None and eos_id < 0:
+            raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed")
+        ends = -1 if model.eos_id is None else model.eos_id
+        prompt, _ = flat(as_contexts([ids]), max(model.tokenizer.vocab_size, ends + 1))
+        prompt = prompt.copy()
+        prompt.flags.writeable = False
+        self._model, self._ids = model, prompt
+        self._eos_id = model.eos_id if eos_id is None else int(eos_id)
+
+    @property
+    def model(self) -> TokenModel:
+        """The model without the prompt."""
+        return self._model
+
+    @property
+    def ids(self) -> NDArray[np.int32]:
+        """The prompt."""
+        return self._ids
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids the model knows."""
+        return self._model.tokenizer
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id that ends a text behind the prompt."""
+        return self._eos_id
+
+    def logprobs(
+        self, contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Log-probabilities of every next id behind the prompt and each context.
+
+        Raises:
+            ArgumentError: contexts that are no ids.
+        """
+        return self._model.logprobs(
+            [np.concatenate([self._ids, context]) for context in as_contexts(contexts)]
+        )
+
+    def __repr__(self) -> str:
+        return f"<PromptedModel behind {len(self._ids)} ids of {self._model!r}>"
