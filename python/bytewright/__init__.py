@@ -28,6 +28,7 @@ from bytewright.errors import (
     DataError,
     LoadError,
     LockedError,
+    MissingExtraError,
     PatternError,
     ResumeError,
     UnknownTokenError,
@@ -41,6 +42,7 @@ from bytewright.models import (
     NgramModel,
     PromptedModel,
     TokenModel,
+    TransformersModel,
 )
 from bytewright.streams import StreamDecoder, StreamEncoder
 from bytewright.tokenizer import Tokenizer
@@ -108,6 +110,7 @@ __all__ = [
     "MaxChars",
     "MaxWords",
     "MergedVocabulary",
+    "MissingExtraError",
     "Morphology",
     "NgramModel",
     "NoLeadingDependentSign",
@@ -130,6 +133,7 @@ __all__ = [
     "TokenPath",
     "Tokenizer",
     "TrainProgress",
+    "TransformersModel",
     "UnknownTokenError",
     "UnsupportedError",
     "VerifyError",

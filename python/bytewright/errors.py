@@ -11,6 +11,7 @@ path, byte offset, token id), the value, and what is allowed.
     ├── ArgumentError        an argument that no call of this kind may have
     ├── ArgumentTypeError    an argument of a type that the call does not take
     ├── UnknownTokenError    a token id outside the vocabulary
+    ├── MissingExtraError    a library that an extra of the package installs
     └── DataError            input data that cannot be read
         ├── ResumeError      the output folder belongs to another run
         ├── VerifyError      stored output differs from its manifest
@@ -24,6 +25,7 @@ __all__ = [
     "DataError",
     "LoadError",
     "LockedError",
+    "MissingExtraError",
     "PatternError",
     "ResumeError",
     "UnknownTokenError",
@@ -62,6 +64,10 @@ class UnknownTokenError(BytewrightError, KeyError):
     def __str__(self) -> str:
         # KeyError shows the repr of its argument, which would put quotes around the sentence.
         return Exception.__str__(self)
+
+
+class MissingExtraError(BytewrightError, ImportError):
+    """A library that is not installed; the message has the command that installs it."""
 
 
 class DataError(BytewrightError, ValueError):

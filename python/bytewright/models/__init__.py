@@ -2,12 +2,21 @@
 
 `protocol` says what every model has; nothing else is asked of one. `callable` makes a model of any
 function, `prompted` puts one behind a prompt of ids, `ngram` is the embedded default, fitted to
-text in seconds, and `ngram_file` is its file.
+text in seconds, and `ngram_file` is its file. `transformers` is any causal network of that library.
 """
 
 from bytewright.models.callable import CallableModel
 from bytewright.models.ngram import FitProgress, Match, NgramModel
 from bytewright.models.prompted import PromptedModel
 from bytewright.models.protocol import TokenModel
+from bytewright.models.transformers import TransformersModel
 
-__all__ = ["CallableModel", "FitProgress", "Match", "NgramModel", "PromptedModel", "TokenModel"]
+__all__ = [
+    "CallableModel",
+    "FitProgress",
+    "Match",
+    "NgramModel",
+    "PromptedModel",
+    "TokenModel",
+    "TransformersModel",
+]

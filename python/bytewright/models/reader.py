@@ -1,0 +1,250 @@
+"""Which way a network of `transformers` is asked, and that the way is exact.
+
+The packed way is the fastest and asks most of a network: masks and places of its own, and keys that
+depend on nothing but the tokens before. Recurrent networks, linear biases of attention, positions
+that stretch with the text and windows by other rules break it. No list of names can be complete,
+so each way is compared with plain forwards, one context each:
+
+- when the model is made, on a few random contexts that share beginnings, fork, and follow on what
+  an earlier call has left;
+- again whenever a call looks further back than any that was compared: beyond 64 tokens, 128, 256
+  and so on, and beyond every window that the configuration names.
+
+Rows may differ by rounding alone. What is too much is measured on the model itself: a share of what
+another beginning of the same length changes, the precision of its numbers, and three times what
+merely reading contexts side by side does. A way that fails is given up, for the next: packed,
+together, alone. A network whose rows depend on what comes later is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.errors import UnsupportedError
+from bytewright.models.keys import KeyStore
+from bytewright.models.network import Network
+from bytewright.models.outcomes import Outcomes
+from bytewright.models.prefixes import PrefixTree
+
+__all__ = ["Reader"]
+
+Context = NDArray[np.int32]
+
+# What rounding may change, as a share of what another context changes.
+_SHARES: Final = {"float64": 1e-7, "float32": 1e-3}
+_HALF_SHARE: Final = 0.05
+_LATER_SHARE: Final = 0.3
+_FIRST: Final = 64
+_STRETCHING: Final = ("dynamic", "longrope")
+_LIMITS: Final = ("window", "chunk", "local", "original_max")
+_PROBE_SLOTS: Final = 64
+
+
+class Reader:
+    """Rows of a network for contexts, with what it has read kept."""
+
+    def __init__(
+        self, network: Network, outcomes: Outcomes, budget: int, *, prefix: Context, ids: Context
+    ) -> None:
+        """Try the ways on the network.
+
+        Args:
+            network: who is asked.
+            outcomes: makes rows of logits.
+            budget: bytes of keys and values to keep.
+            prefix: ids that contexts begin with.
+            ids: ids to try the network with.
+        """
+        self._network, self._outcomes = network, outcomes
+        self._store = KeyStore(network.device)
+        self._tree = PrefixTree(_PROBE_SLOTS)
+        self._why: str | None = None
+        self._batched = True
+        self._compared = 0
+        self._tolerance = 0.0
+        self._alone_beyond = _stretching(network.config)
+        self._horizons = _windows(network.config)
+        self._try(prefix, ids)
+        capacity = budget // self._store.slot_bytes if self._store.layers else 0
+        self._store.clear()
+        self._tree = PrefixTree(int(capacity))
+
+    @property
+    def way(self) -> str:
+        """Which way contexts are asked for, and why."""
+        if self._why is None:
+            return "packed"
+        return f"{'together' if self._batched else 'alone'}: {self._why}"
+
+    @property
+    def kept(self) -> int:
+        """How many tokens are kept."""
+        return len(self._tree)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What they take."""
+        return self._store.nbytes
+
+    def clear(self) -> None:
+        """Forget what was read."""
+        self._tree.clear()
+        self._store.clear()
+
+    def rows(self, contexts: Sequence[Context]) -> NDArray[Any]:
+        """A row for each of some contexts, none of which is empty."""
+        longest = max(map(len, contexts))
+        if self._alone_beyond is not None and longest > self._alone_beyond:
+            return self._plain(contexts, self._network.alone)
+        if self._why is None:
+            rows, width, last = self._packed(contexts)
+            if self._holds(contexts, rows, width, last):
+                return rows
+            self._give_up(f"rows differ where {width} tokens are looked at")
+        if self._batched:
+            rows = self._plain(contexts, self._network.together)
+            if self._holds(contexts, rows, longest, 0):
+                return rows
+            self._batched = False
+        return self._plain(contexts, self._network.alone)
+
+    def _plain(
+        self, contexts: Sequence[Context], way: Callable[[Sequence[Context]], list[Any]]
+    ) -> NDArray[Any]:
+        rows = self._outcomes.empty(len(contexts))
+        for row, logits in zip(rows, way(contexts), strict=True):
+            row[:] = self._outcomes.rows(logits[None])[0]
+        return rows
+
+    def _packed(self, contexts: Sequence[Context]) -> tuple[NDArray[Any], int, int]:
+        """Rows, the most tokens that a query may look at, and a context whose query was last."""
+        plan = self._tree.plan(contexts, most=self._network.most)
+        rows = self._outcomes.empty(len(contexts))
+        widest = start = 0
+        try:
+            for chunk in plan.chunks():
+                logits = self._network.packed(chunk, self._store, self._tree.slots)
+                widest = max(widest, chunk.mask.shape[1])
+                some = self._outcomes.rows(logits)
+                inside = np.flatnonzero((plan.at >= start) & (plan.at < start + len(chunk.tokens)))
+                rows[inside] = some[np.searchsorted(chunk.asked, plan.at[inside] - start)]
+                start += len(chunk.tokens)
+            plan.close()
+            moved = self._tree.trim()
+            if moved is not None:
+                self._store.keep(moved)
+        except BaseException:
+            # Stopped halfway, also by Ctrl-C: what is kept may not be what the tree says.
+            self.clear()
+            raise
+        return rows, widest, int(plan.at.argmax())
+
+    def _holds(
+        self, contexts: Sequence[Context], rows: NDArray[Any], width: int, last: int
+    ) -> bool:
+        """Whether rows are those of plain forwards, looked at where nothing so wide was yet."""
+        if width <= self._compared:
+            return True
+        longest = max(range(len(contexts)), key=lambda at: len(contexts[at]))
+        for at in {longest, last}:
+            plain = self._plain([contexts[at]], self._network.alone)
+            if not _distance(rows[at], plain[0]) <= self._tolerance:
+                return False
+        self._compared = self._further(width)
+        return True
+
+    def _further(self, width: int) -> int:
+        """The width up to which a comparison at this one is enough."""
+        further = _FIRST
+        while further < width:
+            further *= 2
+        return min([further, *(to for to in self._horizons if to >= width)])
+
+    def _give_up(self, why: str) -> None:
+        self._why, self._compared = why, 0
+        self.clear()
+
+    def _try(self, prefix: Context, ids: Context) -> None:
+        one, other = ids[:12], ids[12:24]
+        texts = [
+            one,
+            np.concatenate([other[:1], one[1:3], other[3:9], one[9:]]),
+            one[:7],
+            other[:2],
+            np.concatenate([one[:7], other[7:]]),
+        ]
+        contexts = [np.concatenate([prefix[:4], text]) for text in texts]
+        plain = self._plain(contexts, self._network.alone)
+        changed = _distance(plain[0], plain[1])
+        share = _SHARES.get(str(self._network.model.dtype).removeprefix("torch."))
+        allowed = (share or _HALF_SHARE) * changed + _rounding(plain, self._network.eps)
+        # Forwards that differ in their last tokens alone compute what is before them alike.
+        pairs = [[contexts[whole], contexts[2]] for whole in (0, 4)]
+        begins = [self._plain(pair, self._network.together)[1] for pair in pairs]
+        later = _distance(begins[0], begins[1])
+        if later > (allowed if share else _LATER_SHARE * changed):
+            raise UnsupportedError(
+                f"{type(self._network.model).__name__}: what it says behind a token changes with "
+                f"the tokens after it (by {later:.3g} nats): no causal language model"
+            )
+        noise = _distance(self._plain(contexts, self._network.together), plain)
+        self._batched = noise <= allowed
+        self._tolerance = max(allowed, 3 * noise if self._batched else 0.0)
+        self._why = self._network.unpackable() or self._try_packed(contexts, plain)
+        self._compared = self._further(max(map(len, contexts)))
+
+    def _try_packed(self, contexts: list[Context], plain: NDArray[Any]) -> str | None:
+        """Why packing does not work."""
+        try:
+            first, _, _ = self._packed(contexts[2:3])
+            rows, _, _ = self._packed(contexts)
+        # Networks fail in their own ways on a cache and masks that they do not expect.
+        except Exception as error:
+            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        if not self._store.layers:
+            return "the network keeps no keys and values"
+        distance = max(_distance(rows, plain), _distance(first[0], plain[2]))
+        if not distance <= self._tolerance:
+            return f"rows differ by {distance:.3g} nats, {self._tolerance:.3g} would be rounding"
+        return None
+
+
+def _distance(one: NDArray[Any], other: NDArray[Any]) -> float:
+    with np.errstate(invalid="ignore"):
+        # Minus infinity on both sides is no difference.
+        return float(np.where(one == other, 0, np.abs(one - other)).max())
+
+
+def _rounding(rows: NDArray[Any], eps: float) -> float:
+    """What rounding alone may change: of the network's logits, and of what is made of them."""
+    finite = np.where(np.isfinite(rows), rows, np.nan)
+    spread = np.nanmax(np.abs(finite - np.nanmedian(finite, axis=1, keepdims=True)))
+    largest = np.nanmax(np.abs(finite))
+    return float(2 * eps * spread + 8 * np.finfo(rows.dtype).eps * largest)
+
+
+def _stretching(config: Any) -> int | None:
+    """How many tokens there may be before the positions of all of them change."""
+    for name in ("rope_parameters", "rope_scaling"):
+        rope = getattr(config, name, None)
+        if isinstance(rope, dict) and rope.get("rope_type", rope.get("type")) in _STRETCHING:
+            original = rope.get("original_max_position_embeddings") or getattr(
+                config, "original_max_position_embeddings", None
+            )
+            return int(original or config.max_position_embeddings)
+    return None
+
+
+def _windows(config: Any) -> list[int]:
+    """Numbers of the configuration that may limit how far back a layer looks."""
+    named = [
+        value
+        for name, value in vars(config).items()
+        if type(value) is int and value > 0 and any(word in name for word in _LIMITS)
+    ]
+    # A little beyond a window there is little that it hides.
+    return sorted({*named, *(value + value // 4 for value in named)})

@@ -1,0 +1,312 @@
+"""Causal language models of the library `transformers`.
+
+Contexts share beginnings: those of one call with each other, those of a call with the last one's.
+What the network has read of a beginning, its keys and values, is kept within a budget of memory,
+and all that is new in a call is one forward, in which each token sees those before it in its own
+context (`prefixes` says how; attention over a tree is from Miao et al. 2024, "SpecInfer"). So the
+network reads each token once, however many contexts begin with it.
+
+Whether that is exact depends on the network. It is measured when the model is made, and again as
+contexts grow (`reader` says how); a network that cannot do it is asked in plain batches.
+
+**Beginning.** Behind a document's beginning nothing has been read, and a network says nothing about
+nothing. So every context stands behind a `prefix`: the network's token for the beginning of text;
+where it names none, its end of text, behind which the next document began when it was trained, as
+GPT-2's did.
+
+**End.** Models tuned for conversation name several ends of text. They are one outcome: the first
+has the probability of all of them, the others have none.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright.definition import SPECIAL
+from bytewright.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    LoadError,
+    UnsupportedError,
+)
+from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.extras import library
+from bytewright.models.network import Network
+from bytewright.models.outcomes import Outcomes
+from bytewright.models.reader import Reader
+from bytewright.sizes import byte_size
+from bytewright.tokenizer import Tokenizer
+
+__all__ = ["TransformersModel"]
+
+
+class TransformersModel:
+    """A causal language model of `transformers` (`pip install 'bytewright[torch]'`).
+
+    Threads may share it; they take turns.
+
+    >>> import bytewright as bw
+    >>> model = bw.TransformersModel("path/to/model")  # doctest: +SKIP
+    >>> bw.ByteModel(model).sample("Once upon a ti", max_bytes=2)  # doctest: +SKIP
+    b'me'
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        tokenizer: Tokenizer | None = None,
+        device: Any = None,
+        dtype: Any = None,
+        eos_id: int | Sequence[int] | None = None,
+        prefix: Sequence[int] | None = None,
+        memory: int | str = "1GB",
+        batch: int = 512,
+    ) -> None:
+        """Take a model, or load one from a folder. Nothing is downloaded, and no code of it is run.
+
+        Args:
+            model: a causal language model of `transformers`, or the folder that one was saved to.
+                A model that is given is put into evaluation mode.
+            tokenizer: whose ids the model knows; that of the folder unless given.
+            device: where the model runs; unless given, a folder's on the first GPU if there is one,
+                and a model that is given where it is.
+            dtype: the type of the weights, such as `"bfloat16"`; as they are unless given.
+            eos_id: the ids that end a text, none for no end; unless given, those of the model's
+                configuration of generation, or else of the model.
+            prefix: ids in front of every context; unless given, the beginning of text by the same
+                configurations, or else the first end of text.
+            memory: bytes of keys and values that are kept between calls; a call that reads more
+                takes more while it runs.
+            batch: tokens that one forward reads at most.
+
+        Raises:
+            MissingExtraError: `torch` or `transformers` is not installed.
+            LoadError: the folder has no model, or no tokenizer.
+            UnsupportedError: not a causal language model.
+            ArgumentError: ids that the network lacks; a tokenizer with ordinary tokens that it
+                lacks; no tokenizer; no prefix.
+        """
+        torch = library("torch", extra="torch")
+        library("transformers", extra="torch")
+        if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
+            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        if batch < 1:
+            raise ArgumentError(f"batch={batch}: at least 1 is allowed")
+        budget = byte_size(memory, "memory")
+        if isinstance(model, str | os.PathLike):
+            folder = Path(model)
+            if device is None:
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+            model = _load(folder, dtype)
+            tokenizer = tokenizer or Tokenizer.load(folder)
+        _check_model(model)
+        if tokenizer is None:
+            raise ArgumentError("tokenizer= is missing: a model that is given brings none")
+        if device is not None or dtype is not None:
+            model.to(device=device, dtype=_dtype(torch, dtype))
+        model.eval()
+        self._torch, self._tokenizer, self._model = torch, tokenizer, model
+        self._rows = int(model.get_input_embeddings().weight.shape[0])
+        ends = _ids(model, "eos_token_id") if eos_id is None else _as_ids(eos_id)
+        begin = (_ids(model, "bos_token_id") or ends)[:1] if prefix is None else _as_ids(prefix)
+        for name, ids in (("eos_id", ends), ("prefix", begin)):
+            self._check_ids(name, ids)
+        self._prefix = np.array(begin, np.int32)
+        ordinary = self._ordinary()
+        self._outcomes = Outcomes(tokenizer.vocab_size, ends, double=model.dtype == torch.float64)
+        self._most = _positions(model)
+        self._network = Network(model, batch)
+        self._lock = threading.Lock()
+        with self._lock, torch.inference_mode():
+            self._reader = Reader(
+                self._network, self._outcomes, budget, prefix=self._prefix, ids=ordinary
+            )
+        self._before = self._network.read
+
+    def logprobs(
+        self, contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """Log-probabilities, in nats, of every next id after each context.
+
+        Args:
+            contexts: ids from the beginning of a document on; the prefix comes before them.
+
+        Returns:
+            An array `[len(contexts), width]`, of float64 where the model computes in float64 and of
+            float32 otherwise. Ids that the network lacks are minus infinity.
+
+        Raises:
+            UnknownTokenError: an id that the network lacks.
+            ArgumentError: contexts that are no ids; one that is longer, with the prefix, than the
+                positions that the network has; an empty one where there is no prefix.
+        """
+        rows = as_contexts(contexts)
+        if not rows:
+            return self._outcomes.empty(0)
+        flat(rows, self._rows)
+        self._check_lengths(rows)
+        whole = [np.concatenate([self._prefix, row]) for row in rows]
+        with self._lock, self._torch.inference_mode():
+            return self._reader.rows(whole)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer whose ids the model knows."""
+        return self._tokenizer
+
+    @property
+    def eos_id(self) -> int | None:
+        """The id of the end of text, which stands for all where there are several."""
+        return self._outcomes.end
+
+    @property
+    def prefix(self) -> NDArray[np.int32]:
+        """The ids in front of every context."""
+        return self._prefix.copy()
+
+    @property
+    def model(self) -> Any:
+        """The model of `transformers`."""
+        return self._model
+
+    @property
+    def way(self) -> str:
+        """How the network is asked: `packed`, or `together` or `alone` and why."""
+        return self._reader.way
+
+    @property
+    def tokens_read(self) -> int:
+        """How many tokens the network has read since the model was made."""
+        return self._network.read - self._before
+
+    @property
+    def tokens_kept(self) -> int:
+        """How many tokens' keys and values are kept."""
+        return self._reader.kept
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the keys and values that are kept."""
+        return self._reader.kept_bytes
+
+    def clear(self) -> None:
+        """Forget what was read, as must be done after the weights have changed."""
+        with self._lock:
+            self._reader.clear()
+
+    def _check_ids(self, name: str, ids: Sequence[int]) -> None:
+        for token in ids:
+            if not 0 <= token < self._rows:
+                raise ArgumentError(f"{name}: id {token} is outside the {self._rows} of the model")
+
+    def _check_lengths(self, contexts: Sequence[NDArray[np.int32]]) -> None:
+        for at, context in enumerate(contexts):
+            length = len(self._prefix) + len(context)
+            if not length:
+                raise ArgumentError(
+                    f"context {at} is empty, and so is the prefix: the network has nothing to read"
+                )
+            if self._most is not None and length > self._most:
+                raise ArgumentError(
+                    f"context {at} has {len(context)} ids, and {len(self._prefix)} in front of it: "
+                    f"the model has {self._most} positions"
+                )
+
+    def _ordinary(self) -> NDArray[np.int32]:
+        """Ids of ordinary tokens, to try the network with."""
+        kinds = self._tokenizer.definition.kinds
+        ordinary = [at for at, kind in enumerate(kinds) if kind and not kind & SPECIAL]
+        if not ordinary:
+            raise ArgumentError("tokenizer: it has no token of text")
+        if ordinary[-1] >= self._rows:
+            raise ArgumentError(
+                f"tokenizer: its token {ordinary[-1]} is outside the {self._rows} ids of the "
+                f"model, which is that of another tokenizer"
+            )
+        chance = np.random.default_rng(0)
+        return chance.choice(np.array(ordinary, np.int32), 24, replace=len(ordinary) < 24)
+
+    def __repr__(self) -> str:
+        return (
+            f"<TransformersModel of {type(self._model).__name__}, {self.way}, {self._tokenizer!r}>"
+        )
+
+
+def _load(folder: Path, dtype: Any) -> Any:
+    if not folder.is_dir():
+        raise LoadError(f"{folder}: no such folder; nothing is downloaded")
+    if not (folder / "config.json").is_file():
+        raise LoadError(f"{folder}: no model of transformers: there is no config.json")
+    transformers = library("transformers", extra="torch")
+    try:
+        with _quiet(transformers):
+            return transformers.AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype="auto" if dtype is None else dtype,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+    # What is wrong with a folder comes as any exception, of many libraries.
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise LoadError(f"{folder}: no causal language model: {first}") from error
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without bars of progress on the terminal."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _check_model(model: Any) -> None:
+    config = getattr(model, "config", None)
+    if config is None or not hasattr(model, "get_input_embeddings"):
+        raise ArgumentTypeError(
+            f"model: a folder or a model of transformers, not {type(model).__name__}"
+        )
+    kind = type(model).__name__
+    if getattr(config, "is_encoder_decoder", False):
+        raise UnsupportedError(f"{kind} reads with an encoder: no causal language model")
+    if model.get_output_embeddings() is None:
+        raise UnsupportedError(f"{kind} says nothing about the next token: no language model")
+
+
+def _dtype(torch: Any, dtype: Any) -> Any:
+    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+
+
+def _as_ids(ids: int | Sequence[int]) -> list[int]:
+    return [int(ids)] if isinstance(ids, int) else [int(token) for token in ids]
+
+
+def _ids(model: Any, name: str) -> list[int]:
+    """The ids that the configurations of a model name, that of generation first."""
+    generation = getattr(model, "generation_config", None)
+    for config in (generation, model.config.get_text_config(decoder=True)):
+        ids = getattr(config, name, None)
+        if ids is not None:
+            return _as_ids(ids)
+    return []
+
+
+def _positions(model: Any) -> int | None:
+    """How many positions a network has; None where there is no end of them."""
+    config = model.config.get_text_config(decoder=True)
+    most = getattr(config, "max_position_embeddings", None)
+    return most if isinstance(most, int) and most > 0 else None
