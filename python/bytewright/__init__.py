@@ -38,6 +38,7 @@ from bytewright.errors import (
 from bytewright.models import (
     CallableModel,
     FitProgress,
+    LlamaCppModel,
     Match,
     NgramModel,
     PromptedModel,
@@ -102,6 +103,7 @@ __all__ = [
     "ForbiddenSubstrings",
     "Infilling",
     "Lexicon",
+    "LlamaCppModel",
     "LoadError",
     "LockedError",
     "Manifest",

@@ -6,6 +6,7 @@ text in seconds, and `ngram_file` is its file. `transformers` is any causal netw
 """
 
 from bytewright.models.callable import CallableModel
+from bytewright.models.llama_cpp import LlamaCppModel
 from bytewright.models.ngram import FitProgress, Match, NgramModel
 from bytewright.models.prompted import PromptedModel
 from bytewright.models.protocol import TokenModel
@@ -14,6 +15,7 @@ from bytewright.models.transformers import TransformersModel
 __all__ = [
     "CallableModel",
     "FitProgress",
+    "LlamaCppModel",
     "Match",
     "NgramModel",
     "PromptedModel",

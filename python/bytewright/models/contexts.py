@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bytewright.arrays import as_ids
 from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
 
-__all__ = ["as_contexts", "flat"]
+__all__ = ["as_contexts", "behind", "flat", "inside"]
 
 
 def as_contexts(contexts: Any) -> list[NDArray[np.int32]]:
@@ -26,6 +26,54 @@ def as_contexts(contexts: Any) -> list[NDArray[np.int32]]:
             f"contexts must be a sequence of id arrays, not {type(contexts).__name__}"
         )
     return [_context(at, context) for at, context in enumerate(contexts)]
+
+
+def behind(
+    contexts: Any, prefix: NDArray[np.int32], *, width: int, most: int | None
+) -> list[NDArray[np.int32]]:
+    """Each context with a prefix in front, as a network reads it.
+
+    Args:
+        contexts: ids.
+        prefix: ids in front of every context.
+        width: ids that the network knows.
+        most: tokens that it can read; None where there is no end of them.
+
+    Raises:
+        ArgumentError: something that is no sequence of integers; a context that is too long; one
+            that is empty, where the prefix is.
+        UnknownTokenError: an id that the network does not know.
+    """
+    rows = as_contexts(contexts)
+    flat(rows, width)
+    for at, row in enumerate(rows):
+        length = len(prefix) + len(row)
+        if not length:
+            raise ArgumentError(
+                f"context {at} is empty, and so is the prefix: the network has nothing to read"
+            )
+        if most is not None and length > most:
+            raise ArgumentError(
+                f"context {at} has {len(row)} ids, and {len(prefix)} in front of it: the model "
+                f"has {most} positions"
+            )
+    return [np.concatenate([prefix, row]) for row in rows]
+
+
+def inside(name: str, ids: int | Sequence[int], width: int) -> list[int]:
+    """One id or several as a list.
+
+    Raises:
+        ArgumentError: one that the network does not know.
+
+    >>> inside("eos_id", 3, 9), inside("prefix", [4, 5], 9)
+    ([3], [4, 5])
+    """
+    found = [int(ids)] if isinstance(ids, int) else [int(token) for token in ids]
+    for token in found:
+        if not 0 <= token < width:
+            raise ArgumentError(f"{name}: id {token} is outside the {width} ids of the model")
+    return found
 
 
 def _context(at: int, context: Any) -> NDArray[np.int32]:

@@ -37,7 +37,7 @@ from bytewright.errors import (
     LoadError,
     UnsupportedError,
 )
-from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.contexts import behind, inside
 from bytewright.models.extras import library
 from bytewright.models.network import Network
 from bytewright.models.outcomes import Outcomes
@@ -116,10 +116,11 @@ class TransformersModel:
         model.eval()
         self._torch, self._tokenizer, self._model = torch, tokenizer, model
         self._rows = int(model.get_input_embeddings().weight.shape[0])
-        ends = _ids(model, "eos_token_id") if eos_id is None else _as_ids(eos_id)
-        begin = (_ids(model, "bos_token_id") or ends)[:1] if prefix is None else _as_ids(prefix)
-        for name, ids in (("eos_id", ends), ("prefix", begin)):
-            self._check_ids(name, ids)
+        ends = inside(
+            "eos_id", _ids(model, "eos_token_id") if eos_id is None else eos_id, self._rows
+        )
+        begin = (_ids(model, "bos_token_id") or ends)[:1] if prefix is None else prefix
+        begin = inside("prefix", begin, self._rows)
         self._prefix = np.array(begin, np.int32)
         ordinary = self._ordinary()
         self._outcomes = Outcomes(tokenizer.vocab_size, ends, double=model.dtype == torch.float64)
@@ -149,12 +150,9 @@ class TransformersModel:
             ArgumentError: contexts that are no ids; one that is longer, with the prefix, than the
                 positions that the network has; an empty one where there is no prefix.
         """
-        rows = as_contexts(contexts)
-        if not rows:
+        whole = behind(contexts, self._prefix, width=self._rows, most=self._most)
+        if not whole:
             return self._outcomes.empty(0)
-        flat(rows, self._rows)
-        self._check_lengths(rows)
-        whole = [np.concatenate([self._prefix, row]) for row in rows]
         with self._lock, self._torch.inference_mode():
             return self._reader.rows(whole)
 
@@ -202,24 +200,6 @@ class TransformersModel:
         """Forget what was read, as must be done after the weights have changed."""
         with self._lock:
             self._reader.clear()
-
-    def _check_ids(self, name: str, ids: Sequence[int]) -> None:
-        for token in ids:
-            if not 0 <= token < self._rows:
-                raise ArgumentError(f"{name}: id {token} is outside the {self._rows} of the model")
-
-    def _check_lengths(self, contexts: Sequence[NDArray[np.int32]]) -> None:
-        for at, context in enumerate(contexts):
-            length = len(self._prefix) + len(context)
-            if not length:
-                raise ArgumentError(
-                    f"context {at} is empty, and so is the prefix: the network has nothing to read"
-                )
-            if self._most is not None and length > self._most:
-                raise ArgumentError(
-                    f"context {at} has {len(context)} ids, and {len(self._prefix)} in front of it: "
-                    f"the model has {self._most} positions"
-                )
 
     def _ordinary(self) -> NDArray[np.int32]:
         """Ids of ordinary tokens, to try the network with."""
@@ -291,17 +271,13 @@ def _dtype(torch: Any, dtype: Any) -> Any:
     return getattr(torch, dtype) if isinstance(dtype, str) else dtype
 
 
-def _as_ids(ids: int | Sequence[int]) -> list[int]:
-    return [int(ids)] if isinstance(ids, int) else [int(token) for token in ids]
-
-
 def _ids(model: Any, name: str) -> list[int]:
     """The ids that the configurations of a model name, that of generation first."""
     generation = getattr(model, "generation_config", None)
     for config in (generation, model.config.get_text_config(decoder=True)):
         ids = getattr(config, name, None)
         if ids is not None:
-            return _as_ids(ids)
+            return [ids] if isinstance(ids, int) else list(ids)
     return []
 
 
