@@ -1,8 +1,14 @@
 //! The tokens before a place, as a chain that contexts share.
+//!
+//! Every 64th link holds the last 64 tokens once more, so that a long context is written block by
+//! block, not link by link: with each byte of a text a context is written.
 
 use std::sync::Arc;
 
 use crate::token::TokenId;
+
+/// Tokens in a block.
+const BLOCK: usize = 64;
 
 /// A sequence of tokens; empty, or a shorter one and a token.
 #[derive(Debug, Clone, Default)]
@@ -15,40 +21,66 @@ pub(super) struct Context {
 struct Link {
     before: Context,
     id: TokenId,
+    block: Option<Block>,
+}
+
+/// The last tokens of a context, and those before them.
+#[derive(Debug)]
+struct Block {
+    ids: Box<[TokenId]>,
+    before: Context,
 }
 
 impl Context {
     /// The sequence with one more token.
     pub fn with(&self, id: TokenId) -> Context {
-        Context { last: Some(Arc::new(Link { before: self.clone(), id })), len: self.len + 1 }
+        let len = self.len + 1;
+        let block = len.is_multiple_of(BLOCK).then(|| {
+            let (mut ids, before) = self.links(BLOCK - 1);
+            ids.reverse();
+            ids.push(id);
+            Block { ids: ids.into(), before: before.clone() }
+        });
+        Context { last: Some(Arc::new(Link { before: self.clone(), id, block })), len }
     }
 
     /// The last tokens, no more than `count`.
     pub fn last(&self, count: usize) -> Vec<TokenId> {
-        let mut out = Vec::new();
-        let mut at = self;
-        while let Some(link) = at.last.as_ref().filter(|_| out.len() < count) {
-            out.push(link.id);
+        let (mut ids, _) = self.links(count);
+        ids.reverse();
+        ids
+    }
+
+    /// No more than `count` of the last tokens, the last first, and the sequence before them.
+    fn links(&self, count: usize) -> (Vec<TokenId>, &Context) {
+        let (mut ids, mut at) = (Vec::new(), self);
+        while let Some(link) = at.last.as_ref().filter(|_| ids.len() < count) {
+            ids.push(link.id);
             at = &link.before;
         }
-        out.reverse();
-        out
+        (ids, at)
     }
 
     /// Appends the tokens, as the door has them.
     pub fn write(&self, out: &mut Vec<i32>) {
         let start = out.len();
-        let mut at = self;
-        while let Some(link) = &at.last {
-            out.push(link.id.cast_signed());
-            at = &link.before;
+        out.resize(start + self.len, 0);
+        let (single, mut at) = self.links(self.len % BLOCK);
+        let (blocks, rest) = out[start..].split_at_mut(at.len);
+        let write = |out: &mut i32, id: &TokenId| *out = id.cast_signed();
+        rest.iter_mut().rev().zip(&single).for_each(|(out, id)| write(out, id));
+        for out in blocks.rchunks_exact_mut(BLOCK) {
+            let link = at.last.as_ref().expect("a context has as many links as tokens");
+            let block = link.block.as_ref().expect("every 64th link has a block");
+            out.iter_mut().zip(&block.ids).for_each(|(out, id)| write(out, id));
+            at = &block.before;
         }
-        out[start..].reverse();
     }
 }
 
 impl Drop for Context {
-    /// One link after the other: a chain is as long as the text.
+    /// One link after the other: a chain is as long as the text. What a block stands behind is in
+    /// the chain too, so that it never ends with the block.
     fn drop(&mut self) {
         let mut last = self.last.take();
         while let Some(mut link) = last.and_then(Arc::into_inner) {
@@ -60,6 +92,24 @@ impl Drop for Context {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contexts_are_written_as_they_were_made() {
+        let mut context = Context::default();
+        for len in 0..300 {
+            let mut out = vec![-1];
+            context.write(&mut out);
+            assert_eq!(out, (-1..len).collect::<Vec<i32>>());
+            let last = context.last(70);
+            assert_eq!(last, (0.max(len - 70)..len).map(i32::cast_unsigned).collect::<Vec<_>>());
+            // A branch does not change what it left.
+            let mut branch = context.with(7).with(8);
+            for id in 0..80 {
+                branch = branch.with(id);
+            }
+            context = context.with(len.cast_unsigned());
+        }
+    }
 
     #[test]
     fn long_chains_are_written_and_dropped() {
