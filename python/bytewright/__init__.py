@@ -44,6 +44,7 @@ from bytewright.models import (
     PromptedModel,
     TokenModel,
     TransformersModel,
+    VllmModel,
 )
 from bytewright.streams import StreamDecoder, StreamEncoder
 from bytewright.tokenizer import Tokenizer
@@ -140,6 +141,7 @@ __all__ = [
     "UnsupportedError",
     "VerifyError",
     "VerifyReport",
+    "VllmModel",
     "__version__",
     "count_chunks",
     "count_pretokens",

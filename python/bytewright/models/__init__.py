@@ -2,7 +2,8 @@
 
 `protocol` says what every model has; nothing else is asked of one. `callable` makes a model of any
 function, `prompted` puts one behind a prompt of ids, `ngram` is the embedded default, fitted to
-text in seconds, and `ngram_file` is its file. `transformers` is any causal network of that library.
+text in seconds, and `ngram_file` is its file. `transformers` is any causal network of that library,
+`llama_cpp` and `vllm` any model of those engines.
 """
 
 from bytewright.models.callable import CallableModel
@@ -11,6 +12,7 @@ from bytewright.models.ngram import FitProgress, Match, NgramModel
 from bytewright.models.prompted import PromptedModel
 from bytewright.models.protocol import TokenModel
 from bytewright.models.transformers import TransformersModel
+from bytewright.models.vllm import VllmModel
 
 __all__ = [
     "CallableModel",
@@ -21,4 +23,5 @@ __all__ = [
     "PromptedModel",
     "TokenModel",
     "TransformersModel",
+    "VllmModel",
 ]
