@@ -4,6 +4,8 @@ import warnings
 
 from bytewright import _core
 from bytewright.bytelm import (
+    BaselineModel,
+    BaselinePlace,
     ByteDistribution,
     ByteModel,
     BytePlace,
@@ -87,6 +89,8 @@ from bytewright.training import (
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "BaselineModel",
+    "BaselinePlace",
     "ByteDistribution",
     "ByteModel",
     "BytePlace",

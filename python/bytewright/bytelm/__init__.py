@@ -4,9 +4,11 @@
 `paths` which tokens that comes from, `rows` brings the model's rows to the core and keeps some.
 `protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `utf8` says which bytes
 keep them UTF-8, `infilling` finds what stands between two texts (`middles` are its candidates,
-`joining` reads on behind them), `coding` makes files small.
+`joining` reads on behind them), `coding` makes files small. `baselines` are the approximations that
+others use, to compare with, and `inside` is a place in a token for these.
 """
 
+from bytewright.bytelm.baselines import BaselineModel, BaselinePlace
 from bytewright.bytelm.coding import compress, decompress
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.infilling import Infilling
@@ -16,6 +18,8 @@ from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.state import ByteState
 
 __all__ = [
+    "BaselineModel",
+    "BaselinePlace",
     "ByteDistribution",
     "ByteModel",
     "BytePlace",
