@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ByteGuide",
     "ByteTree",
     "ByteVocab",
     "ChunkCounter",
@@ -272,6 +273,13 @@ class Ngram:
     def matches(
         self, context: NDArray[np.int32]
     ) -> tuple[int, NDArray[np.int32], NDArray[np.uint32]] | None: ...
+
+@final
+class ByteGuide:
+    def __new__(cls, pattern: str) -> ByteGuide: ...
+    def start(self) -> int: ...
+    def needs(self, place: int) -> NDArray[np.uint32]: ...
+    def after(self, place: int, byte: int) -> int | None: ...
 
 @final
 class ByteVocab:

@@ -6,6 +6,7 @@ mod count;
 mod errors;
 mod feed;
 mod functions;
+mod guide;
 mod input;
 mod interrupt;
 mod lexicon;
@@ -29,6 +30,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::PyStreamEncoder>()?;
     module.add_class::<bytelm::PyByteVocab>()?;
     module.add_class::<bytelm::PyByteTree>()?;
+    module.add_class::<guide::PyByteGuide>()?;
     module.add_class::<train::PyTrainer>()?;
     module.add_class::<parity::PyParityTrainer>()?;
     module.add_class::<replay::PyReplay>()?;

@@ -126,6 +126,12 @@ impl Cache {
         self.bytes
     }
 
+    /// What a state knows of the character before.
+    pub fn facts(&self, state: u32) -> u16 {
+        let facts = self.states[state as usize / self.stride].first();
+        facts.map_or(0, |facts| u16::try_from(*facts).expect("facts are 16 bits"))
+    }
+
     /// The nodes of a state, most preferred first.
     pub fn threads(&self, state: u32) -> &[NodeId] {
         self.states[state as usize / self.stride].get(1..).unwrap_or(&[])

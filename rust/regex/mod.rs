@@ -23,7 +23,9 @@ mod atomic;
 mod bracket;
 mod chars;
 mod dfa;
+mod distance;
 mod escape;
+mod guide;
 mod look;
 mod matches;
 mod oracle;
@@ -39,6 +41,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use regex_syntax::hir::ClassUnicode;
+
+pub use guide::{Guide, Needs, PlaceId};
 pub use matches::Matches;
 pub use walk::Walker;
 
@@ -62,7 +67,22 @@ impl Regex {
     /// # Errors
     /// [`Error::Pattern`] with the byte offset of what is wrong or cannot run in linear time.
     pub fn new(pattern: &str) -> Result<Regex> {
+        Regex::of(pattern, parse::parse(pattern)?)
+    }
+
+    /// A pattern whose matches end where the text does.
+    ///
+    /// # Errors
+    /// As for [`Regex::new`].
+    pub fn whole(pattern: &str) -> Result<Regex> {
         let parse::Parsed { node, mut sets } = parse::parse(pattern)?;
+        let set = sets.intern(ClassUnicode::empty());
+        let end = ast::Node::Look(ast::Look { side: ast::Side::Ahead, set, edge: true });
+        Regex::of(pattern, parse::Parsed { node: ast::Node::Concat(vec![node, end]), sets })
+    }
+
+    fn of(pattern: &str, parsed: parse::Parsed) -> Result<Regex> {
+        let parse::Parsed { node, mut sets } = parsed;
         let error = |offset, reason| Error::Pattern { pattern: pattern.to_owned(), offset, reason };
         let node = atomic::remove(node, true, &mut sets).map_err(|refused| {
             let reason = "this possessive or atomic form differs from the greedy one and is not \

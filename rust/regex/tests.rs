@@ -3,6 +3,7 @@
 
 mod backtrack;
 mod growth;
+mod guide;
 mod published;
 mod random;
 mod refusals;

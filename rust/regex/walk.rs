@@ -2,6 +2,7 @@
 
 use super::Regex;
 use super::dfa::{Cache, DEAD};
+use super::distance::Distances;
 use crate::{Error, Result};
 
 /// Bytes of states after which no more are made.
@@ -48,12 +49,22 @@ impl Walker {
     /// [`Error::Argument`] when the pattern has too many states.
     pub fn step(&mut self, regex: &Regex, state: u32, kind: usize) -> Result<(bool, Option<u32>)> {
         if self.cache.bytes() > MOST_BYTES {
-            let pattern: String = regex.as_str().chars().take(200).collect();
-            return Err(Error::Argument(format!(
-                "the pattern {pattern:?} has too many states to look ahead of a text"
-            )));
+            return Err(self.too_many(regex));
         }
         let (matched, next) = self.cache.step(&regex.program, state, kind);
         Ok((matched, (next != DEAD).then_some(next)))
+    }
+
+    /// The least number of bytes from a state to the end of a match.
+    pub(super) fn distance(&self, distances: &Distances, state: u32) -> u32 {
+        distances.of(self.cache.facts(state), self.cache.threads(state))
+    }
+
+    /// The error for a pattern that has too many states.
+    pub(super) fn too_many(&self, regex: &Regex) -> Error {
+        let pattern: String = regex.as_str().chars().take(200).collect();
+        Error::Argument(format!(
+            "the pattern {pattern:?} has too many states to look ahead of a text"
+        ))
     }
 }

@@ -14,7 +14,6 @@
 //! The text has to be UTF-8: no text goes on from bytes that are not.
 
 mod levels;
-mod utf8;
 
 #[cfg(test)]
 mod tests;
@@ -23,9 +22,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Step;
+use crate::utf8::{self, Prefix};
 use crate::{Error, Result};
 use levels::{Levels, State};
-use utf8::Prefix;
 
 /// A set of ways to cut the text so far, with the place where the text stands in a character.
 pub type SetId = u32;

@@ -67,18 +67,18 @@ const CLOSE: char = '\u{2}';
 
 /// What a generated pattern may contain.
 #[derive(Clone, Copy)]
-struct Grammar {
-    looks: bool,
-    possessive: bool,
+pub(super) struct Grammar {
+    pub looks: bool,
+    pub possessive: bool,
 }
 
-struct Generator {
-    random: Random,
-    grammar: Grammar,
+pub(super) struct Generator {
+    pub random: Random,
+    pub grammar: Grammar,
 }
 
 impl Generator {
-    fn alternation(&mut self, depth: usize) -> String {
+    pub fn alternation(&mut self, depth: usize) -> String {
         self.marked_alternation(depth).replace([OPEN, CLOSE], "")
     }
 
@@ -126,7 +126,7 @@ impl Generator {
 
 /// Whether something that can be empty is repeated. Libraries disagree on what the empty turn of
 /// such a loop means; the engine does as `regex-automata`, and only it is asked.
-fn repeats_nothing(node: &Node) -> bool {
+pub(super) fn repeats_nothing(node: &Node) -> bool {
     match node {
         Node::Empty | Node::Class(_) | Node::Look(_) => false,
         Node::Concat(nodes) | Node::Alternate(nodes) => nodes.iter().any(repeats_nothing),
