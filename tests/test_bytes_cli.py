@@ -6,6 +6,7 @@ import base64
 import inspect
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,16 @@ def test_sample_draws_what_the_function_draws(ngrams: Path) -> None:
         "the c", max_bytes=200, seed=1, utf8="strict", temperature=9.0
     )
     strict.decode()
+    wanted = ("--regex", r"[a-z]+ \w{3} (?:ran|sat)", "--seed", "5")
+    matched = command(*arguments, *wanted).stdout
+    constraint = bw.RegexConstraint(wanted[1])
+    assert matched == model(ngrams).sample(
+        "the c", max_bytes=200, seed=5, constraint=constraint, ends="match"
+    )
+    assert re.fullmatch(wanted[1].encode(), matched)
+    assert command(*arguments, *wanted, "--ends", "text").stdout == model(ngrams).sample(
+        "the c", max_bytes=200, seed=5, constraint=constraint
+    )
 
 
 def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
@@ -143,6 +154,8 @@ def test_a_compressed_file_comes_back(ngrams: Path, tmp_path: Path) -> None:
         (["score", "", "--model", "CATS"], 1, "no byte"),
         (["sample", "--model", "CATS", "--temperature", "-1"], 1, "temperature=-1"),
         (["sample", "--model", "CATS", "-n", "-1"], 2, "--max-bytes"),
+        (["sample", "--model", "CATS", "--regex", "(a)\\1"], 1, "backreference"),
+        (["sample", "--model", "CATS", "--ends", "match"], 2, "--regex"),
         (["next", "a", "--semantics", "some"], 2, "--semantics"),
         (["next"], 2, "TEXT"),
         (["infill", "a"], 2, "SUFFIX"),

@@ -4,6 +4,7 @@ import warnings
 
 from bytewright import _core
 from bytewright.bytelm import (
+    AllOf,
     BaselineModel,
     BaselinePlace,
     ByteDistribution,
@@ -11,8 +12,16 @@ from bytewright.bytelm import (
     BytePlace,
     BytePredictor,
     ByteState,
+    CallableConstraint,
+    ChoiceConstraint,
+    Constraint,
+    ConstraintPlace,
     Infilling,
+    RegexConstraint,
     TokenPath,
+    WeightedSample,
+    WeightedText,
+    sample_weighted,
 )
 from bytewright.corpus import (
     Manifest,
@@ -87,6 +96,7 @@ from bytewright.training import (
 )
 
 __all__ = [
+    "AllOf",
     "ArgumentError",
     "ArgumentTypeError",
     "BaselineModel",
@@ -97,7 +107,11 @@ __all__ = [
     "BytePredictor",
     "ByteState",
     "BytewrightError",
+    "CallableConstraint",
     "CallableModel",
+    "ChoiceConstraint",
+    "Constraint",
+    "ConstraintPlace",
     "CountProgress",
     "DataError",
     "Dead",
@@ -128,6 +142,7 @@ __all__ = [
     "Progress",
     "PromptedModel",
     "Reachability",
+    "RegexConstraint",
     "Replay",
     "ReplayChunk",
     "ResumeError",
@@ -146,6 +161,8 @@ __all__ = [
     "VerifyError",
     "VerifyReport",
     "VllmModel",
+    "WeightedSample",
+    "WeightedText",
     "__version__",
     "count_chunks",
     "count_pretokens",
@@ -156,6 +173,7 @@ __all__ = [
     "prune_leaves",
     "reachability",
     "replay",
+    "sample_weighted",
     "train",
     "train_boundless",
     "train_compression_aware",

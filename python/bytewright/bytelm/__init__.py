@@ -2,22 +2,34 @@
 
 `model` is the public class, `state` a place in a text, `distribution` what may follow there,
 `paths` which tokens that comes from, `rows` brings the model's rows to the core and keeps some.
-`protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `utf8` says which bytes
-keep them UTF-8, `infilling` finds what stands between two texts (`middles` are its candidates,
-`joining` reads on behind them), `coding` makes files small. `baselines` are the approximations that
-others use, to compare with, and `inside` is a place in a token for these.
+`protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `constraints` say what
+texts have to be and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a
+constraint as the model as a whole has them, `infilling` finds what stands between two texts
+(`middles` are its candidates, `joining` reads on behind them), `coding` makes files small.
+`baselines` are the approximations that others use, to compare with, and `inside` is a place in a
+token for these.
 """
 
 from bytewright.bytelm.baselines import BaselineModel, BaselinePlace
 from bytewright.bytelm.coding import compress, decompress
+from bytewright.bytelm.constraints import (
+    AllOf,
+    CallableConstraint,
+    ChoiceConstraint,
+    Constraint,
+    ConstraintPlace,
+    RegexConstraint,
+)
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.infilling import Infilling
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.state import ByteState
+from bytewright.bytelm.weighted import WeightedSample, WeightedText, sample_weighted
 
 __all__ = [
+    "AllOf",
     "BaselineModel",
     "BaselinePlace",
     "ByteDistribution",
@@ -25,8 +37,16 @@ __all__ = [
     "BytePlace",
     "BytePredictor",
     "ByteState",
+    "CallableConstraint",
+    "ChoiceConstraint",
+    "Constraint",
+    "ConstraintPlace",
     "Infilling",
+    "RegexConstraint",
     "TokenPath",
+    "WeightedSample",
+    "WeightedText",
     "compress",
     "decompress",
+    "sample_weighted",
 ]

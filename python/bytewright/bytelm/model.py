@@ -27,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
+from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.infilling import Infilling, infill_candidates
 from bytewright.bytelm.rows import Rows
-from bytewright.bytelm.sampling import Utf8, sample
+from bytewright.bytelm.sampling import Ends, Utf8, sample
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError
@@ -212,6 +213,8 @@ class ByteModel:
         seed: int | None = None,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        ends: Ends = "text",
     ) -> bytes:
         """Draw what follows a prompt, which may end anywhere: inside a token, inside a character.
 
@@ -230,10 +233,17 @@ class ByteModel:
                 probability; a last character for which `max_bytes` leaves no room is left out. An
                 unfinished character at the end of the prompt is finished; before that the prompt
                 may hold any bytes.
+            constraint: what the text has to be; it satisfies the constraint or is an error. At each
+                step the model's probabilities are shared out among the bytes that are allowed:
+                `sample_weighted` draws texts as the model as a whole has them.
+            ends: with a constraint, `"match"` leaves the text at the first byte that the constraint
+                does not allow, where it satisfies the constraint by then; otherwise the text is
+                what the model writes up to its end.
 
         Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prompt has the probability 0, or nothing that is allowed may follow.
+            ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
+            DataError: the prompt has the probability 0, nothing that is allowed may follow, or the
+                constraint does not allow the text to end after `max_bytes`.
 
         >>> import bytewright as bw
         >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
@@ -242,6 +252,8 @@ class ByteModel:
         b'o and lo '
         >>> model.sample("lo ", max_bytes=20, stop="lo", seed=1)
         b'and '
+        >>> model.sample("lo ", max_bytes=20, ends="match", constraint=bw.RegexConstraint("[a-m]+"))
+        b'a'
         """
         return sample(
             self,
@@ -252,6 +264,8 @@ class ByteModel:
             seed=seed,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
+            ends=ends,
         )
 
     def infill(

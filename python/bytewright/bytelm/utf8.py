@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.distribution import END, OUTCOMES
 
-__all__ = ["may_follow", "unfinished"]
+__all__ = ["Utf8Constraint", "may_follow", "unfinished"]
 
 # Second bytes after a first byte that not every continuation byte may follow: longer forms than
 # needed, surrogates, and what lies behind the last character.
@@ -76,3 +76,38 @@ def may_follow(tail: bytes) -> NDArray[np.bool_]:
     ([128, 143], True)
     """
     return _mask(tail[0], first=len(tail) == 1) if tail else _mask(None, first=False)
+
+
+class Utf8Constraint:
+    """The text goes on as UTF-8 behind the prompt, and ends where no character is unfinished."""
+
+    __slots__ = ()
+
+    def start(self, prompt: bytes) -> Utf8Place:
+        """The place before the text."""
+        return Utf8Place(unfinished(prompt))
+
+
+class Utf8Place:
+    """A place in a text that is UTF-8, behind the unfinished character `tail`.
+
+    There is room for any character: one that `max_bytes` cuts off is left out of the text.
+    """
+
+    __slots__ = ("_tail",)
+    exact = True
+
+    def __init__(self, tail: bytes) -> None:
+        self._tail = tail
+
+    def mask(self, room: int) -> NDArray[np.bool_]:
+        """The outcomes that may follow, bool `[257]`."""
+        return may_follow(self._tail)
+
+    def allows(self, outcome: int) -> bool:
+        """Whether an outcome may follow."""
+        return bool(may_follow(self._tail)[outcome])
+
+    def after(self, byte: int) -> Utf8Place:
+        """The place after a byte."""
+        return Utf8Place(unfinished(self._tail + bytes([byte])))

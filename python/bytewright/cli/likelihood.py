@@ -28,6 +28,13 @@ class Semantics(StrEnum):
     local = "local"
 
 
+class Ends(StrEnum):
+    """Where a text that matches ends."""
+
+    match = "match"
+    text = "text"
+
+
 class Utf8(StrEnum):
     """What bytes may be drawn."""
 
@@ -160,6 +167,17 @@ def bytes_sample(
     utf8: Annotated[
         Utf8, typer.Option(help="strict: draw only what keeps the text UTF-8.")
     ] = Utf8.any,
+    regex: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Draw only what matches this, as a whole."),
+    ] = None,
+    ends: Annotated[
+        Ends | None,
+        typer.Option(
+            help="With --regex. match: what cannot go on ends there. text: as the model ends it. "
+            "Default: match."
+        ),
+    ] = None,
     model: Ngrams = None,
     tokenizer: Vocabulary = None,
     semantics: Meaning = Semantics.valid,
@@ -167,6 +185,10 @@ def bytes_sample(
     quiet: common.Quiet = False,
 ) -> None:
     """Draw what follows a prompt and write its bytes, exactly, with nothing added."""
+    from bytewright.bytelm import RegexConstraint
+
+    if ends is not None and regex is None:
+        raise typer.BadParameter("--ends needs --regex")
     drawn = _model(model, tokenizer, semantics, quiet=quiet).sample(
         _bytes(prompt),
         max_bytes=max_bytes,
@@ -175,6 +197,8 @@ def bytes_sample(
         seed=seed,
         stop=[common.argument_bytes(one) for one in stop or []],
         utf8=utf8.value,
+        constraint=None if regex is None else RegexConstraint(regex),
+        ends="text" if regex is None else (ends or Ends.match).value,
     )
     if as_json:
         common.write_json(_told(drawn))

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm import BytePredictor
+from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.infilling import Infilling, infill_candidates
-from bytewright.bytelm.sampling import Utf8, sample
+from bytewright.bytelm.sampling import Ends, Utf8, sample
 from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
@@ -157,6 +158,8 @@ class Ensemble:
         seed: int | None = None,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        ends: Ends = "text",
     ) -> bytes:
         """Draw what follows a prompt, with the arguments of `ByteModel.sample`.
 
@@ -178,6 +181,8 @@ class Ensemble:
             seed=seed,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
+            ends=ends,
         )
 
     def infill(
