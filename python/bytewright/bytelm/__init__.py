@@ -5,9 +5,9 @@
 `protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `constraints` say what
 texts have to be and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a
 constraint as the model as a whole has them, `infilling` finds what stands between two texts
-(`middles` are its candidates, `joining` reads on behind them), `coding` makes files small.
-`baselines` are the approximations that others use, to compare with, and `inside` is a place in a
-token for these.
+(`middles` are its candidates, `joining` reads on behind them), `fim` asks models that were trained
+for it, `coding` makes files small. `baselines` are the approximations that others use, to compare
+with, and `inside` is a place in a token for these.
 """
 
 from bytewright.bytelm.baselines import BaselineModel, BaselinePlace
@@ -21,6 +21,7 @@ from bytewright.bytelm.constraints import (
     RegexConstraint,
 )
 from bytewright.bytelm.distribution import ByteDistribution
+from bytewright.bytelm.fim import FIM_FORMATS, FimFormat, FimPart, FimPrompt
 from bytewright.bytelm.infilling import Infilling
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.paths import TokenPath
@@ -29,6 +30,7 @@ from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.weighted import WeightedSample, WeightedText, sample_weighted
 
 __all__ = [
+    "FIM_FORMATS",
     "AllOf",
     "BaselineModel",
     "BaselinePlace",
@@ -41,6 +43,9 @@ __all__ = [
     "ChoiceConstraint",
     "Constraint",
     "ConstraintPlace",
+    "FimFormat",
+    "FimPart",
+    "FimPrompt",
     "Infilling",
     "RegexConstraint",
     "TokenPath",

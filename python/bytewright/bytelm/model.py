@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.distribution import END
+from bytewright.bytelm.fim import FimFormat, fim_format
 from bytewright.bytelm.infilling import Infilling, infill_candidates
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.sampling import Ends, Utf8, sample
@@ -282,6 +283,7 @@ class ByteModel:
         utf8: Utf8 = "any",
         budget: int = 1000,
         trajectories: int = 32,
+        fim: FimFormat | str | None = None,
     ) -> bytes:
         """Draw what stands between two texts, each of which may end and begin anywhere.
 
@@ -289,6 +291,10 @@ class ByteModel:
         P(prefix m suffix), among all of at most so many bytes: exactly where the budget is enough
         for all of them, and the better the larger it is where not. `infill_candidates` tells how
         well.
+
+        A model that was trained to fill in is told the text around in its own format (`fim`) and
+        draws the middle byte for byte, as `sample` does; `bytewright.bytelm.fim` says what is exact
+        then. With a format by lines (FIM-SE) the middle is drawn as without one.
 
         Args:
             prefix: the text before.
@@ -304,10 +310,12 @@ class ByteModel:
                 begins of a character and the suffix ends of one is finished.
             budget: how many of the likeliest middles are looked at.
             trajectories: how many texts are drawn to cover the others, of up to `max_bytes` each.
+            fim: the format that the model was trained with, or a name in `bytelm.FIM_FORMATS`.
 
         Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+            ArgumentError: an argument outside what is allowed, or tokens of `fim` that are not
+            there. DataError: the prefix has the probability 0, or no middle that was looked at
+            fits.
 
         >>> import bytewright as bw
         >>> tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
@@ -315,6 +323,23 @@ class ByteModel:
         >>> model.infill("low ti", "ow water", max_bytes=9, temperature=0)
         b'de, l'
         """
+        if fim is not None:
+            if end:
+                raise ArgumentError("end: a format to fill in with tells no end of the text")
+            return (
+                fim_format(fim)
+                .open(self, prefix, suffix)
+                .draw(
+                    max_bytes=max_bytes,
+                    temperature=temperature,
+                    top_p=top_p,
+                    seed=seed,
+                    stop=stop,
+                    utf8=utf8,
+                    budget=budget,
+                    trajectories=trajectories,
+                )
+            )
         return self.infill_candidates(
             prefix,
             suffix,

@@ -66,8 +66,12 @@ def sample(
     utf8: Utf8,
     constraint: Constraint | None = None,
     ends: Ends = "text",
+    before: bytes = b"",
 ) -> bytes:
-    """Draw what follows a prompt; `ByteModel.sample` says what the arguments are."""
+    """Draw what follows a prompt; `ByteModel.sample` says what the arguments are.
+
+    `before` is a text before the prompt that the model is not asked about.
+    """
     natural("max_bytes", max_bytes)
     check_draw(temperature, top_p, seed)
     check_utf8(utf8)
@@ -79,7 +83,7 @@ def sample(
         raise ArgumentError("stop: a text that is cut there need not satisfy the constraint")
     text = text_bytes(prompt)
     state = place_after(source, text)
-    place = limits(utf8, constraint).start(text)
+    place = limits(utf8, constraint).start(before + text)
     rng = np.random.default_rng(seed)
     out = bytearray()
     while len(out) < max_bytes:
@@ -99,7 +103,7 @@ def sample(
         place = place.after(outcome)
         if len(out) < max_bytes:
             state.advance(bytes([outcome]))
-    found = trimmed(text, bytes(out), utf8)
+    found = trimmed(before + text, bytes(out), utf8)
     if len(out) == max_bytes and constraint is not None and not satisfied(constraint, text, found):
         raise DataError(f"max_bytes={max_bytes}: the constraint does not let a text end there")
     return found

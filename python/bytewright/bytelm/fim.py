@@ -1,0 +1,331 @@
+"""Filling in with models that were trained for it: the text before and behind as a prompt.
+
+Such a model reads the prefix, the suffix and then the middle, told apart by special tokens
+(Bavarian et al. 2022, "Efficient Training of Language Models to Fill in the Middle"). A
+`FimFormat` is the order of these and the token that ends the middle. What is exact follows from
+where the prompt ends:
+
+**The middle behind a special token** ("PSM": prefix, suffix, middle). Prefix and suffix are closed:
+each is encoded as a text of its own, even where it is cut inside a word, and so were the texts of
+the training. The middle's bytes are exact from its first on.
+
+**The prefix last** ("SPM": suffix, prefix, middle). Prefix and middle are one text, so the prefix
+may end inside a token: all ways to cut the two into tokens count, and the middle's bytes follow
+exactly.
+
+**Lines** (FIM-SE, Ren et al. 2024, "Empowering Character-level Text Infilling by Eliminating
+Sub-Tokens"). What stands behind the prefix's last line break and before the suffix's first one is
+taken out and told the model as constraints: what it writes begins with the one, ends with the
+other, and ends. The authors draw it freely and throw away what breaks the constraints; here the
+middle is drawn from its probability given both,
+
+    P(m | prompt) in proportion to P(last line . m . first line . end | prompt)
+
+as `infilling` does, byte for byte, wherever the lines are cut. No line break is invented where
+there is none, as the authors' program does at the ends of the text.
+
+Where a tokenizer puts a space before every text, the prefix gets it and the suffix does not, as in
+the formats of Code Llama and Codestral. A token that a model wants before everything else (`<s>`)
+is that model's own affair, not the format's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from bytewright.bytelm.infilling import infill_candidates
+from bytewright.bytelm.sampling import Utf8, sample
+from bytewright.bytelm.state import ByteState
+from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.utf8 import unfinished
+from bytewright.errors import ArgumentError
+from bytewright.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from bytewright.bytelm.model import ByteModel
+
+__all__ = ["FIM_FORMATS", "FimFormat", "FimPart", "FimPrompt", "fim_format"]
+
+
+class FimPart(Enum):
+    """A part of the text around the middle."""
+
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+    HEAD = "prefix without its last line"
+    LAST = "last line of the prefix"
+    FIRST = "first line of the suffix"
+    REST = "suffix without its first line"
+
+
+_LINES = {FimPart.HEAD, FimPart.LAST, FimPart.FIRST, FimPart.REST}
+_WHOLE = {FimPart.PREFIX, FimPart.SUFFIX}
+
+
+@dataclass(frozen=True, slots=True)
+class FimFormat:
+    """How a model that was trained to fill in is told the text around.
+
+    `psm`, `spm` and `lines` make the usual ones, `FIM_FORMATS` has those of published models.
+
+    Attributes:
+        parts: special tokens, by their texts or ids, and parts of the text, in the order of the
+            prompt: prefix and suffix, or all four parts by lines. Where the prefix comes last, the
+            middle goes on with it.
+        end: the token that ends the middle.
+
+    >>> FimFormat.spm("<pre>", "<suf>", "<mid>", end="<end>").parts[-1]
+    <FimPart.PREFIX: 'prefix'>
+    """
+
+    parts: tuple[str | int | FimPart, ...]
+    end: str | int
+
+    def __post_init__(self) -> None:
+        """Check the parts.
+
+        Raises:
+            ArgumentError: a part is missing, twice there, or of the other kind.
+        """
+        named = [part for part in self.parts if isinstance(part, FimPart)]
+        if len(named) != len(set(named)) or set(named) not in (_LINES, _WHOLE):
+            raise ArgumentError(
+                "parts: PREFIX and SUFFIX, or HEAD, LAST, FIRST and REST, each once, not "
+                f"{[part.name for part in named]}"
+            )
+
+    @classmethod
+    def psm(
+        cls, prefix: str | int, suffix: str | int, middle: str | int, *, end: str | int
+    ) -> FimFormat:
+        """Prefix, suffix, middle, each behind its token."""
+        return cls((prefix, FimPart.PREFIX, suffix, FimPart.SUFFIX, middle), end)
+
+    @classmethod
+    def spm(
+        cls, prefix: str | int, suffix: str | int, middle: str | int, *, end: str | int
+    ) -> FimFormat:
+        """Suffix, then prefix and middle as one text, as in Code Llama and StarCoder."""
+        return cls((prefix, suffix, FimPart.SUFFIX, middle, FimPart.PREFIX), end)
+
+    @classmethod
+    def lines(
+        cls,
+        prefix: str | int,
+        suffix: str | int,
+        middle: str | int,
+        *,
+        end: str | int,
+        starts: str | int = "<START>",
+        ends: str | int = "<END>",
+    ) -> FimFormat:
+        """FIM-SE: what begins with the prefix's last line and ends with the suffix's first."""
+        return cls(
+            (
+                *(prefix, FimPart.HEAD, suffix, FimPart.REST, starts, FimPart.LAST),
+                *(ends, FimPart.FIRST, middle),
+            ),
+            end,
+        )
+
+    def prompt(self, tokenizer: Tokenizer, prefix: str | bytes, suffix: str | bytes) -> list[int]:
+        """The ids before the text that the model writes.
+
+        Raises:
+            ArgumentError: the tokenizer lacks a token; all that it lacks are named.
+
+        >>> tok = Tokenizer.from_merges([], special_tokens=["<pre>", "<suf>", "<mid>", "<end>"])
+        >>> FimFormat.psm("<pre>", "<suf>", "<mid>", end="<end>").prompt(tok, "a", "c")
+        [256, 97, 257, 99, 258]
+        """
+        texts = _texts(text_bytes(prefix), text_bytes(suffix))
+        names = [name for name in (*self.parts, self.end) if not isinstance(name, FimPart)]
+        known = {name: _token(tokenizer, name) for name in names}
+        missing = [name for name, found in known.items() if found is None]
+        if missing:
+            raise ArgumentError(
+                f"the tokenizer lacks the tokens {', '.join(map(repr, missing))} of the format"
+            )
+        ids: list[int] = []
+        for at, part in enumerate(self.parts):
+            if not isinstance(part, FimPart):
+                ids.append(known[part] or 0)
+            elif part in (FimPart.PREFIX, FimPart.HEAD):
+                ids += tokenizer.encode(texts[part]) if at + 1 < len(self.parts) else []
+            else:
+                ids += _bare(tokenizer, texts[part])
+        return ids
+
+    def open(self, model: ByteModel, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
+        """The model of the middles between two texts.
+
+        Args:
+            model: the exact bytes of a model that was trained with this format.
+            prefix: the text before.
+            suffix: the text behind.
+
+        Raises:
+            ArgumentError: the tokenizer lacks a token; all that it lacks are named.
+        """
+        tok = model.model.tokenizer
+        ids = self.prompt(tok, prefix, suffix)
+        texts = _texts(text_bytes(prefix), text_bytes(suffix))
+        behind = model.behind(ids, eos_id=_token(tok, self.end))
+        if FimPart.LAST in self.parts:
+            return FimPrompt(behind, texts[FimPart.LAST], texts[FimPart.FIRST], b"")
+        before = texts[FimPart.PREFIX]
+        if self.parts[-1] is not FimPart.PREFIX:
+            return FimPrompt(behind, b"", None, unfinished(before))
+        return FimPrompt(behind, b" " * _spaced(tok, before) + before, None, b"")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FimPrompt:
+    """The model of what stands between two texts: a model of bytes.
+
+    It predicts, samples and mixes with others like any: the text that it predicts is the middle,
+    and its end is the end of the middle.
+
+    Attributes:
+        model: the model behind the prompt.
+        before: what the model's text begins with before the middle.
+        after: what its text has to end with behind the middle; None where it may end anywhere.
+        cut: the unfinished character of a prefix that the model's text does not begin with.
+    """
+
+    model: ByteModel
+    before: bytes
+    after: bytes | None
+    cut: bytes
+
+    def start(self, prefix: str | bytes = b"") -> ByteState:
+        """The place behind the beginning of a middle."""
+        return self.model.start(self.before + text_bytes(prefix))
+
+    def draw(
+        self,
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        budget: int = 1000,
+        trajectories: int = 32,
+    ) -> bytes:
+        """Draw a middle, with the arguments of `ByteModel.infill`.
+
+        It is cut where it has not ended after `max_bytes`, but not with a format by lines.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: nothing that is allowed may follow, or no middle that was looked at fits.
+        """
+        if self.after is None:
+            return sample(
+                self,
+                b"",
+                max_bytes=max_bytes,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                stop=stop,
+                utf8=utf8,
+                before=self.cut or self.before,
+            )
+        return infill_candidates(
+            self.model,
+            self.before,
+            self.after,
+            max_bytes=max_bytes,
+            end=True,
+            stop=stop,
+            utf8=utf8,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
+        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+
+
+def _texts(prefix: bytes, suffix: bytes) -> dict[FimPart, bytes]:
+    last, first = prefix.rfind(b"\n") + 1, suffix.find(b"\n") + 1 or len(suffix)
+    return {
+        FimPart.PREFIX: prefix,
+        FimPart.SUFFIX: suffix,
+        FimPart.HEAD: prefix[:last],
+        FimPart.LAST: prefix[last:],
+        FimPart.FIRST: suffix[:first],
+        FimPart.REST: suffix[first:],
+    }
+
+
+def _token(tok: Tokenizer, name: str | int) -> int | None:
+    """The id of a special token, which some vocabularies do not call special."""
+    if isinstance(name, int):
+        return name if 0 <= name < tok.vocab_size else None
+    found = tok.special_tokens.get(name)
+    return tok.token_id(name.encode()) if found is None else found
+
+
+def _spaced(tok: Tokenizer, text: bytes) -> bool:
+    """Whether the tokenizer puts a space before a text."""
+    return b"".join(map(tok.token_bytes, tok.encode(text))) == b" " + text
+
+
+def _bare(tok: Tokenizer, text: bytes) -> list[int]:
+    """The ids of a text without the space that the tokenizer may put before it."""
+    ids = tok.encode(text)
+    if not _spaced(tok, text):
+        return ids
+    # Behind a character that joins with nothing, no space is put.
+    for mark in ("☺".encode(), b"\n", b"\0"):
+        alone, whole = tok.encode(mark), tok.encode(mark + text)
+        if whole[: len(alone)] == alone:
+            return whole[len(alone) :]
+    return ids
+
+
+def fim_format(name: FimFormat | str) -> FimFormat:
+    """The format of this name, or the format itself.
+
+    Raises:
+        ArgumentError: no published format has this name.
+    """
+    if isinstance(name, FimFormat):
+        return name
+    if name not in FIM_FORMATS:
+        raise ArgumentError(f"fim={name!r}: {', '.join(FIM_FORMATS)} are known")
+    return FIM_FORMATS[name]
+
+
+_STARCODER = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
+_CODE_LLAMA = ("▁<PRE>", "▁<SUF>", "▁<MID>")
+_PIPES = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
+
+FIM_FORMATS: Final[Mapping[str, FimFormat]] = MappingProxyType(
+    {
+        "code-llama": FimFormat.psm(*_CODE_LLAMA, end="▁<EOT>"),
+        "code-llama-spm": FimFormat.spm(*_CODE_LLAMA, end="▁<EOT>"),
+        "codegemma": FimFormat.psm(*_PIPES, end="<|file_separator|>"),
+        "codestral": FimFormat(
+            ("[SUFFIX]", FimPart.SUFFIX, "[PREFIX]", FimPart.PREFIX), end="</s>"
+        ),
+        "deepseek-coder": FimFormat.psm(
+            *("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"), end="<｜end▁of▁sentence｜>"
+        ),
+        "fim-se-code-llama": FimFormat.lines("<PRE>", "<SUF>", "<MID>", end="<EOT>"),
+        "fim-se-starcoder": FimFormat.lines(*_STARCODER, end="<|endoftext|>"),
+        "qwen2.5-coder": FimFormat.psm(*_PIPES, end="<|endoftext|>"),
+        "santacoder": FimFormat.psm(
+            "<fim-prefix>", "<fim-suffix>", "<fim-middle>", end="<|endoftext|>"
+        ),
+        "starcoder": FimFormat.psm(*_STARCODER, end="<|endoftext|>"),
+        "starcoder-spm": FimFormat.spm(*_STARCODER, end="<|endoftext|>"),
+    }
+)
+"""The formats of published models, by name."""
