@@ -90,6 +90,30 @@ def test_sample_draws_what_the_function_draws(ngrams: Path) -> None:
     )
 
 
+def test_a_page_says_what_score_says(ngrams: Path, tmp_path: Path) -> None:
+    data, out = TEXTS[2].encode(), tmp_path / "page.html"
+    told = record("bytes", "page", "-", "--model", ngrams, "-o", out, "--title", "<i>", stdin=data)
+    bits = float(-model(ngrams).score(data).mean() / math.log(2))
+    assert told == {
+        "output": str(out),
+        "bytes": len(data),
+        "bits_per_byte": {"cats": pytest.approx(bits)},
+    }
+    assert "<h1>&lt;i&gt;</h1>" in out.read_text()
+    kept = command("bytes", "page", "a", "--model", ngrams, "-o", out)
+    assert (kept.returncode, b"--force" in kept.stderr) == (1, True)
+    said = result("bytes", "page", "a cat", "--model", ngrams, "-o", out, "--force").splitlines()
+    assert said[0].startswith("cats: ")
+    assert said[1].startswith(f"{out}: 5 bytes, ")
+    for wrong, message in [
+        (("--model", ngrams) * 3, "given twice"),
+        (("--tokenizer", "a", "--tokenizer", "b"), "2 --tokenizer for 0 models"),
+    ]:
+        done = command("bytes", "page", "a", *wrong, "-o", tmp_path / "new.html")
+        assert done.returncode == 1
+        assert message in done.stderr.decode()
+
+
 def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     told = command("bytes", "next", "import sy", "-n", "1")
     assert told.stdout.endswith(b"  s\n")

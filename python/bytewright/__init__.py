@@ -24,6 +24,7 @@ from bytewright.bytelm import (
     TokenPath,
     WeightedSample,
     WeightedText,
+    byte_page,
     sample_weighted,
 )
 from bytewright.corpus import (
@@ -170,6 +171,7 @@ __all__ = [
     "WeightedSample",
     "WeightedText",
     "__version__",
+    "byte_page",
     "count_chunks",
     "count_pretokens",
     "encode_corpus",

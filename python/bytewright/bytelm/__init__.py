@@ -24,6 +24,7 @@ from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.fim import FIM_FORMATS, FimFormat, FimPart, FimPrompt
 from bytewright.bytelm.infilling import Infilling
 from bytewright.bytelm.model import ByteModel
+from bytewright.bytelm.page import byte_page
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.state import ByteState
@@ -51,6 +52,7 @@ __all__ = [
     "TokenPath",
     "WeightedSample",
     "WeightedText",
+    "byte_page",
     "compress",
     "decompress",
     "sample_weighted",

@@ -35,7 +35,7 @@ GROUPS = {
     "bytes": (
         "Probabilities of bytes from a model of tokens: exact wherever the text ends.",
         "likelihood",
-        ("next", "score", "sample", "infill", "compress", "decompress"),
+        ("next", "score", "page", "sample", "infill", "compress", "decompress"),
     ),
 }
 

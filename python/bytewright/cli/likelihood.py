@@ -7,25 +7,23 @@ import sys
 import zlib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bytewright.cli import common
+from bytewright.cli.byte_models import (
+    Meaning,
+    Ngrams,
+    Semantics,
+    Text,
+    Vocabulary,
+    finite,
+    loaded,
+    read_text,
+)
+from bytewright.cli.heat import bytes_page as bytes_page
 from bytewright.cli.visible import visible
-
-if TYPE_CHECKING:
-    from bytewright.bytelm import ByteModel
-    from bytewright.tokenizer import Tokenizer
-
-
-class Semantics(StrEnum):
-    """Which sequences of tokens count."""
-
-    valid = "valid"
-    all = "all"
-    fast = "fast"
-    local = "local"
 
 
 class Ends(StrEnum):
@@ -41,27 +39,6 @@ class Utf8(StrEnum):
     any = "any"
     strict = "strict"
 
-
-Text = Annotated[
-    str, typer.Argument(metavar="TEXT", help="The text so far; '-' is standard input, exactly.")
-]
-Ngrams = Annotated[
-    Path | None,
-    typer.Option(
-        "--model",
-        metavar="FILE",
-        help="An n-gram model that NgramModel.save wrote. Default: one fitted to Python's texts.",
-    ),
-]
-Vocabulary = Annotated[
-    Path | None,
-    typer.Option(
-        "--tokenizer", metavar="PATH", help="The vocabulary of the model. Default: the embedded."
-    ),
-]
-Meaning = Annotated[
-    Semantics, typer.Option(help="Which sequences of tokens count; see bytewright.bytelm.model.")
-]
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file; '-' is standard input.")]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new file.")]
@@ -83,8 +60,8 @@ def bytes_next(
     quiet: common.Quiet = False,
 ) -> None:
     """List the likeliest next bytes of a text that may end anywhere, with their probabilities."""
-    data = _bytes(text)
-    state = _model(model, tokenizer, semantics, quiet=quiet).start(data)
+    data = read_text(text)
+    state = loaded(model, tokenizer, semantics, quiet=quiet).start(data)
     found = state.next()
     outcomes = found.top(top)
     if as_json:
@@ -122,10 +99,10 @@ def bytes_score(
     """Say how many bits a text takes, in all and for each byte."""
     from bytewright.errors import ArgumentError
 
-    data = _bytes(text)
+    data = read_text(text)
     if not data:
         raise ArgumentError("the text has no byte")
-    byte_model = _model(model, tokenizer, semantics, quiet=quiet)
+    byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
     bits = [-float(nats) / math.log(2) + 0.0 for nats in byte_model.score(data)]
     whole = sum(bits)
     if end and whole < math.inf:
@@ -135,9 +112,9 @@ def bytes_score(
         common.write_json(
             {
                 "bytes": len(data),
-                "bits": _finite(whole),
-                "bits_per_byte": _finite(whole / len(data)),
-                "each": [_finite(one) for one in bits],
+                "bits": finite(whole),
+                "bits_per_byte": finite(whole / len(data)),
+                "each": [finite(one) for one in bits],
             }
         )
         return
@@ -189,8 +166,8 @@ def bytes_sample(
 
     if ends is not None and regex is None:
         raise typer.BadParameter("--ends needs --regex")
-    drawn = _model(model, tokenizer, semantics, quiet=quiet).sample(
-        _bytes(prompt),
+    drawn = loaded(model, tokenizer, semantics, quiet=quiet).sample(
+        read_text(prompt),
         max_bytes=max_bytes,
         temperature=temperature,
         top_p=top_p,
@@ -253,8 +230,8 @@ def bytes_infill(
 
     if (prefix, suffix) == ("-", "-"):
         raise ArgumentError("PREFIX and SUFFIX cannot both be standard input")
-    before, after = (_file(one) if files else _bytes(one) for one in (prefix, suffix))
-    found = _model(model, tokenizer, semantics, quiet=quiet).infill_candidates(
+    before, after = (_file(one) if files else read_text(one) for one in (prefix, suffix))
+    found = loaded(model, tokenizer, semantics, quiet=quiet).infill_candidates(
         before,
         after,
         max_bytes=max_bytes,
@@ -302,7 +279,7 @@ def bytes_compress(
 
     common.refuse_existing([output], force=force)
     data = _file(source)
-    small = compress(_model(model, tokenizer, semantics, quiet=quiet), data)
+    small = compress(loaded(model, tokenizer, semantics, quiet=quiet), data)
     packed = _MAGIC + zlib.crc32(data).to_bytes(4, "little") + small
     output.write_bytes(packed)
     _tell(output, data, packed, as_json=as_json)
@@ -326,7 +303,7 @@ def bytes_decompress(
     packed, start = _file(source), len(_MAGIC) + 4
     if not packed.startswith(_MAGIC) or len(packed) < start:
         raise DataError(f"{source}: not what `bytewright bytes compress` writes")
-    data = decompress(_model(model, tokenizer, semantics, quiet=quiet), packed[start:])
+    data = decompress(loaded(model, tokenizer, semantics, quiet=quiet), packed[start:])
     if zlib.crc32(data).to_bytes(4, "little") != packed[len(_MAGIC) : start]:
         raise DataError(f"{source}: its checksum does not hold: damaged, or another model")
     output.write_bytes(data)
@@ -347,10 +324,6 @@ def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool) -> None:
     print(f"{output}: {common.plural(len(data), 'byte')}, {len(packed):,} compressed{share}")
 
 
-def _bytes(text: str) -> bytes:
-    return _file(text) if text == "-" else common.argument_bytes(text)
-
-
 def _told(drawn: bytes) -> dict[str, object]:
     import base64
 
@@ -359,27 +332,3 @@ def _told(drawn: bytes) -> dict[str, object]:
         "base64": base64.b64encode(drawn).decode(),
         "bytes": len(drawn),
     }
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-def _model(
-    path: Path | None, vocabulary: Path | None, semantics: Semantics, *, quiet: bool
-) -> ByteModel:
-    from bytewright import demo
-    from bytewright.bytelm import ByteModel
-    from bytewright.models import NgramModel
-    from bytewright.tokenizer import Tokenizer
-
-    tok: Tokenizer = demo.tokenizer() if vocabulary is None else Tokenizer.load(vocabulary)
-    if path is not None:
-        tokens = NgramModel.load(path, tok)
-    else:
-        common.note(
-            "an n-gram model of Python's own help and sources; another with --model FILE",
-            quiet=quiet,
-        )
-        tokens = NgramModel.fit(tok, (text for _, text in demo.documents()))
-    return ByteModel(tokens, semantics=semantics.value)

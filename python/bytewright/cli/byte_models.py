@@ -1,0 +1,81 @@
+"""What the commands about probabilities of bytes share: the text, the model, and numbers."""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bytewright.cli import common
+
+if TYPE_CHECKING:
+    from bytewright.bytelm import ByteModel
+    from bytewright.tokenizer import Tokenizer
+
+
+class Semantics(StrEnum):
+    """Which sequences of tokens count."""
+
+    valid = "valid"
+    all = "all"
+    fast = "fast"
+    local = "local"
+
+
+Text = Annotated[
+    str, typer.Argument(metavar="TEXT", help="The text so far; '-' is standard input, exactly.")
+]
+Ngrams = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE",
+        help="An n-gram model that NgramModel.save wrote. Default: one fitted to Python's texts.",
+    ),
+]
+Vocabulary = Annotated[
+    Path | None,
+    typer.Option(
+        "--tokenizer", metavar="PATH", help="The vocabulary of the model. Default: the embedded."
+    ),
+]
+Meaning = Annotated[
+    Semantics, typer.Option(help="Which sequences of tokens count; see bytewright.bytelm.model.")
+]
+
+
+def read_text(text: str) -> bytes:
+    """The text of an argument, or standard input."""
+    if text != "-":
+        return common.argument_bytes(text)
+    with common.opened(text) as file:
+        return file.read()
+
+
+def finite(number: float) -> float | None:
+    """The number, if JSON has it."""
+    return number if math.isfinite(number) else None
+
+
+def loaded(
+    path: Path | None, vocabulary: Path | None, semantics: Semantics, *, quiet: bool
+) -> ByteModel:
+    """The model of a file, or one of Python's texts."""
+    from bytewright import demo
+    from bytewright.bytelm import ByteModel
+    from bytewright.models import NgramModel
+    from bytewright.tokenizer import Tokenizer
+
+    tok: Tokenizer = demo.tokenizer() if vocabulary is None else Tokenizer.load(vocabulary)
+    if path is not None:
+        tokens = NgramModel.load(path, tok)
+    else:
+        common.note(
+            "an n-gram model of Python's own help and sources; another with --model FILE",
+            quiet=quiet,
+        )
+        tokens = NgramModel.fit(tok, (text for _, text in demo.documents()))
+    return ByteModel(tokens, semantics=semantics.value)

@@ -1,0 +1,91 @@
+"""`bytewright bytes page`: a text as a page on which every byte has the colour of its bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bytewright.cli import common
+from bytewright.cli.byte_models import Meaning, Semantics, Text, finite, loaded, read_text
+from bytewright.cli.progress import byte_bar
+
+if TYPE_CHECKING:
+    from bytewright.bytelm import ByteModel
+    from bytewright.bytelm.page import PageProgress
+
+
+def bytes_page(
+    text: Text,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new page.")],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--model",
+            metavar="FILE",
+            help="An n-gram model that NgramModel.save wrote; repeated, they stand side by side. "
+            "Default: one fitted to Python's texts.",
+        ),
+    ] = None,
+    tokenizer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tokenizer",
+            metavar="PATH",
+            help="The vocabulary of the models, or one for each in their order. Default: the "
+            "embedded.",
+        ),
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="The heading of the page.")] = None,
+    semantics: Meaning = Semantics.valid,
+    force: common.Force = False,
+    as_json: common.AsJson = False,
+    quiet: common.Quiet = False,
+) -> None:
+    """Write a page with the bits of each byte as colours, and what may follow where you point.
+
+    The page is one file that needs no network and no other file. Texts of up to 256 KiB.
+    """
+    from bytewright.bytelm import byte_page
+
+    common.refuse_existing([output], force=force)
+    data = read_text(text)
+    models = _named(model or [], tokenizer or [], semantics, quiet=quiet)
+    with byte_bar(quiet=quiet) as advance:
+
+        def tell(progress: PageProgress) -> None:
+            if advance is not None:
+                advance(progress.bytes_done, progress.bytes_total, progress.model)
+
+        bits = byte_page(models, data, output, title=title, progress=tell)
+    if as_json:
+        each = {name: finite(one) for name, one in bits.items()}
+        common.write_json({"output": str(output), "bytes": len(data), "bits_per_byte": each})
+        return
+    for name, one in bits.items():
+        print(f"{name}: {one:.4f} bits a byte")
+    print(f"{output}: {common.plural(len(data), 'byte')}, {output.stat().st_size:,} in the page")
+
+
+def _named(
+    paths: list[Path], vocabularies: list[Path], semantics: Semantics, *, quiet: bool
+) -> dict[str, ByteModel]:
+    from bytewright.errors import ArgumentError
+
+    if len(vocabularies) > 1 and len(vocabularies) != len(paths):
+        raise ArgumentError(
+            f"{len(vocabularies)} --tokenizer for {common.plural(len(paths), 'model')}: one for "
+            "all is needed, or one for each"
+        )
+    if not paths:
+        only = vocabularies[0] if vocabularies else None
+        return {"Python's texts": loaded(None, only, semantics, quiet=quiet)}
+    found: dict[str, ByteModel] = {}
+    for number, path in enumerate(paths):
+        own = vocabularies[number if len(vocabularies) > 1 else 0] if vocabularies else None
+        name = path.stem if path.stem not in found else str(path)
+        if name in found:
+            raise ArgumentError(f"--model {path} is given twice")
+        found[name] = loaded(path, own, semantics, quiet=quiet)
+    return found
