@@ -137,7 +137,7 @@ def test_lines_begin_and_end_as_they_must() -> None:
     opened = SE.open(made, prefix, suffix)
     found = infill_candidates(
         opened.model, opened.before, opened.after or b"", max_bytes=2, end=True, stop=(),
-        utf8="any", budget=100, trajectories=0, seed=None,
+        utf8="any", constraint=None, budget=100, trajectories=0, seed=None,
     )  # fmt: skip
     total = sum(wanted.values())
     assert set(found.middles) == set(middles)

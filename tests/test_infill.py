@@ -142,6 +142,49 @@ def test_stop_strings_are_in_no_middle() -> None:
     assert all(shares[m] == pytest.approx(p / sum(kept.values())) for m, p in kept.items())
 
 
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        bw.RegexConstraint("a*(ba)?"),
+        bw.ChoiceConstraint(["", "ab", "bba", "abab"]),
+        bw.CallableConstraint(lambda text: text.count(b"b") % 2 == 0),
+        bw.CallableConstraint(
+            lambda text: text[-1:] == b"b", begins=lambda text: not text.startswith(b"ba")
+        ),
+    ],
+)
+def test_middles_satisfy_constraints(constraint: bw.Constraint) -> None:
+    model, cover = toy("valid", 13)
+    wanted = expected(cover, b"a", b"ab", 3, end=False)
+    kept = {middle: p for middle, p in wanted.items() if meets(constraint, middle)}
+    found = model.infill_candidates(b"a", b"ab", max_bytes=3, constraint=constraint)
+    shares = dict(zip(found.middles, found.shares, strict=True))
+    assert 0 < len(kept) < len(wanted)
+    assert set(shares) == set(kept)
+    assert all(shares[m] == pytest.approx(p / sum(kept.values())) for m, p in kept.items())
+    assert found.certified == pytest.approx(1.0)
+    runs = 200
+    few = [
+        model.infill_candidates(
+            b"a", b"ab", max_bytes=3, constraint=constraint, budget=1, trajectories=4, seed=seed
+        )
+        for seed in range(runs)
+    ]
+    totals = np.array([math.exp(one.logprob) for one in few])
+    error = totals.std() / math.sqrt(runs)
+    assert abs(totals.mean() - sum(kept.values())) < 5 * error + 1e-12
+    assert set(one.draw(seed=1) for one in few) <= set(kept)
+
+
+def meets(constraint: bw.Constraint, text: bytes) -> bool:
+    place, room = constraint.start(b""), 3
+    for at, byte in enumerate(text):
+        if not (place.mask(room - at)[byte] and place.allows(byte)):
+            return False
+        place = place.after(byte)
+    return bool(place.mask(0)[256]) and place.allows(256)
+
+
 @pytest.mark.parametrize("suffix", ["", "a", "中", "b中"])
 def test_strict_middles_join_to_utf8(suffix: str) -> None:
     text = "é中"
@@ -183,6 +226,43 @@ def test_ensembles_fill_in_as_one_model() -> None:
     )
 
 
+class Alone:
+    """A model of bytes that is asked for one place at a time."""
+
+    def __init__(self, model: bw.ByteModel | bw.Ensemble) -> None:
+        self.start = model.start
+
+
+def test_places_are_asked_for_together() -> None:
+    calls = [0]
+    row = hashed(TOY.vocab_size + 1, 14, 1.5)
+
+    def rows(contexts: Any) -> Any:
+        calls[0] += 1
+        return np.stack([row(tuple(map(int, ids))) for ids in contexts])
+
+    def made() -> bw.ByteModel:
+        return bw.ByteModel(bw.CallableModel(TOY, rows, eos_id=TOY.vocab_size))
+
+    options: dict[str, Any] = {
+        "max_bytes": 9, "end": True, "stop": (), "utf8": "any", "constraint": None, "budget": 150,
+        "trajectories": 20, "seed": 3,
+    }  # fmt: skip
+    for model in (made(), bw.Ensemble([made(), made()])):
+        calls[0] = 0
+        found = infill_candidates(model, "a", "ab", **options)
+        together, calls[0] = calls[0], 0
+        again = infill_candidates(
+            Alone(made() if isinstance(model, bw.ByteModel) else bw.Ensemble([made(), made()])),
+            "a",
+            "ab",
+            **options,
+        )
+        assert found.middles == again.middles
+        assert np.array_equal(found.shares, again.shares)
+        assert together < 0.5 * calls[0]
+
+
 class Spell:
     """Behind a "k" everything is "a", before it anything may be; counts the bytes that are read."""
 
@@ -214,8 +294,8 @@ class Spell:
 def test_a_suffix_is_read_no_further_than_it_matters() -> None:
     model, suffix, middles = Spell(), b"a" * 200, all_middles(4, b"abk")
     found = infill_candidates(
-        model, b"", suffix, max_bytes=4, end=False, stop=(), utf8="any", budget=500,
-        trajectories=0, seed=None,
+        model, b"", suffix, max_bytes=4, end=False, stop=(), utf8="any", constraint=None,
+        budget=500, trajectories=0, seed=None,
     )  # fmt: skip
     read = model.read[0]
     logprobs = {middle: Spell().advance(middle + suffix).logprob for middle in middles}

@@ -37,7 +37,9 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.infilling import infill_candidates
+from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.text import text_bytes
@@ -206,6 +208,10 @@ class FimPrompt:
         """The place behind the beginning of a middle."""
         return self.model.start(self.before + text_bytes(prefix))
 
+    def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
+        """Ask the model, once, for what several places need, as `ByteModel.prepare` does."""
+        self.model.prepare(places, goal)
+
     def draw(
         self,
         *,
@@ -215,6 +221,7 @@ class FimPrompt:
         seed: int | None = None,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
         budget: int = 1000,
         trajectories: int = 32,
     ) -> bytes:
@@ -236,6 +243,7 @@ class FimPrompt:
                 seed=seed,
                 stop=stop,
                 utf8=utf8,
+                constraint=constraint,
                 before=self.cut or self.before,
             )
         return infill_candidates(
@@ -246,6 +254,7 @@ class FimPrompt:
             end=True,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
             budget=budget,
             trajectories=trajectories,
             seed=seed,

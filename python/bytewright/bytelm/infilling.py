@@ -27,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.joining import join, period
 from bytewright.bytelm.middles import Middle, Middles, Rules
 from bytewright.bytelm.protocol import BytePredictor
@@ -111,6 +112,7 @@ def infill_candidates(
     end: bool,
     stop: str | bytes | Sequence[str | bytes],
     utf8: Utf8,
+    constraint: Constraint | None,
     budget: int,
     trajectories: int,
     seed: int | None,
@@ -125,18 +127,18 @@ def infill_candidates(
     check_utf8(utf8)
     before, after = text_bytes(prefix), text_bytes(suffix)
     tail = unfinished(before) if utf8 == "strict" else None
-    rules = Rules(max_bytes, stop_strings(stop), tail, after, end)
+    rules = Rules(max_bytes, stop_strings(stop), tail, after, end, constraint)
     place = source.start(before)
     start = place.logprob
     if start == -math.inf:
         raise DataError(
             f"prefix: these {len(before)} bytes have the probability 0, so nothing follows them"
         )
-    tree = Middles(rules)
-    tree.explore(place, budget)
+    tree = Middles(source, rules)
+    tree.explore(place, before, budget)
     tree.cover(trajectories, np.random.default_rng(seed))
-    fitting = (middle for middle in tree.seen.values() if rules.fits(middle.data))
-    joined, unread = join(fitting, after, end=end, start=start)
+    fitting = (middle for middle in tree.seen.values() if rules.fits(middle))
+    joined, unread = join(source, fitting, after, end=end, start=start)
     if not joined:
         raise DataError(
             f"between prefix and suffix no middle of at most {max_bytes} bytes is possible among "

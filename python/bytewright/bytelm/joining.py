@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.middles import Middle
-from bytewright.bytelm.protocol import BytePlace
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, Goal, PreparedPredictor
 
 __all__ = ["NEGLIGIBLE", "join", "period"]
 
@@ -26,6 +26,10 @@ NEGLIGIBLE = 1e-12
 
 # Bytes of the suffix that a middle reads first, behind the one that it knows without.
 _STRETCH = 4
+
+# Those whose bounds are so few nats below the largest read on together, so many at most.
+_TOGETHER = 5.0
+_MOST_TOGETHER = 64
 
 
 @dataclass(slots=True, eq=False)
@@ -40,11 +44,12 @@ class _Reader:
 
 
 def join(
-    middles: Iterable[Middle], suffix: bytes, *, end: bool, start: float
+    source: BytePredictor, middles: Iterable[Middle], suffix: bytes, *, end: bool, start: float
 ) -> tuple[list[tuple[Middle, float]], float]:
     """Middles with the logarithm of the probability that they and the suffix follow the prefix.
 
     Args:
+        source: the model of bytes.
         middles: those that may stand there; their factors say how much each counts.
         suffix: what follows.
         end: whether the text ends there.
@@ -65,15 +70,27 @@ def join(
         bound = -heap[0][0] + math.log(len(heap))
         if bound <= total + math.log(NEGLIGIBLE):
             return found, bound
-        _, at, reader = heapq.heappop(heap)
-        if reader.done:
-            found.append((reader.middle, reader.logprob))
-            total = float(np.logaddexp(total, reader.logprob + reader.middle.factor))
-            continue
-        _read(reader, suffix, end=end, start=start)
-        if reader.logprob > -math.inf:
-            heapq.heappush(heap, (-(reader.logprob + reader.middle.factor), at, reader))
+        wave = _popped(heap)
+        for _, reader in wave:
+            if reader.done:
+                found.append((reader.middle, reader.logprob))
+                total = float(np.logaddexp(total, reader.logprob + reader.middle.factor))
+        going = [(at, reader) for at, reader in wave if not reader.done]
+        _read(source, [reader for _, reader in going], suffix, end=end, start=start)
+        for at, reader in going:
+            if reader.logprob > -math.inf:
+                heapq.heappush(heap, (-(reader.logprob + reader.middle.factor), at, reader))
     return found, -math.inf
+
+
+def _popped(heap: list[tuple[float, int, _Reader]]) -> list[tuple[int, _Reader]]:
+    """The readers with the largest bounds, those together that are about as large."""
+    least = heap[0][0] + _TOGETHER
+    wave: list[tuple[int, _Reader]] = []
+    while heap and heap[0][0] <= least and len(wave) < _MOST_TOGETHER:
+        _, at, reader = heapq.heappop(heap)
+        wave.append((at, reader))
+    return wave
 
 
 def _first(middle: Middle, suffix: bytes, *, end: bool) -> _Reader:
@@ -86,19 +103,32 @@ def _first(middle: Middle, suffix: bytes, *, end: bool) -> _Reader:
     return _Reader(middle, middle.place, 0, known, len(suffix) + end == 1)
 
 
-def _read(reader: _Reader, suffix: bytes, *, end: bool, start: float) -> None:
-    size = max(_STRETCH, reader.read)
-    rest = suffix[reader.read : reader.read + size]
-    if rest:
+def _read(
+    source: BytePredictor, readers: Sequence[_Reader], suffix: bytes, *, end: bool, start: float
+) -> None:
+    """Read on, each a stretch."""
+    reading = [reader for reader in readers if reader.read < len(suffix)]
+    for reader in reading:
+        rest = suffix[reader.read : reader.read + max(_STRETCH, reader.read)]
         reader.place = reader.place.fork().advance(rest)
         reader.read += len(rest)
+    _prepare(source, reading, "end")
+    for reader in reading:
         reader.logprob = min(reader.logprob, reader.place.logprob - start)
-    finished = reader.read == len(suffix)
-    if finished and end and reader.logprob > -math.inf:
-        last = reader.place.next()
+    finished = [reader for reader in readers if reader.read == len(suffix)]
+    last = [reader for reader in finished if end and reader.logprob > -math.inf]
+    _prepare(source, last, "next")
+    for reader in last:
+        found = reader.place.next()
         with np.errstate(divide="ignore"):
-            reader.logprob += float(np.log1p(-last.lost_mass) + last.logprobs[END])
-    reader.done = finished
+            reader.logprob += float(np.log1p(-found.lost_mass) + found.logprobs[END])
+    for reader in finished:
+        reader.done = True
+
+
+def _prepare(source: BytePredictor, readers: Sequence[_Reader], goal: Goal) -> None:
+    if isinstance(source, PreparedPredictor) and len(readers) > 1:
+        source.prepare([reader.place for reader in readers], goal)
 
 
 def period(text: bytes) -> int:

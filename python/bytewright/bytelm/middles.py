@@ -12,6 +12,9 @@ for n trajectories. A sum over the candidates, with their factors, is an unbiase
 sum over all middles below the frontier, whatever is summed. Frontier nodes are drawn
 systematically, at equal distances in the sum of their probabilities, so a large one is never
 missed.
+
+A model that can be asked for several places at once is asked so: the search looks at the next
+`_WAVE` th part of what it has seen together, and trajectories go on side by side.
 """
 
 from __future__ import annotations
@@ -19,19 +22,23 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.constraints import Constraint, ConstraintPlace
 from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
 from bytewright.bytelm.utf8 import may_follow, unfinished
 
 __all__ = ["Middle", "Middles", "Rules"]
 
 Floats = NDArray[np.float64]
+
+_WAVE = 16
+_MOST_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Rules:
         tail: the unfinished character that the prefix ends in; None where any bytes are allowed.
         suffix: what follows it.
         end: whether the text ends there.
+        constraint: what it has to satisfy.
     """
 
     most: int
@@ -51,23 +59,31 @@ class Rules:
     tail: bytes | None
     suffix: bytes
     end: bool
+    constraint: Constraint | None = None
 
-    def allowed(self, middle: bytes) -> NDArray[np.bool_]:
+    def allowed(self, middle: bytes, limit: ConstraintPlace | None) -> NDArray[np.bool_]:
         """Which bytes may follow, bool `[256]`."""
-        if self.tail is None:
-            mask = np.ones(END, np.bool_)
-        else:
-            mask = may_follow(unfinished(self.tail + middle))[:END].copy()
+        mask = np.ones(END, np.bool_)
+        if self.tail is not None:
+            mask &= may_follow(unfinished(self.tail + middle))[:END]
         for stop in self.stops:
             if middle.endswith(stop[:-1]):
                 mask[stop[-1]] = False
+        if limit is not None:
+            mask &= limit.mask(self.most - len(middle))[:END]
+            if not limit.exact:
+                mask[[at for at in np.flatnonzero(mask) if not limit.allows(int(at))]] = False
         return mask
 
-    def fits(self, middle: bytes) -> bool:
-        """Whether the suffix may follow: what it finishes of a character is what is unfinished."""
-        if self.tail is None:
-            return True
-        tail = unfinished(self.tail + middle)
+    def fits(self, middle: Middle) -> bool:
+        """Whether the middle may end, and the suffix follow it."""
+        limit = middle.limit
+        if limit is not None and not (limit.mask(0)[END] and limit.allows(END)):
+            return False
+        return self.tail is None or self._joins(unfinished(self.tail + middle.data))
+
+    def _joins(self, tail: bytes) -> bool:
+        """Whether what the suffix finishes of a character is what is unfinished."""
         for byte in self.suffix:
             if not 0x80 <= byte < 0xC0:
                 return not tail
@@ -84,22 +100,24 @@ class Middle:
     Attributes:
         data: its bytes.
         place: the place behind it.
+        limit: the place in what it has to satisfy.
         logprob: log of pi.
         outcomes: logs of pi of itself with each byte or the end behind it, float64 `[257]`; None
             where the middle can be no longer.
         order: the bytes that may follow, the likeliest first.
-        taken: how many of them are explored.
-        explored: whether it was looked at for its own sake, not by a trajectory.
+        open: which of these are not explored, bool like `order`.
+        explored: whether it stands for itself and nothing else.
         factor: log of the number of middles that it stands for; 0 where it was explored, and minus
             infinity before a trajectory has come through.
     """
 
     data: bytes
     place: BytePlace
+    limit: ConstraintPlace | None
     logprob: float
     outcomes: Floats | None
     order: NDArray[np.intp]
-    taken: int = 0
+    open: NDArray[np.bool_]
     explored: bool = False
     factor: float = -math.inf
 
@@ -107,10 +125,20 @@ class Middle:
         """Logs of pi of the children on the frontier."""
         if self.outcomes is None:
             return np.zeros(0)
-        return np.asarray(self.outcomes[self.order[self.taken :]])
+        return np.asarray(self.outcomes[self.order[self.open]])
+
+    def drawn(self, rng: np.random.Generator) -> tuple[int, float]:
+        """A byte as the model expects it, and minus the log of its share among the allowed."""
+        assert self.outcomes is not None
+        logs = self.outcomes[self.order]
+        sums = np.cumsum(np.exp(logs - logs[0]))
+        rank = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
+        rank = min(rank, len(sums) - 1)
+        return int(self.order[rank]), math.log(sums[-1]) + float(logs[0] - logs[rank])
 
 
 Heap = list[tuple[float, int, Middle]]
+Path = list[tuple[Middle, float]]
 
 
 @dataclass(slots=True)
@@ -118,87 +146,112 @@ class Middles:
     """The middles behind a place, as far as they were looked at.
 
     Attributes:
+        source: the model of bytes.
         rules: what a middle may be.
-        seen: those that were, by their bytes.
-        trajectories: for each, the middles that it came through, and logs of their factors.
+        seen: those that were looked at, by their bytes.
+        trajectories: for each, the middles that it came through, and logs of their
+            factors.
     """
 
+    source: BytePredictor
     rules: Rules
     seen: dict[bytes, Middle] = field(default_factory=dict)
-    trajectories: list[list[tuple[Middle, float]]] = field(default_factory=list)
+    trajectories: list[Path] = field(default_factory=list)
 
-    def explore(self, place: BytePlace, budget: int) -> None:
-        """Look at the likeliest middles, as many as the budget says."""
-        root = self._look(b"", place, 0.0)
+    def explore(self, place: BytePlace, before: bytes, budget: int) -> None:
+        """Look at the likeliest middles behind a place, as many as the budget says."""
+        constraint = self.rules.constraint
+        limit = None if constraint is None else constraint.start(before)
+        root = self._look(b"", place, limit, 0.0)
         heap: Heap = []
         turns = itertools.count()
         _offer(heap, root, turns)
         while heap and len(self.seen) < budget:
-            _, _, parent = heapq.heappop(heap)
+            wave = min(1 + len(self.seen) // _WAVE, _MOST_TOGETHER, budget - len(self.seen))
+            picked: list[tuple[Middle, int]] = []
+            while heap and len(picked) < wave:
+                _, _, parent = heapq.heappop(heap)
+                rank = int(parent.open.argmax())
+                parent.open[rank] = False
+                picked.append((parent, int(parent.order[rank])))
+                _offer(heap, parent, turns)
+            for child in self._children(picked):
+                child.explored, child.factor = True, 0.0
+                _offer(heap, child, turns)
+        root.explored, root.factor = True, 0.0
+
+    def _children(self, picked: Sequence[tuple[Middle, int]]) -> list[Middle]:
+        """Middles with one more byte each, looked at together."""
+        new: dict[bytes, tuple[Middle, int, BytePlace]] = {}
+        for parent, byte in picked:
+            data = parent.data + bytes([byte])
+            if data not in self.seen and data not in new:
+                new[data] = parent, byte, parent.place.fork().advance(bytes([byte]))
+        if isinstance(self.source, PreparedPredictor) and len(new) > 1:
+            asked = [place for data, (_, _, place) in new.items() if len(data) < self.rules.most]
+            self.source.prepare(asked)
+        for data, (parent, byte, place) in new.items():
             assert parent.outcomes is not None
-            byte = int(parent.order[parent.taken])
-            parent.taken += 1
-            child = self._child(parent, byte)
-            _offer(heap, parent, turns)
-            _offer(heap, child, turns)
-        for middle in self.seen.values():
-            middle.explored, middle.factor = True, 0.0
+            limit = None if parent.limit is None else parent.limit.after(byte)
+            self._look(data, place, limit, float(parent.outcomes[byte]))
+        return [self.seen[parent.data + bytes([byte])] for parent, byte in picked]
 
-    def _child(self, parent: Middle, byte: int) -> Middle:
-        data = parent.data + bytes([byte])
-        if data in self.seen:
-            return self.seen[data]
-        assert parent.outcomes is not None
-        place = parent.place.fork().advance(bytes([byte]))
-        return self._look(data, place, float(parent.outcomes[byte]))
-
-    def _look(self, data: bytes, place: BytePlace, logprob: float) -> Middle:
+    def _look(
+        self, data: bytes, place: BytePlace, limit: ConstraintPlace | None, logprob: float
+    ) -> Middle:
         outcomes, order = None, np.zeros(0, np.intp)
         if len(data) < self.rules.most:
             found = place.next()
             with np.errstate(divide="ignore"):
                 outcomes = found.logprobs + (logprob + np.log1p(-found.lost_mass))
-            can = np.flatnonzero(self.rules.allowed(data) & (outcomes[:END] > -np.inf))
+            can = np.flatnonzero(self.rules.allowed(data, limit) & (outcomes[:END] > -np.inf))
             order = can[np.argsort(-outcomes[can], kind="stable")]
-        middle = Middle(data, place, logprob, outcomes, order)
+        middle = Middle(data, place, limit, logprob, outcomes, order, np.ones(len(order), np.bool_))
         self.seen[data] = middle
         return middle
 
     def cover(self, number: int, rng: np.random.Generator) -> None:
         """Cover what is below the frontier by so many trajectories."""
-        nodes = [middle for middle in self.seen.values() if middle.taken < len(middle.order)]
+        self.trajectories = self._follow(number, rng)
+        for path in self.trajectories:
+            for middle, factor in path:
+                middle.factor = float(np.logaddexp(middle.factor, factor))
+
+    def _follow(self, number: int, rng: np.random.Generator) -> list[Path]:
+        """Trajectories from the frontier on, as far as middles go."""
+        starts = self._starts(number, rng)
+        heads = self._children([(parent, byte) for parent, byte, _ in starts])
+        paths = [[(head, start[2])] for head, start in zip(heads, starts, strict=True)]
+        going = [path for path in paths if len(path[-1][0].order)]
+        while going:
+            drawn = [path[-1][0].drawn(rng) for path in going]
+            picked = [(path[-1][0], byte) for path, (byte, _) in zip(going, drawn, strict=True)]
+            heads = self._children(picked)
+            for path, head, (_, share) in zip(going, heads, drawn, strict=True):
+                path.append((head, path[-1][1] + share))
+            going = [path for path in going if len(path[-1][0].order)]
+        return paths
+
+    def _starts(self, number: int, rng: np.random.Generator) -> list[tuple[Middle, int, float]]:
+        """Frontier nodes, each as its parent and byte, with the logs of their factors."""
+        nodes = [one for one in self.seen.values() if one.explored and one.open.any()]
         if not nodes or not number:
-            return
+            return []
         left = [node.left() for node in nodes]
         highest = max(float(one[0]) for one in left)
         shares = [np.exp(one - highest) for one in left]
         sums = np.cumsum([share.sum() for share in shares])
         places = (rng.random() + np.arange(number)) / number * sums[-1]
         found = np.minimum(np.searchsorted(sums, places, side="right"), len(nodes) - 1)
+        starts = []
         for place, at in zip(places, found.tolist(), strict=True):
             within = np.cumsum(shares[at])
             start = place - (sums[at] - within[-1])
             rank = min(int(np.searchsorted(within, start, side="right")), len(within) - 1)
-            byte = int(nodes[at].order[nodes[at].taken + rank])
+            byte = int(nodes[at].order[nodes[at].open][rank])
             factor = math.log(sums[-1] / number) + highest - float(left[at][rank])
-            self._follow(self._child(nodes[at], byte), factor, rng)
-
-    def _follow(self, middle: Middle, factor: float, rng: np.random.Generator) -> None:
-        """Go on as the model expects, as far as middles go."""
-        passed: list[tuple[Middle, float]] = []
-        while True:
-            middle.factor = float(np.logaddexp(middle.factor, factor))
-            passed.append((middle, factor))
-            if not len(middle.order):
-                break
-            assert middle.outcomes is not None
-            logs = middle.outcomes[middle.order]
-            sums = np.cumsum(np.exp(logs - logs[0]))
-            rank = int(np.searchsorted(sums, rng.random() * sums[-1], side="right"))
-            rank = min(rank, len(sums) - 1)
-            factor += math.log(sums[-1]) + float(logs[0] - logs[rank])
-            middle = self._child(middle, int(middle.order[rank]))
-        self.trajectories.append(passed)
+            starts.append((nodes[at], byte, factor))
+        return starts
 
     def below(self, period: int) -> float:
         """Log of an upper bound of what middles below the frontier, with the suffix, add up to.
@@ -221,7 +274,7 @@ class Middles:
 
 
 def _offer(heap: Heap, parent: Middle, turns: Iterator[int]) -> None:
-    if parent.outcomes is not None and parent.taken < len(parent.order):
-        best = parent.outcomes[parent.order[parent.taken]]
+    if parent.outcomes is not None and parent.open.any():
+        best = parent.outcomes[parent.order[parent.open.argmax()]]
         # Of equals those that were offered first are looked at first.
         heapq.heappush(heap, (-float(best), next(turns), parent))

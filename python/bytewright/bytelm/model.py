@@ -31,6 +31,7 @@ from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.fim import FimFormat, fim_format
 from bytewright.bytelm.infilling import Infilling, infill_candidates
+from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.sampling import Ends, Utf8, sample
 from bytewright.bytelm.state import ByteState
@@ -157,6 +158,14 @@ class ByteModel:
         other._take(PromptedModel(self._model, ids, eos_id=eos_id))
         return other
 
+    def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
+        """Ask the model, once, for all that several states need for their next bytes.
+
+        Or, with `"end"`, for their `logprob`. It changes nothing but how often the model is asked.
+        """
+        states = [one for one in places if isinstance(one, ByteState) and one._rows is self._rows]
+        self._rows.prepare((state._tree for state in states), goal)
+
     def logprob(self, text: str | bytes, *, end: bool = False) -> float:
         """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
         state = self.start(text)
@@ -281,6 +290,7 @@ class ByteModel:
         seed: int | None = None,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
         budget: int = 1000,
         trajectories: int = 32,
         fim: FimFormat | str | None = None,
@@ -308,6 +318,7 @@ class ByteModel:
             stop: strings that the middle does not contain: with a line break, it is on one line.
             utf8: `"strict"` leaves out middles with which the text is not UTF-8; what the prefix
                 begins of a character and the suffix ends of one is finished.
+            constraint: what the middle has to satisfy.
             budget: how many of the likeliest middles are looked at.
             trajectories: how many texts are drawn to cover the others, of up to `max_bytes` each.
             fim: the format that the model was trained with, or a name in `bytelm.FIM_FORMATS`.
@@ -347,6 +358,7 @@ class ByteModel:
             end=end,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
             budget=budget,
             trajectories=trajectories,
             seed=seed,
@@ -361,22 +373,14 @@ class ByteModel:
         end: bool = False,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
         budget: int = 1000,
         trajectories: int = 32,
         seed: int | None = None,
     ) -> Infilling:
         """What may stand between two texts, with how much each middle counts and what is certain.
 
-        Args:
-            prefix: as `infill`, and so are the other arguments.
-            suffix: the text behind.
-            max_bytes: no more bytes than these.
-            end: the text ends behind the suffix.
-            stop: strings that the middle does not contain.
-            utf8: `"strict"` leaves out middles with which the text is not UTF-8.
-            budget: how many of the likeliest middles are looked at.
-            trajectories: how many texts are drawn to cover the others.
-            seed: equal seeds draw equal texts.
+        The arguments are those of `infill`; equal seeds draw equal trajectories.
 
         Raises:
             ArgumentError: an argument outside what is allowed.
@@ -390,6 +394,7 @@ class ByteModel:
             end=end,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
             budget=budget,
             trajectories=trajectories,
             seed=seed,

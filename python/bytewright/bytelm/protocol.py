@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, Self, runtime_checkable
+from collections.abc import Sequence
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from bytewright.bytelm.distribution import ByteDistribution
 
-__all__ = ["BytePlace", "BytePredictor"]
+__all__ = ["BytePlace", "BytePredictor", "Goal", "PreparedPredictor"]
+
+Goal = Literal["next", "end"]
 
 
 class BytePlace(Protocol):
@@ -42,4 +45,13 @@ class BytePredictor(Protocol):
 
     def start(self, prefix: str | bytes = b"") -> BytePlace:
         """The place after a text."""
+        ...
+
+
+@runtime_checkable
+class PreparedPredictor(Protocol):
+    """A model of bytes that may be asked for several places at once; `ByteModel` is one."""
+
+    def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
+        """Find out together what places will be asked for: the next bytes, or `logprob`."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -49,6 +50,20 @@ class Rows:
                 bounds = offsets[start : start + len(nodes[part]) + 1]
                 contexts = [ids[a:b] for a, b in pairwise(bounds)]
                 tree.feed(nodes[part], self._rows(contexts, keep=goal != "every"))
+
+    def prepare(self, trees: Iterable[_core.ByteTree], goal: Goal) -> None:
+        """Ask together for the rows that trees need, as far as rows are kept."""
+        if not self._budget:
+            return
+        wanted: dict[bytes, NDArray[np.int32]] = {}
+        for tree in trees:
+            _, ids, offsets = tree.pending(goal)
+            for a, b in pairwise(offsets):
+                wanted.setdefault(ids[a:b].tobytes(), ids[a:b])
+        with self._lock:
+            missing = [ids for key, ids in wanted.items() if key not in self._kept]
+        for start in range(0, len(missing), self._at_once):
+            self._rows(missing[start : start + self._at_once], keep=True)
 
     def _rows(self, contexts: list[NDArray[np.int32]], *, keep: bool) -> Row:
         if not keep or not self._budget:

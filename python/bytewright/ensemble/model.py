@@ -20,6 +20,7 @@ from bytewright.bytelm import BytePredictor
 from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.infilling import Infilling, infill_candidates
+from bytewright.bytelm.protocol import BytePlace, Goal, PreparedPredictor
 from bytewright.bytelm.sampling import Ends, Utf8, sample
 from bytewright.bytelm.text import mean_bits, text_bytes
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
@@ -112,6 +113,17 @@ class Ensemble:
         members = [model.start() for model in self._models]
         return EnsembleState(self._rule, members, self._weights).advance(text_bytes(prefix))
 
+    def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
+        """Ask each model, once, for all that several states need for their next bytes.
+
+        It changes nothing but how often the models are asked.
+        """
+        states = [one for one in places if isinstance(one, EnsembleState)]
+        for at, model in enumerate(self._models):
+            # An ensemble knows the probability of what it has read.
+            if isinstance(model, PreparedPredictor) and goal == "next":
+                model.prepare([member for state in states if (member := state._member(at))])
+
     def logprob(self, text: str | bytes, *, end: bool = False) -> float:
         """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
         state = self.start(text)
@@ -197,6 +209,7 @@ class Ensemble:
         seed: int | None = None,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
         budget: int = 1000,
         trajectories: int = 32,
     ) -> bytes:
@@ -213,6 +226,7 @@ class Ensemble:
             end=end,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
             budget=budget,
             trajectories=trajectories,
             seed=seed,
@@ -227,6 +241,7 @@ class Ensemble:
         end: bool = False,
         stop: str | bytes | Sequence[str | bytes] = (),
         utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
         budget: int = 1000,
         trajectories: int = 32,
         seed: int | None = None,
@@ -245,6 +260,7 @@ class Ensemble:
             end=end,
             stop=stop,
             utf8=utf8,
+            constraint=constraint,
             budget=budget,
             trajectories=trajectories,
             seed=seed,

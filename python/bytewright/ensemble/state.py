@@ -82,6 +82,10 @@ class EnsembleState:
             if own > -math.inf:
                 member.advance(bytes([byte]))
 
+    def _member(self, at: int) -> BytePlace | None:
+        """The place of a model, as long as it counts."""
+        return self._members[at] if self._own[at] > -math.inf else None
+
     def _live(self, rows: Floats) -> NDArray[np.intp]:
         """Which models the rule sees."""
         if self._rule.veto:
