@@ -16,6 +16,11 @@ impl Bits {
         Bits { words: vec![0; len.div_ceil(64)] }
     }
 
+    /// Bytes that the set takes.
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.words[..])
+    }
+
     pub fn insert(&mut self, place: Place) {
         self.words[place as usize / 64] |= 1 << (place % 64);
     }

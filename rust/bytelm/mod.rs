@@ -19,6 +19,7 @@ mod pairs;
 mod row;
 mod sorted;
 mod tree;
+mod trie;
 mod viable;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -91,9 +92,7 @@ impl ByteVocab {
         let vocab = tokenizer.vocab();
         let sorted = Sorted::new(vocab, &ends);
         let size = vocab.len();
-        let is_other = |id: &TokenId| sorted.place(*id).is_none() && !ends.contains(id);
-        let others = (0..size as TokenId).filter(is_other).collect();
-        let columns = Columns { size, ends, others };
+        let columns = Columns { size, ends };
         let viability = match semantics {
             Semantics::All => None,
             _ => {

@@ -9,8 +9,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::bits::Bits;
-use super::sorted::{Place, Sorted};
+use super::sorted::{Group, Place, Sorted};
+use super::trie::Branch;
+use super::viable::Mask;
 use crate::simd::exp;
 use crate::token::TokenId;
 use crate::{Error, Result};
@@ -28,25 +29,44 @@ pub trait Real: Copy + Send + Sync + 'static {
     fn to_f64(self) -> f64;
     /// The values at these places.
     fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
-    /// The sum of `exp(value - shift)` of the values at these places.
-    fn sum_exp_at(values: &[Self], places: &[u32], shift: f64) -> f64;
     /// Values that are kept.
     fn keep(values: Vec<Self>) -> Values;
     /// The largest value, and whether all are numbers.
-    fn maximum(values: &[Self]) -> (f64, bool);
-    /// The sum of `exp(value - shift)`.
+    fn top(values: &[Self]) -> (f64, bool);
+    /// The sum of `exp(value - shift)`, where nothing is larger than the shift.
     fn sum_exp(values: &[Self], shift: f64) -> f64;
+    /// The same of several runs that follow each other; the sums are appended.
+    fn sums_exp(
+        values: &[Self],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    );
+    /// A copy of the values and, beside it, `exp(value - shift)` of each whose bit is set, with a
+    /// shift that is at least `least` and hardly below the largest value.
+    fn survey(values: &[Self], least: f64, bits: &[u64], exps: &mut Vec<Self>) -> Survey<Self>;
+    /// The sum of the values of a group.
+    fn sum(values: &[Self], group: Group<'_>) -> f64;
 }
+
+/// What one look at a row finds.
+pub struct Survey<T> {
+    values: Vec<T>,
+    shift: f64,
+    largest: f64,
+    all: bool,
+    /// The sum of the exponentials.
+    sum: f64,
+}
+
+/// One value in so many is looked at for a shift.
+const SAMPLED: usize = 61;
 
 impl Real for f32 {
     const LEAST: f32 = f32::NEG_INFINITY;
 
     fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
         exp::gather(values, places)
-    }
-
-    fn sum_exp_at(values: &[f32], places: &[u32], shift: f64) -> f64 {
-        exp::sum_exp_at(values, places, shift as f32)
     }
 
     fn keep(values: Vec<f32>) -> Values {
@@ -57,13 +77,44 @@ impl Real for f32 {
         f64::from(self)
     }
 
-    fn maximum(values: &[f32]) -> (f64, bool) {
+    fn top(values: &[f32]) -> (f64, bool) {
         let (largest, all) = exp::maximum(values);
         (f64::from(largest), all)
     }
 
     fn sum_exp(values: &[f32], shift: f64) -> f64 {
         exp::sum_exp(values, shift as f32)
+    }
+
+    fn sums_exp(
+        values: &[f32],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    ) {
+        exp::sums_exp(values, runs, shift as f32, sums);
+    }
+
+    fn survey(values: &[f32], least: f64, bits: &[u64], exps: &mut Vec<f32>) -> Survey<f32> {
+        let sampled = values.iter().step_by(SAMPLED).copied().fold(least as f32, f32::max);
+        let mut copy = Vec::new();
+        // A shift that is wrong is found out, and the largest value is one.
+        let mut shift = if sampled.is_finite() { sampled } else { 0.0 };
+        let mut found = exp::survey(values, shift, bits, &mut copy, exps);
+        let far = found.largest > shift + exp::MOST || found.largest < shift - exp::MOST;
+        if found.all && far && found.largest.is_finite() {
+            shift = found.largest.max(least as f32);
+            found = exp::survey(values, shift, bits, &mut copy, exps);
+        }
+        let (largest, shift) = (f64::from(found.largest), f64::from(shift));
+        Survey { values: copy, shift, largest, all: found.all, sum: found.sum }
+    }
+
+    fn sum(values: &[f32], group: Group<'_>) -> f64 {
+        match group {
+            Group::Ids(ids) => exp::sum_at(values, ids),
+            Group::Bits(bits) => exp::sum_where(values, bits),
+        }
     }
 }
 
@@ -74,10 +125,6 @@ impl Real for f64 {
         places.iter().map(|&place| values[place as usize]).collect()
     }
 
-    fn sum_exp_at(values: &[f64], places: &[u32], shift: f64) -> f64 {
-        places.iter().map(|&place| (values[place as usize] - shift).exp()).sum()
-    }
-
     fn keep(values: Vec<f64>) -> Values {
         Values::Double(values)
     }
@@ -86,13 +133,45 @@ impl Real for f64 {
         self
     }
 
-    fn maximum(values: &[f64]) -> (f64, bool) {
+    fn top(values: &[f64]) -> (f64, bool) {
         let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         (largest, !values.iter().any(|value| value.is_nan()))
     }
 
     fn sum_exp(values: &[f64], shift: f64) -> f64 {
         values.iter().map(|value| (value - shift).exp()).sum()
+    }
+
+    fn sums_exp(
+        values: &[f64],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    ) {
+        sums.extend(runs.map(|run| f64::sum_exp(&values[run], shift)));
+    }
+
+    fn survey(values: &[f64], least: f64, bits: &[u64], exps: &mut Vec<f64>) -> Survey<f64> {
+        let (largest, all) = <f64 as Real>::top(values);
+        let shift = largest.max(least);
+        exps.clear();
+        exps.extend(values.iter().map(|value| (value - shift).exp()));
+        let sum = exps.iter().sum();
+        for (exps, word) in exps.chunks_mut(64).zip(bits) {
+            let unset = exps.iter_mut().enumerate().filter(|(at, _)| word >> at & 1 == 0);
+            unset.for_each(|(_, exp)| *exp = 0.0);
+        }
+        Survey { values: values.to_vec(), shift, largest, all, sum }
+    }
+
+    fn sum(values: &[f64], group: Group<'_>) -> f64 {
+        match group {
+            Group::Ids(ids) => ids.iter().map(|&id| values[id as usize]).sum(),
+            Group::Bits(bits) => {
+                let is_set = |at: usize| bits[at / 64] >> (at % 64) & 1 == 1;
+                (0..values.len()).filter(|&at| is_set(at)).map(|at| values[at]).sum()
+            }
+        }
     }
 }
 
@@ -103,16 +182,16 @@ pub(super) struct Columns {
     pub size: usize,
     /// Ids of the end of the text, ascending.
     pub ends: Vec<TokenId>,
-    /// Ids that are neither text nor the end of it.
-    pub others: Vec<TokenId>,
 }
 
 /// The logits of the tokens that still fit, and what they are relative to.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// The place of the first value; by id, when there is none.
+    /// The place of the first value; by id, and what does not count among them, when there is none.
     base: Option<Place>,
     values: Values,
+    /// Exponentials are made relative to this, which hardly any value is above.
+    shift: f64,
     /// The logarithm of the sum over all outcomes.
     total: f64,
     /// By first byte, for a row of all places.
@@ -133,7 +212,7 @@ pub enum Values {
 pub(super) struct Wanted<'a> {
     pub range: Range<Place>,
     /// The tokens that count; all, when there is none.
-    pub mask: Option<&'a Bits>,
+    pub mask: Option<&'a Mask>,
     /// Whether only what counts is an outcome.
     pub local: bool,
     /// Whether the text may end.
@@ -141,7 +220,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Row {
-    /// Reads a row of logits or of their logarithms.
+    /// Reads a row of logits or of their logarithms; `spare` is memory to work in.
     ///
     /// # Errors
     /// [`Error::Data`] when a value is no number, or nothing has any probability.
@@ -150,80 +229,59 @@ impl Row {
         columns: &Columns,
         row: &[T],
         wanted: &Wanted<'_>,
+        spare: &mut Vec<T>,
     ) -> Result<Row> {
-        let known = &row[..columns.size];
-        let (mut largest, mut all) = T::maximum(known);
-        for &id in columns.ends.iter().filter(|&&id| id as usize >= columns.size) {
-            let value = row[id as usize].to_f64();
-            (largest, all) = (largest.max(value), all && !value.is_nan());
-        }
-        if !all || !largest.is_finite() {
-            return Err(wrong(row, columns.size));
-        }
-        let at = |ids: &[TokenId], largest: f64| -> f64 {
-            ids.iter().map(|&id| (row[id as usize].to_f64() - largest).exp()).sum()
+        let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
+        let (within, beyond) = columns.ends.split_at(beyond);
+        let values = |ids: &[TokenId]| -> Vec<f64> {
+            ids.iter().map(|&id| row[id as usize].to_f64()).collect()
         };
-        let end_of = |total: f64| match wanted.ends {
-            true => largest + at(&columns.ends, largest).ln() - total,
+        let (within, beyond) = (values(within), values(beyond));
+        let largest = beyond.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let all = !beyond.iter().any(|value| value.is_nan());
+        let checked = |found: (f64, bool)| match found.1 && all && found.0.max(largest).is_finite()
+        {
+            true => Ok(found.0.max(largest)),
+            false => Err(wrong(row, columns.size)),
+        };
+        let sum_of = |ends: &[f64], shift: f64| -> f64 {
+            ends.iter().map(|value| (value - shift).exp()).sum()
+        };
+        let known = &row[..columns.size];
+        let end = match wanted.ends {
+            true => log_sum_of(within.iter().chain(&beyond).copied()),
             false => f64::NEG_INFINITY,
         };
-        let Wanted { range, mask, local, .. } = wanted;
-        if *range != sorted.all() && !local {
-            let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
-            let sum = T::sum_exp(known, largest) + at(&columns.ends[beyond..], largest);
-            let total = largest + sum.ln();
-            let mut values =
-                T::gather(row, &sorted.ids()[range.start as usize..range.end as usize]);
-            if let Some(mask) = mask {
-                mask.each_missing(range, |place| values[(place - range.start) as usize] = T::LEAST);
-            }
-            let (base, values) = (Some(range.start), T::keep(values));
-            return Ok(Row { base, values, total, first: None, end: end_of(total) });
+        if wanted.range != sorted.all() && !wanted.local {
+            let shift = checked(T::top(known))?;
+            let total = shift + (T::sum_exp(known, shift) + sum_of(&beyond, shift)).ln();
+            let values = T::keep(picked(row, sorted, &wanted.range, wanted.mask));
+            let base = Some(wanted.range.start);
+            return Ok(Row { base, values, shift, total, first: None, end: end - total });
         }
-        let mut values = known.to_vec();
-        let mut discarded = Vec::new();
-        if let Some(mask) = mask {
-            mask.each_missing(&sorted.all(), |place| {
-                let value = &mut values[sorted.id(place) as usize];
-                discarded.push(std::mem::replace(value, T::LEAST));
-            });
-        }
-        if *local {
-            // Beside what is discarded, all that counts may vanish.
-            let ends = columns.ends.iter().filter(|_| wanted.ends);
-            let ends = ends.map(|&id| row[id as usize].to_f64());
-            largest = ends.fold(T::maximum(&values).0, f64::max);
-        }
-        let nothing = largest == f64::NEG_INFINITY;
-        let largest = if nothing { 0.0 } else { largest };
+        let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids());
+        let found = T::survey(known, largest, may_follow, spare);
+        checked((found.largest, found.all))?;
         let mut first = Box::new([f64::NEG_INFINITY; 256]);
-        let mut sum = 0.0;
         for byte in 0..=255 {
-            let ids = sorted.group(byte);
-            let mass = T::sum_exp_at(&values, ids, largest);
-            sum += mass;
+            let mass = T::sum(spare, sorted.group(byte));
             first[usize::from(byte)] = match mass > SMALL {
-                true => largest + mass.ln(),
-                false => log_sum(&T::gather(&values, ids)),
+                true => found.shift + mass.ln(),
+                false => log_sum(&picked(row, sorted, &sorted.beginning(byte), wanted.mask)),
             };
         }
-        sum += match (local, wanted.ends) {
-            (false, _) => {
-                let others = at(&columns.ends, largest) + at(&columns.others, largest);
-                T::sum_exp(&discarded, largest) + others
-            }
-            (true, true) => at(&columns.ends, largest),
-            (true, false) => 0.0,
+        let total = match wanted.local {
+            false => found.shift + (found.sum + sum_of(&beyond, found.shift)).ln(),
+            true => log_sum_of(first.iter().copied().chain([end])),
         };
-        let total = if nothing { 0.0 } else { largest + sum.ln() };
+        // Where nothing counts that the model expects, nothing is a share of anything.
+        let total = if total == f64::NEG_INFINITY { 0.0 } else { total };
         first.iter_mut().for_each(|mass| *mass -= total);
-        let values = T::keep(values);
-        let end = match wanted.ends {
-            true => largest + at(&columns.ends, largest).ln() - total,
-            false => f64::NEG_INFINITY,
-        };
-        let row = Row { base: None, values, total, first: Some(first), end };
-        Ok(if *range == sorted.all() { row } else { row.narrowed(sorted, range).unwrap_or(row) })
+        let values = T::keep(found.values);
+        let shift = found.shift;
+        let row = Row { base: None, values, shift, total, first: Some(first), end: end - total };
+        let narrowed = || row.narrowed(sorted, &wanted.range, wanted.mask);
+        Ok(if wanted.range == sorted.all() { row } else { narrowed().unwrap_or(row) })
     }
 
     /// The logarithm of the probability of the token at a place.
@@ -239,13 +297,53 @@ impl Row {
         value - self.total
     }
 
-    /// The logarithm of the probability of all tokens of a range.
-    pub fn mass(&self, sorted: &Sorted, range: &Range<Place>) -> f64 {
-        let sum = match &self.values {
-            Values::Single(values) => log_sum(&self.run(values, sorted, range)),
-            Values::Double(values) => log_sum(&self.run(values, sorted, range)),
-        };
-        sum - self.total
+    /// The logarithm of the probability of those tokens of a range that count.
+    pub fn mass(&self, sorted: &Sorted, range: &Range<Place>, mask: Option<&Mask>) -> f64 {
+        match &self.values {
+            Values::Single(values) => self.mass_of(&self.run(values, sorted, range, mask)),
+            Values::Double(values) => self.mass_of(&self.run(values, sorted, range, mask)),
+        }
+    }
+
+    fn mass_of<T: Real>(&self, values: &[T]) -> f64 {
+        let sum = T::sum_exp(values, self.shift);
+        let log = if sum > SMALL { self.shift + sum.ln() } else { log_sum(values) };
+        log - self.total
+    }
+
+    /// The same of neighbours in the trie, whose tokens are in the range, one after the other.
+    pub fn masses(
+        &self,
+        sorted: &Sorted,
+        nodes: Range<Branch>,
+        range: &Range<Place>,
+        mask: Option<&Mask>,
+        out: &mut Vec<f64>,
+    ) {
+        let start = range.start;
+        let runs = nodes.map(|node| sorted.trie().run(node));
+        let runs = runs.map(|run| (run.start - start) as usize..(run.end - start) as usize);
+        match &self.values {
+            Values::Single(values) => {
+                self.masses_of(&self.run(values, sorted, range, mask), runs, out);
+            }
+            Values::Double(values) => {
+                self.masses_of(&self.run(values, sorted, range, mask), runs, out);
+            }
+        }
+    }
+
+    fn masses_of<T: Real>(
+        &self,
+        values: &[T],
+        runs: impl Iterator<Item = Range<usize>> + Clone,
+        out: &mut Vec<f64>,
+    ) {
+        T::sums_exp(values, runs.clone(), self.shift, out);
+        for (sum, run) in out.iter_mut().zip(runs) {
+            let small = *sum <= SMALL;
+            *sum = if small { log_sum(&values[run]) } else { self.shift + sum.ln() } - self.total;
+        }
     }
 
     /// The values of a range.
@@ -254,14 +352,11 @@ impl Row {
         values: &'a [T],
         sorted: &Sorted,
         range: &Range<Place>,
+        mask: Option<&Mask>,
     ) -> Cow<'a, [T]> {
-        let places = range.start as usize..range.end as usize;
         match self.base {
-            Some(base) => {
-                let base = base as usize;
-                Cow::Borrowed(&values[places.start - base..places.end - base])
-            }
-            None => Cow::Owned(T::gather(values, &sorted.ids()[places])),
+            Some(base) => Cow::Borrowed(&values[within(range, base)]),
+            None => Cow::Owned(picked(values, sorted, range, mask)),
         }
     }
 
@@ -283,25 +378,69 @@ impl Row {
         self.end
     }
 
-    /// The same of a range only; `None` when this row does as well.
-    pub fn narrowed(&self, sorted: &Sorted, range: &Range<Place>) -> Option<Row> {
-        let serves = |len: usize| self.base.is_some() && len <= SPARSE * range.len();
+    /// The same of a range only, without what does not count; `None` when this row does as well.
+    pub fn narrowed(
+        &self,
+        sorted: &Sorted,
+        range: &Range<Place>,
+        mask: Option<&Mask>,
+    ) -> Option<Row> {
+        if self.len() <= SPARSE * range.len() {
+            return None;
+        }
         let values = match &self.values {
-            Values::Single(values) if !serves(values.len()) => {
-                Values::Single(self.run(values, sorted, range).into_owned())
+            Values::Single(values) => {
+                Values::Single(self.run(values, sorted, range, mask).into_owned())
             }
-            Values::Double(values) if !serves(values.len()) => {
-                Values::Double(self.run(values, sorted, range).into_owned())
+            Values::Double(values) => {
+                Values::Double(self.run(values, sorted, range, mask).into_owned())
             }
-            _ => return None,
         };
-        let (total, end) = (self.total, self.end);
-        Some(Row { base: Some(range.start), values, total, first: None, end })
+        Some(Row { base: Some(range.start), values, first: None, ..*self })
+    }
+
+    fn len(&self) -> usize {
+        match &self.values {
+            Values::Single(values) => values.len(),
+            Values::Double(values) => values.len(),
+        }
+    }
+}
+
+/// Where a range lies in values that begin at a place.
+fn within(range: &Range<Place>, base: Place) -> Range<usize> {
+    match range.is_empty() {
+        true => 0..0,
+        false => (range.start - base) as usize..(range.end - base) as usize,
+    }
+}
+
+/// The values of the tokens of a range, in its order; of what does not count there are none.
+fn picked<T: Real>(
+    row: &[T],
+    sorted: &Sorted,
+    range: &Range<Place>,
+    mask: Option<&Mask>,
+) -> Vec<T> {
+    let mut values = T::gather(row, &sorted.ids()[range.start as usize..range.end as usize]);
+    if let Some(mask) = mask {
+        let least = |place| values[(place - range.start) as usize] = T::LEAST;
+        mask.places().each_missing(range, least);
+    }
+    values
+}
+
+/// The logarithm of the sum of numbers of which these are the logarithms.
+fn log_sum_of(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+    let largest = logs.clone().fold(f64::NEG_INFINITY, f64::max);
+    match largest.is_finite() {
+        true => largest + logs.map(|log| (log - largest).exp()).sum::<f64>().ln(),
+        false => largest,
     }
 }
 
 fn log_sum<T: Real>(values: &[T]) -> f64 {
-    let (largest, _) = T::maximum(values);
+    let (largest, _) = T::top(values);
     if largest == f64::NEG_INFINITY {
         return largest;
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::trie::Trie;
 use crate::token::{Kind, TokenId};
 use crate::vocab::Vocab;
 
@@ -14,16 +15,31 @@ pub struct Sorted {
     ids: Vec<TokenId>,
     /// The ids by first byte, and those of a first byte in ascending order.
     grouped: Vec<TokenId>,
+    /// The same as sets, of first bytes that many tokens have.
+    dense: Vec<(u8, Vec<u64>)>,
     /// The bytes of all tokens, in order.
     arena: Vec<u8>,
     offsets: Vec<u32>,
     /// How many bytes a token shares with the one before.
     shared: Vec<u32>,
+    trie: Trie,
     /// Where the tokens of each first byte begin.
     first: [Place; 257],
     /// The place of each id; [`NOWHERE`] for what is no text.
     places: Vec<Place>,
 }
+
+/// Tokens that begin alike, in the order of their ids.
+#[derive(Debug, Clone, Copy)]
+pub enum Group<'a> {
+    /// One after the other.
+    Ids(&'a [TokenId]),
+    /// As a bit for each id.
+    Bits(&'a [u64]),
+}
+
+/// A group with more than one token in so many ids is read as bits.
+const SPARSE: usize = 8;
 
 /// The place of what is no text.
 pub const NOWHERE: Place = Place::MAX;
@@ -50,6 +66,8 @@ impl Sorted {
             places: vec![NOWHERE; vocab.len()],
             ids: Vec::new(),
             grouped: Vec::new(),
+            dense: Vec::new(),
+            trie: Trie::new(0, |_| &[], |_| 0),
         };
         let mut before: &[u8] = &[];
         for (place, &id) in ids.iter().enumerate() {
@@ -66,10 +84,18 @@ impl Sorted {
             sorted.first[byte] = sorted.first[byte].max(sorted.first[byte - 1]);
         }
         sorted.grouped.clone_from(&ids);
-        for bounds in sorted.first.windows(2) {
-            sorted.grouped[bounds[0] as usize..bounds[1] as usize].sort_unstable();
+        for (byte, bounds) in sorted.first.windows(2).enumerate() {
+            let group = &mut sorted.grouped[bounds[0] as usize..bounds[1] as usize];
+            group.sort_unstable();
+            if group.len() > vocab.len() / SPARSE {
+                let mut bits = vec![0; vocab.len().div_ceil(64)];
+                group.iter().for_each(|&id| bits[id as usize / 64] |= 1 << (id % 64));
+                sorted.dense.push((byte as u8, bits));
+            }
         }
         sorted.ids = ids;
+        let shared = |place: Place| sorted.shared(place);
+        sorted.trie = Trie::new(sorted.len(), |place| sorted.bytes(place), shared);
         sorted
     }
 
@@ -78,15 +104,28 @@ impl Sorted {
         self.ids.len()
     }
 
+    /// The number of ids, text or not.
+    pub fn ids_len(&self) -> usize {
+        self.places.len()
+    }
+
     /// The ids in byte order.
     pub fn ids(&self) -> &[TokenId] {
         &self.ids
     }
 
-    /// The ids of the tokens of a first byte, in ascending order.
-    pub fn group(&self, byte: u8) -> &[TokenId] {
-        let bounds = [self.first[usize::from(byte)], self.first[usize::from(byte) + 1]];
-        &self.grouped[bounds[0] as usize..bounds[1] as usize]
+    /// The tokens of a first byte.
+    pub fn group(&self, byte: u8) -> Group<'_> {
+        if let Some((_, bits)) = self.dense.iter().find(|dense| dense.0 == byte) {
+            return Group::Bits(bits);
+        }
+        let places = self.beginning(byte);
+        Group::Ids(&self.grouped[places.start as usize..places.end as usize])
+    }
+
+    /// The places of the tokens of a first byte.
+    pub fn beginning(&self, byte: u8) -> Range<Place> {
+        self.first[usize::from(byte)]..self.first[usize::from(byte) + 1]
     }
 
     /// The id at a place.
@@ -122,51 +161,8 @@ impl Sorted {
         range.start..range.start + count
     }
 
-    /// Of tokens that begin alike for `depth` bytes, those that have this byte next.
-    pub fn narrow(&self, range: &Range<Place>, depth: usize, byte: u8) -> Range<Place> {
-        if depth == 0 && *range == self.all() {
-            return self.first[usize::from(byte)]..self.first[usize::from(byte) + 1];
-        }
-        let low = self.split(range, depth, u16::from(byte));
-        low..self.split(&(low..range.end), depth, u16::from(byte) + 1)
-    }
-
-    /// Calls `visit` with each next byte of tokens that begin alike for `depth` bytes, and which
-    /// tokens have it.
-    pub fn each_next(
-        &self,
-        range: &Range<Place>,
-        depth: usize,
-        mut visit: impl FnMut(u8, Range<Place>),
-    ) {
-        let mut at = self.exact(range, depth).end;
-        while at < range.end {
-            let byte = self.bytes(at)[depth];
-            let end = self.split(&(at..range.end), depth, u16::from(byte) + 1);
-            visit(byte, at..end);
-            at = end;
-        }
-    }
-
-    /// The first place in the range whose byte at `depth` is not below `bound`, by steps that
-    /// double: most ranges are short.
-    fn split(&self, range: &Range<Place>, depth: usize, bound: u16) -> Place {
-        let below =
-            |place: Place| self.bytes(place).get(depth).is_none_or(|&byte| u16::from(byte) < bound);
-        let (mut low, mut step) = (range.start, 1);
-        while low + step <= range.end && below(low + step - 1) {
-            low += step;
-            step *= 2;
-        }
-        let mut high = (low + step - 1).min(range.end);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if below(middle) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+    /// The same order as a trie.
+    pub fn trie(&self) -> &Trie {
+        &self.trie
     }
 }

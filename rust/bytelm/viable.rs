@@ -19,6 +19,39 @@ use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
 /// Bytes of sets of tokens that are kept.
 const KEPT_BYTES: usize = 64 << 20;
 
+/// The tokens that may follow a sequence.
+#[derive(Debug)]
+pub(super) struct Mask {
+    places: Bits,
+    /// The same by id: a bit for each, which is 0 for text that may not.
+    ids: Vec<u64>,
+}
+
+impl Mask {
+    fn new(places: Bits, sorted: &Sorted) -> Mask {
+        let mut ids = vec![u64::MAX; sorted.ids_len().div_ceil(64)];
+        places.each_missing(&sorted.all(), |place| {
+            let id = sorted.id(place);
+            ids[id as usize / 64] &= !(1 << (id % 64));
+        });
+        Mask { places, ids }
+    }
+
+    /// By place.
+    pub fn places(&self) -> &Bits {
+        &self.places
+    }
+
+    /// By id, a bit for each; what is no text has some bit.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
+    fn bytes(&self) -> usize {
+        self.places.bytes() + size_of_val(&self.ids[..])
+    }
+}
+
 /// Where a viable sequence of tokens stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
@@ -38,7 +71,9 @@ pub(super) struct Viability {
     /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
     following: HashMap<SetId, Arc<Bits>>,
     /// For places where sequences stood, the tokens that may follow.
-    tokens: HashMap<Spot, Arc<Bits>>,
+    tokens: HashMap<Spot, Arc<Mask>>,
+    /// Bytes that these take.
+    held: usize,
     /// Whether a piece goes on after a token, where it cannot end.
     goes_on: HashMap<(SetId, Place), bool>,
 }
@@ -55,6 +90,7 @@ impl Viability {
             pairs: Pairs::new(model, sorted)?,
             following: HashMap::new(),
             tokens: HashMap::new(),
+            held: 0,
             goes_on: HashMap::new(),
         })
     }
@@ -86,7 +122,7 @@ impl Viability {
     }
 
     /// The tokens with which the sequence stays viable.
-    pub fn tokens(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Arc<Bits>> {
+    pub fn tokens(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Arc<Mask>> {
         if let Some(known) = self.tokens.get(&spot) {
             return Ok(Arc::clone(known));
         }
@@ -96,9 +132,11 @@ impl Viability {
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
         found.add(&*self.following(model, sorted, spot.turned)?);
-        let found = Arc::new(found);
-        if self.tokens.len() * sorted.len() / 8 > KEPT_BYTES {
+        let found = Arc::new(Mask::new(found, sorted));
+        self.held += found.bytes();
+        if self.held > KEPT_BYTES {
             self.tokens.clear();
+            self.held = found.bytes();
         }
         self.tokens.insert(spot, Arc::clone(&found));
         Ok(found)

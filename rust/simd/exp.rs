@@ -4,6 +4,8 @@
 //! coefficients): within 2 units in the last place of `f32`. It uses no fused operations, so every
 //! machine gives the same bits. Sums are in `f64`, in eight lanes.
 
+use std::ops::Range;
+
 use super::{Kernel, Task, dispatch};
 
 const LANES: usize = 16;
@@ -21,14 +23,55 @@ pub fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
     dispatch(Gather { values, places })
 }
 
-/// The sum of `exp(value - shift)`, where no value is larger than the shift.
+/// The sum of `exp(value - shift)`, where no value is much larger than the shift.
 pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
     dispatch(SumExp { values, shift })
 }
 
-/// The same of the values at these places.
-pub fn sum_exp_at(values: &[f32], places: &[u32], shift: f32) -> f64 {
-    dispatch(SumExpAt { values, places, shift })
+/// The same of several runs, one after the other; the sums are appended.
+pub fn sums_exp(
+    values: &[f32],
+    runs: impl Iterator<Item = Range<usize>>,
+    shift: f32,
+    sums: &mut Vec<f64>,
+) {
+    dispatch(SumsExp { values, runs, shift, sums });
+}
+
+/// What one pass over values finds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Survey {
+    /// The largest value.
+    pub largest: f32,
+    /// Whether all are numbers.
+    pub all: bool,
+    /// The sum of `exp(value - shift)`, when nothing is larger than [`MOST`] above the shift.
+    pub sum: f64,
+}
+
+/// No sum of `exp(value - shift)` is right where a value is this much above the shift.
+pub const MOST: f32 = 60.0;
+
+/// Copies the values, writes `exp(value - shift)` of each beside them, and looks at them. Where a
+/// bit is 0, 0 is written; of values without bits none is.
+pub fn survey(
+    values: &[f32],
+    shift: f32,
+    bits: &[u64],
+    copy: &mut Vec<f32>,
+    exps: &mut Vec<f32>,
+) -> Survey {
+    dispatch(Look { values, shift, bits, copy, exps })
+}
+
+/// The sum of the values at these places.
+pub fn sum_at(values: &[f32], places: &[u32]) -> f64 {
+    dispatch(SumAt { values, places })
+}
+
+/// The sum of the values whose bits are set; bits of values that are not there are 0.
+pub fn sum_where(values: &[f32], bits: &[u64]) -> f64 {
+    dispatch(SumWhere { values, bits })
 }
 
 struct Maximum<'a>(&'a [f32]);
@@ -97,13 +140,99 @@ impl Task for SumExp<'_> {
     }
 }
 
-struct SumExpAt<'a> {
+struct SumsExp<'a, I> {
     values: &'a [f32],
-    places: &'a [u32],
+    runs: I,
     shift: f32,
+    sums: &'a mut Vec<f64>,
 }
 
-impl Task for SumExpAt<'_> {
+impl<I: Iterator<Item = Range<usize>>> Task for SumsExp<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) {
+        let SumsExp { values, runs, shift, sums } = self;
+        // Exponentials are made a chunk at a time, and a run takes what it has of each.
+        let mut found = [0f32; LANES];
+        let mut chunk = usize::MAX;
+        for run in runs {
+            let mut lanes = [0f64; LANES];
+            let mut at = run.start;
+            while at < run.end {
+                if at / LANES != chunk {
+                    chunk = at / LANES;
+                    let start = chunk * LANES;
+                    found = match values[start..].first_chunk::<LANES>() {
+                        Some(values) => kernel.exp(values, shift),
+                        None => {
+                            let mut last = [f32::NEG_INFINITY; LANES];
+                            last[..values.len() - start].copy_from_slice(&values[start..]);
+                            kernel.exp(&last, shift)
+                        }
+                    };
+                }
+                let end = run.end.min((chunk + 1) * LANES);
+                let bits = (1u32 << (end - chunk * LANES)).wrapping_sub(1);
+                add(&kept(&found, bits & u32::MAX << (at % LANES)), &mut lanes);
+                at = end;
+            }
+            sums.push(lanes.iter().sum());
+        }
+    }
+}
+
+struct Look<'a> {
+    values: &'a [f32],
+    shift: f32,
+    bits: &'a [u64],
+    copy: &'a mut Vec<f32>,
+    exps: &'a mut Vec<f32>,
+}
+
+impl Task for Look<'_> {
+    type Output = Survey;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Survey {
+        let Look { values, shift, bits, copy, exps } = self;
+        copy.clear();
+        exps.clear();
+        copy.reserve(values.len() + LANES);
+        exps.reserve(values.len() + LANES);
+        let mut best = [f32::NEG_INFINITY; LANES];
+        let mut wrong = [0u32; LANES];
+        let mut lanes = [0f64; LANES];
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        let mut last = [f32::NEG_INFINITY; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for (chunk, values) in chunks.iter().chain([&last]).enumerate() {
+            for lane in 0..LANES {
+                let value = values[lane];
+                best[lane] = if value > best[lane] { value } else { best[lane] };
+                wrong[lane] |= u32::from(value.is_nan());
+            }
+            let found = kernel.exp(values, shift);
+            add(&found, &mut lanes);
+            copy.extend_from_slice(values);
+            exps.extend_from_slice(&kept(&found, bits_of(bits, chunk, u64::MAX)));
+        }
+        copy.truncate(values.len());
+        exps.truncate(values.len());
+        Survey {
+            largest: best.into_iter().fold(f32::NEG_INFINITY, f32::max),
+            all: wrong.iter().all(|&wrong| wrong == 0),
+            sum: lanes.iter().sum(),
+        }
+    }
+}
+
+struct SumAt<'a> {
+    values: &'a [f32],
+    places: &'a [u32],
+}
+
+impl Task for SumAt<'_> {
     type Output = f64;
 
     #[inline(always)]
@@ -111,18 +240,46 @@ impl Task for SumExpAt<'_> {
         let (places, rest) = self.places.as_chunks::<LANES>();
         let mut lanes = [0f64; LANES];
         for places in places {
-            let values = kernel.gather(self.values, places);
-            add(&kernel.exp(&values, self.shift), &mut lanes);
+            add(&kernel.gather(self.values, places), &mut lanes);
         }
-        if !rest.is_empty() {
-            let mut last = [f32::NEG_INFINITY; LANES];
-            for (value, &place) in last.iter_mut().zip(rest) {
-                *value = self.values[place as usize];
-            }
-            add(&kernel.exp(&last, self.shift), &mut lanes);
-        }
-        lanes.iter().sum()
+        let rest = rest.iter().map(|&place| f64::from(self.values[place as usize]));
+        lanes.iter().sum::<f64>() + rest.sum::<f64>()
     }
+}
+
+struct SumWhere<'a> {
+    values: &'a [f32],
+    bits: &'a [u64],
+}
+
+impl Task for SumWhere<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) -> f64 {
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        let mut lanes = [0f64; LANES];
+        for (chunk, values) in chunks.iter().enumerate() {
+            add(&kept(values, bits_of(self.bits, chunk, 0)), &mut lanes);
+        }
+        let last = bits_of(self.bits, chunks.len(), 0);
+        let set = |&(lane, _): &(usize, &f32)| last >> lane & 1 == 1;
+        let rest = rest.iter().enumerate().filter(set).map(|(_, &value)| f64::from(value));
+        lanes.iter().sum::<f64>() + rest.sum::<f64>()
+    }
+}
+
+/// The bits of a chunk of values; `absent` where there are none.
+#[inline(always)]
+fn bits_of(bits: &[u64], chunk: usize, absent: u64) -> u32 {
+    (bits.get(chunk / 4).copied().unwrap_or(absent) >> (LANES * (chunk % 4))) as u32
+}
+
+/// The values whose bits are set, and 0 for the others.
+#[inline(always)]
+fn kept(values: &[f32; LANES], bits: u32) -> [f32; LANES] {
+    let mask = |lane: usize| 0u32.wrapping_sub(bits >> lane & 1);
+    std::array::from_fn(|lane| f32::from_bits(values[lane].to_bits() & mask(lane)))
 }
 
 /// Adds a value to each lane.
@@ -141,7 +298,7 @@ pub(super) const LN2: [f32; 2] = [0.693_359_4, -2.121_944_4e-4];
 pub(super) const POLYNOMIAL: [f32; 6] =
     [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
 
-/// `exp` of a number that is not above 0.
+/// `exp` of a number that is not above [`MOST`].
 #[inline(always)]
 pub(super) fn exp(x: f32) -> f32 {
     let kept = if x > LEAST { x } else { LEAST };
@@ -176,6 +333,11 @@ mod tests {
             let exact = if x > LEAST { theirs } else { 0.0 };
             assert!((ours - exact).abs() <= 2.4e-7 * exact, "exp({x}) = {ours}, not {exact}");
         }
+        for step in 0..100_000 {
+            let x = step as f32 * (MOST / 1e5);
+            let (ours, theirs) = (f64::from(exp(x)), f64::from(x).exp());
+            assert!((ours - theirs).abs() <= 2.4e-7 * theirs, "exp({x}) = {ours}, not {theirs}");
+        }
         assert_eq!([0.0, f32::NEG_INFINITY, -1e30].map(exp), [1.0, 0.0, 0.0]);
     }
 
@@ -185,11 +347,50 @@ mod tests {
             let values = values(len);
             assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
             assert_eq!(maximum(&values), Maximum(&values).run(Portable));
+            let (mut copy, mut exps) = (vec![7.0], vec![7.0]);
+            let bits: Vec<u64> = (0..len.div_ceil(64)).map(|at| 0x9e37_79b9 << at).collect();
+            let is_set = |at: usize| bits[at / 64] >> (at % 64) & 1 == 1;
+            for bits in [&bits[..], &[]] {
+                let found = survey(&values, -20.0, bits, &mut copy, &mut exps);
+                let (mut other_copy, mut other_exps) = (Vec::new(), Vec::new());
+                let (copied, written) = (&mut other_copy, &mut other_exps);
+                let look =
+                    Look { values: &values, shift: -20.0, bits, copy: copied, exps: written };
+                assert_eq!(look.run(Portable), found);
+                assert_eq!((&copy, &exps), (&other_copy, &other_exps));
+                let each = |(at, value): (usize, &f32)| match bits.is_empty() || is_set(at) {
+                    true => exp(value + 20.0),
+                    false => 0.0,
+                };
+                let expected: Vec<f32> = values.iter().enumerate().map(each).collect();
+                assert_eq!((&copy, &exps), (&values, &expected));
+                assert_eq!((found.largest, found.all), maximum(&values));
+                assert_eq!(found.sum, sum_exp(&values, -20.0));
+            }
+            let runs = [0, 1, 3, 20, 21, 60, 900].windows(2).map(|at| at[0]..at[1].min(len));
+            let runs = runs.filter(|run| !run.is_empty());
+            let (mut sums, mut others) = (Vec::new(), Vec::new());
+            sums_exp(&values, runs.clone(), 1.5, &mut sums);
+            let task =
+                SumsExp { values: &values, runs: runs.clone(), shift: 1.5, sums: &mut others };
+            task.run(Portable);
+            assert_eq!(sums, others);
+            for (run, sum) in runs.zip(sums) {
+                let expected = sum_exp(&values[run], 1.5);
+                assert!((sum - expected).abs() <= 1e-12 * expected);
+            }
             let places: Vec<u32> = (0..len as u32).rev().collect();
-            let reversed: Vec<f32> = values.iter().rev().copied().collect();
-            let at = SumExpAt { values: &values, places: &places, shift: 1.5 };
-            assert_eq!(sum_exp_at(&values, &places, 1.5), sum_exp(&reversed, 1.5));
-            assert_eq!(at.run(Portable), sum_exp(&reversed, 1.5));
+            let expected: f64 = values.iter().map(|&value| f64::from(value)).sum();
+            assert!((sum_at(&values, &places) - expected).abs() <= 1e-12 * expected.abs());
+            assert_eq!(
+                SumAt { values: &values, places: &places }.run(Portable),
+                sum_at(&values, &places)
+            );
+            let expected: f64 =
+                (0..len).filter(|&at| is_set(at)).map(|at| f64::from(values[at])).sum();
+            assert!((sum_where(&values, &bits) - expected).abs() <= 1e-12 * expected.abs());
+            let portable = SumWhere { values: &values, bits: &bits }.run(Portable);
+            assert_eq!(portable, sum_where(&values, &bits));
         }
     }
 

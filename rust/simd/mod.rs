@@ -35,7 +35,7 @@ pub trait Kernel: Copy {
     /// The values at these places; panics where there is none.
     fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16];
 
-    /// `exp(value - shift)` of each value, none of which is larger than the shift.
+    /// `exp(value - shift)` of each value, none of which is far above the shift.
     #[inline(always)]
     fn exp(self, values: &[f32; 16], shift: f32) -> [f32; 16] {
         values.map(|value| exp::exp(value - shift))

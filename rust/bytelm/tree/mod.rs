@@ -12,7 +12,6 @@ mod node;
 mod paths;
 mod pending;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::bytelm::context::Context;
@@ -149,7 +148,7 @@ impl Tree {
         let range = &node.ranges[depth - node.from];
         for token in vocab.sorted.exact(range, depth) {
             let node = &self.nodes[at];
-            if node.mask.as_ref().is_some_and(|mask| !mask.has(token)) {
+            if node.mask.as_ref().is_some_and(|mask| !mask.places().has(token)) {
                 continue;
             }
             let weight = match (&node.row, node.weight) {
@@ -217,11 +216,12 @@ impl Tree {
                 self.len
             )));
         }
+        let mut spare = Vec::new();
         for (&at, row) in nodes.iter().zip(rows.chunks_exact(width)) {
             if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
                 return Err(Error::Argument(format!("node {at} waits for no row")));
             }
-            self.feed_one(at, row)?;
+            self.feed_one(at, row, &mut spare)?;
         }
         self.weigh();
         if self.vocab.semantics == Semantics::All {
@@ -236,7 +236,7 @@ impl Tree {
         Ok(())
     }
 
-    fn feed_one<T: Real>(&mut self, at: usize, row: &[T]) -> Result<()> {
+    fn feed_one<T: Real>(&mut self, at: usize, row: &[T], spare: &mut Vec<T>) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
@@ -249,15 +249,16 @@ impl Tree {
         }
         drop(viability);
         let node = &self.nodes[at];
+        let mask = node.mask.as_deref().filter(|_| semantics != Semantics::Fast);
         let wanted = Wanted {
             range: node.ranges[usize::from(node.from == 0 && node.depth() > 0)].clone(),
-            mask: node.mask.as_deref().filter(|_| semantics != Semantics::Fast),
+            mask,
             local: semantics == Semantics::Local,
             ends,
         };
-        let row = Row::new(sorted, &vocab.columns, row, &wanted)?;
+        let row = Row::new(sorted, &vocab.columns, row, &wanted, spare)?;
         let masses = node.ranges.iter().enumerate().map(|(index, range)| {
-            if node.from + index == 0 { 0.0 } else { row.mass(sorted, range) }
+            if node.from + index == 0 { 0.0 } else { row.mass(sorted, range, mask) }
         });
         let masses = masses.collect();
         let node = &mut self.nodes[at];
@@ -324,18 +325,22 @@ impl Tree {
                 kept[parent] = true;
             }
         }
-        let mut moved = HashMap::new();
-        let nodes = std::mem::take(&mut self.nodes).into_iter().enumerate();
-        for (at, mut node) in nodes.filter(|&(at, _)| kept[at]) {
-            moved.insert(at, self.nodes.len());
-            node.parent = node.parent.and_then(|parent| moved.get(&parent).copied());
+        let mut moved = Vec::with_capacity(kept.len());
+        let mut count = 0;
+        for &kept in &kept {
+            moved.push(count);
+            count += usize::from(kept);
+        }
+        let mut kept = kept.into_iter();
+        self.nodes.retain_mut(|node| {
+            node.parent = node.parent.map(|parent| moved[parent]);
             if node.row.is_some() {
                 node.from = node.depth();
                 node.ranges.drain(..node.ranges.len() - 1);
                 node.masses.drain(..node.masses.len() - 1);
             }
-            self.nodes.push(node);
-        }
+            kept.next().unwrap_or(true)
+        });
         // Only where nodes begin behind others once these have a row is the text read again.
         let waiting = self.nodes.iter().filter(|node| is_all && node.row.is_none());
         let oldest = waiting.map(|node| node.at).min().unwrap_or(self.len);
@@ -374,29 +379,23 @@ impl Tree {
                 self.len
             )));
         }
-        let mut terms: Vec<(usize, f64)> = Vec::new();
-        for node in &self.nodes {
-            let (Some(row), Some(weight)) = (&node.row, node.weight) else { continue };
-            if node.at == self.len {
-                let first = row.first().map_or(&[][..], |first| &first[..]);
-                terms.extend(first.iter().enumerate().map(|(byte, mass)| (byte, weight + mass)));
-                terms.push((END, weight + row.end()));
-            } else {
-                let sorted = &self.vocab.sorted;
-                sorted.each_next(node.last(), node.depth(), |byte, range| {
-                    terms.push((usize::from(byte), weight + row.mass(sorted, &range)));
-                });
+        let mut logprobs = [f64::NEG_INFINITY; OUTCOMES];
+        for node in &mut self.nodes {
+            let Some(weight) = node.weight else { continue };
+            match &node.row {
+                Some(row) if node.at == self.len => {
+                    let first = row.first().into_iter().flatten();
+                    logprobs.iter_mut().zip(first).for_each(|(log, mass)| add(log, weight + mass));
+                    add(&mut logprobs[END], weight + row.end());
+                }
+                Some(_) => {
+                    for (byte, mass) in node.ahead(&self.vocab) {
+                        add(&mut logprobs[usize::from(byte)], weight + mass);
+                    }
+                }
+                None => {}
             }
         }
-        let mut largest = [f64::NEG_INFINITY; OUTCOMES];
-        terms.iter().for_each(|&(at, term)| largest[at] = largest[at].max(term));
-        let mut sums = [0.0; OUTCOMES];
-        let finite = terms.iter().filter(|term| term.1 > f64::NEG_INFINITY);
-        finite.for_each(|&(at, term)| sums[at] += (term - largest[at]).exp());
-        let mut logprobs: [f64; OUTCOMES] = std::array::from_fn(|at| match sums[at] {
-            0.0 => f64::NEG_INFINITY,
-            sum => largest[at] + sum.ln(),
-        });
         let total = log_sum(logprobs.iter().copied());
         let waiting = self.waiting(Goal::Next).into_iter();
         let left = log_sum(waiting.filter(|node| node.2 > self.len).map(|node| node.1));
@@ -416,6 +415,12 @@ impl Tree {
             count => Err(Error::Argument(format!("{count} contexts wait for rows"))),
         }
     }
+}
+
+/// Adds a number to another, of which these are the logarithms.
+fn add(log: &mut f64, term: f64) {
+    let (low, high) = if term < *log { (term, *log) } else { (*log, term) };
+    *log = if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() };
 }
 
 fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {

@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::Result;
-use crate::bytelm::bits::Bits;
 use crate::bytelm::context::Context;
 use crate::bytelm::row::Row;
 use crate::bytelm::sorted::Place;
-use crate::bytelm::viable::{Spot, Viability};
+use crate::bytelm::trie::{Branch, NOTHING, ROOT};
+use crate::bytelm::viable::{Mask, Spot, Viability};
 use crate::bytelm::{ByteVocab, Semantics};
 
 /// A sequence of tokens.
@@ -25,7 +25,7 @@ pub(super) struct Node {
     /// Where it stands, if the semantics asks.
     pub spot: Option<Spot>,
     /// The tokens that may follow.
-    pub mask: Option<Arc<Bits>>,
+    pub mask: Option<Arc<Mask>>,
     /// The tokens that fit, after `from` bytes of the text behind it, one more, and so on.
     pub ranges: Vec<Range<Place>>,
     pub from: usize,
@@ -34,6 +34,10 @@ pub(super) struct Node {
     pub row: Option<Arc<Row>>,
     /// For each of the ranges, the logarithm of its probability, when there is a row.
     pub masses: Vec<f64>,
+    /// The tokens of the last range, in the trie.
+    pub fits: Branch,
+    /// The masses of what may follow, by the trie's children, when they were asked for.
+    pub next: Vec<f64>,
 }
 
 impl Node {
@@ -63,12 +67,26 @@ impl Node {
         Some(self.weight? + mass)
     }
 
+    /// The bytes that may follow and their masses, when there is a row.
+    pub fn ahead<'a>(&'a mut self, vocab: &'a ByteVocab) -> impl Iterator<Item = (u8, f64)> + 'a {
+        let trie = vocab.sorted.trie();
+        let children = trie.children(self.fits);
+        if let Some(row) = self.row.as_ref().filter(|_| self.next.is_empty()) {
+            let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
+            let range = self.ranges.last().expect("a node has a range");
+            row.masses(&vocab.sorted, children.clone(), range, mask, &mut self.next);
+        }
+        children.map(|child| trie.byte(child)).zip(self.next.iter().copied())
+    }
+
     /// Whether it takes part in nothing any more, whatever comes.
     pub fn vanish(&mut self) {
         self.ranges.truncate(1);
         self.ranges.fill(0..0);
         self.weight = Some(f64::NEG_INFINITY);
         self.mask = None;
+        self.fits = NOTHING;
+        self.next.clear();
     }
 
     /// A node that nothing is known of.
@@ -86,6 +104,8 @@ impl Node {
             weight: None,
             row: None,
             masses: Vec::new(),
+            fits: ROOT,
+            next: Vec::new(),
         }
     }
 
@@ -105,17 +125,33 @@ impl Node {
         byte: u8,
     ) -> Result<()> {
         self.look(vocab, viability)?;
-        let mut range = vocab.sorted.narrow(self.last(), self.depth(), byte);
+        let trie = vocab.sorted.trie();
+        let before = trie.children(self.fits);
+        self.fits = trie.child(self.fits, byte);
+        let mut range = trie.run(self.fits);
         let strict = vocab.semantics != Semantics::Fast;
-        if self.mask.as_ref().is_some_and(|mask| strict && !mask.any(&range)) {
-            range.end = range.start;
+        if self.mask.as_ref().is_some_and(|mask| strict && !mask.places().any(&range)) {
+            (self.fits, range) = (NOTHING, 0..0);
         }
-        if let Some(row) = &mut self.row {
-            if let Some(narrowed) = row.narrowed(&vocab.sorted, &range) {
-                *row = Arc::new(narrowed);
+        match &mut self.row {
+            Some(_) if range.is_empty() => self.masses.push(f64::NEG_INFINITY),
+            Some(row) => {
+                let mask = self.mask.as_deref().filter(|_| strict);
+                let known = match row.first().filter(|_| before.start == trie.children(ROOT).start)
+                {
+                    Some(first) => Some(&first[usize::from(byte)]),
+                    None => self.next.get((self.fits - before.start) as usize),
+                };
+                let known = known.copied();
+                if let Some(narrowed) = row.narrowed(&vocab.sorted, &range, mask) {
+                    *row = Arc::new(narrowed);
+                }
+                let mass = || row.mass(&vocab.sorted, &range, mask);
+                self.masses.push(known.unwrap_or_else(mass));
             }
-            self.masses.push(row.mass(&vocab.sorted, &range));
+            None => {}
         }
+        self.next.clear();
         if range.is_empty() {
             self.mask = None;
         }

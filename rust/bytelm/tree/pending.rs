@@ -127,7 +127,9 @@ impl Tree {
                 Some(first) => log_sum(first.iter().copied().chain([row.end()])),
                 None => {
                     let exact = sorted.exact(node.last(), node.depth());
-                    row.mass(sorted, &(exact.end..node.last().end))
+                    let mask =
+                        node.mask.as_deref().filter(|_| self.vocab.semantics != Semantics::Fast);
+                    row.mass(sorted, &(exact.end..node.last().end), mask)
                 }
             };
             Some(weight + mass)

@@ -1,0 +1,90 @@
+//! The tokens as a trie: for tokens that begin alike, which bytes come next and which tokens have
+//! them. Nodes are numbered level by level, so that the children of one are neighbours and to read
+//! them is to read memory in order.
+
+use std::ops::Range;
+
+use super::sorted::Place;
+
+/// A node: the tokens that begin with its bytes.
+pub(super) type Branch = u32;
+
+/// The node of no bytes.
+pub(super) const ROOT: Branch = 0;
+
+/// No node: no token begins so.
+pub(super) const NOTHING: Branch = u32::MAX;
+
+/// The bytes of a vocabulary's tokens, as a trie.
+#[derive(Debug)]
+pub(super) struct Trie {
+    /// The last byte of each node; that of the root means nothing.
+    bytes: Vec<u8>,
+    /// Its tokens.
+    runs: Vec<Range<Place>>,
+    /// Where its children begin, and those of the next one.
+    children: Vec<Branch>,
+}
+
+impl Trie {
+    /// The trie of tokens in the order of their bytes; `shared` says how many bytes one shares with
+    /// the one before.
+    pub fn new<'a>(
+        count: usize,
+        bytes: impl Fn(Place) -> &'a [u8],
+        shared: impl Fn(Place) -> usize,
+    ) -> Trie {
+        let mut trie = Trie { bytes: vec![0], runs: Vec::new(), children: Vec::new() };
+        trie.runs.push(0..count as Place);
+        let (mut level, mut depth) = (0..1, 0);
+        while !level.is_empty() {
+            for node in level.clone() {
+                trie.children.push(trie.runs.len() as Branch);
+                let Range { start: mut at, end } = trie.runs[node].clone();
+                while at < end && bytes(at).len() == depth {
+                    at += 1;
+                }
+                while at < end {
+                    let start = at;
+                    at += 1;
+                    while at < end && shared(at) > depth {
+                        at += 1;
+                    }
+                    trie.bytes.push(bytes(start)[depth]);
+                    trie.runs.push(start..at);
+                }
+            }
+            (level, depth) = (level.end..trie.runs.len(), depth + 1);
+        }
+        trie.children.push(trie.runs.len() as Branch);
+        trie
+    }
+
+    /// The tokens of a node.
+    pub fn run(&self, node: Branch) -> Range<Place> {
+        self.runs.get(node as usize).cloned().unwrap_or(0..0)
+    }
+
+    /// The node one byte on; [`NOTHING`] when no token goes on so.
+    pub fn child(&self, node: Branch, byte: u8) -> Branch {
+        let children = self.children(node);
+        let bytes = &self.bytes[children.start as usize..children.end as usize];
+        match bytes.binary_search(&byte) {
+            Ok(at) => children.start + at as Branch,
+            Err(_) => NOTHING,
+        }
+    }
+
+    /// The nodes one byte on, by their bytes.
+    pub fn children(&self, node: Branch) -> Range<Branch> {
+        match node {
+            NOTHING => 0..0,
+            _ => self.children[node as usize]..self.children[node as usize + 1],
+        }
+    }
+
+    /// The last byte of a node.
+    pub fn byte(&self, node: Branch) -> u8 {
+        self.bytes[node as usize]
+    }
+}
