@@ -20,8 +20,6 @@ pub struct Sorted {
     /// The bytes of all tokens, in order.
     arena: Vec<u8>,
     offsets: Vec<u32>,
-    /// How many bytes a token shares with the one before.
-    shared: Vec<u32>,
     trie: Trie,
     /// Where the tokens of each first byte begin.
     first: [Place; 257],
@@ -61,19 +59,18 @@ impl Sorted {
         let mut sorted = Sorted {
             arena: Vec::new(),
             offsets: vec![0],
-            shared: Vec::with_capacity(ids.len()),
             first: [0; 257],
             places: vec![NOWHERE; vocab.len()],
             ids: Vec::new(),
             grouped: Vec::new(),
             dense: Vec::new(),
-            trie: Trie::new(0, |_| &[], |_| 0),
+            trie: Trie::new(&[], |_| &[]),
         };
+        let mut shared = Vec::with_capacity(ids.len());
         let mut before: &[u8] = &[];
         for (place, &id) in ids.iter().enumerate() {
             let token = bytes(id);
-            let shared = token.iter().zip(before).take_while(|(a, b)| a == b).count();
-            sorted.shared.push(shared as u32);
+            shared.push(token.iter().zip(before).take_while(|(a, b)| a == b).count());
             sorted.arena.extend_from_slice(token);
             sorted.offsets.push(sorted.arena.len() as u32);
             sorted.first[usize::from(token[0]) + 1] = place as Place + 1;
@@ -94,8 +91,7 @@ impl Sorted {
             }
         }
         sorted.ids = ids;
-        let shared = |place: Place| sorted.shared(place);
-        sorted.trie = Trie::new(sorted.len(), |place| sorted.bytes(place), shared);
+        sorted.trie = Trie::new(&shared, |place| sorted.bytes(place));
         sorted
     }
 
@@ -142,11 +138,6 @@ impl Sorted {
     pub fn bytes(&self, place: Place) -> &[u8] {
         let at = place as usize;
         &self.arena[self.offsets[at] as usize..self.offsets[at + 1] as usize]
-    }
-
-    /// How many bytes the token at a place shares with the one before.
-    pub fn shared(&self, place: Place) -> usize {
-        self.shared[place as usize] as usize
     }
 
     /// All places.

@@ -27,15 +27,11 @@ pub(super) struct Trie {
 }
 
 impl Trie {
-    /// The trie of tokens in the order of their bytes; `shared` says how many bytes one shares with
-    /// the one before.
-    pub fn new<'a>(
-        count: usize,
-        bytes: impl Fn(Place) -> &'a [u8],
-        shared: impl Fn(Place) -> usize,
-    ) -> Trie {
+    /// The trie of tokens in the order of their bytes; `shared` says of each how many bytes it
+    /// shares with the one before.
+    pub fn new<'a>(shared: &[usize], bytes: impl Fn(Place) -> &'a [u8]) -> Trie {
         let mut trie = Trie { bytes: vec![0], runs: Vec::new(), children: Vec::new() };
-        trie.runs.push(0..count as Place);
+        trie.runs.push(0..shared.len() as Place);
         let (mut level, mut depth) = (0..1, 0);
         while !level.is_empty() {
             for node in level.clone() {
@@ -47,7 +43,7 @@ impl Trie {
                 while at < end {
                     let start = at;
                     at += 1;
-                    while at < end && shared(at) > depth {
+                    while at < end && shared[at as usize] > depth {
                         at += 1;
                     }
                     trie.bytes.push(bytes(start)[depth]);
@@ -83,8 +79,52 @@ impl Trie {
         }
     }
 
+    /// The tokens that have the bytes of a node and no more.
+    pub fn exact(&self, node: Branch) -> Range<Place> {
+        let run = self.run(node);
+        let children = self.children(node);
+        match children.is_empty() {
+            true => run,
+            false => run.start..self.run(children.start).start,
+        }
+    }
+
     /// The last byte of a node.
     pub fn byte(&self, node: Branch) -> u8 {
         self.bytes[node as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_what_tokens_begin_with() {
+        let tokens: [&[u8]; 9] =
+            [b"a", b"ab", b"ab", b"abc", b"abd", b"b", b"bcc", b"\xFF", b"\xFF\0"];
+        let shared = |at: usize| {
+            let before = if at == 0 { &[][..] } else { tokens[at - 1] };
+            tokens[at].iter().zip(before).take_while(|(a, b)| a == b).count()
+        };
+        let shared: Vec<usize> = (0..tokens.len()).map(shared).collect();
+        let trie = Trie::new(&shared, |place| tokens[place as usize]);
+        let mut strings: Vec<Vec<u8>> = vec![Vec::new()];
+        let mut at = 0;
+        while at < strings.len() && strings[at].len() < 4 {
+            let longer = [b'a', b'b', b'c', b'd', 0, 0xFF];
+            strings.extend(longer.map(|byte| [&strings[at][..], &[byte]].concat()));
+            at += 1;
+        }
+        for string in strings {
+            let node = string.iter().fold(ROOT, |node, &byte| trie.child(node, byte));
+            let is = |test: &dyn Fn(&[u8]) -> bool| -> Vec<Place> {
+                (0..9).filter(|&place| test(tokens[place as usize])).collect()
+            };
+            let run: Vec<Place> = trie.run(node).collect();
+            assert_eq!(run, is(&|token| token.starts_with(&string)));
+            let exact: Vec<Place> = trie.exact(node).collect();
+            assert_eq!(exact, is(&|token| token == string));
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::bits::Bits;
 use super::pairs::Pairs;
 use super::sorted::{NOWHERE, Place, Sorted};
+use super::trie::ROOT;
 use crate::Result;
 use crate::encode::Model;
 use crate::pretokenize::Step;
@@ -227,27 +228,22 @@ fn each_token(
     set: SetId,
     mut visit: impl FnMut(&mut Outlook, Place, SetId) -> Result<bool>,
 ) -> Result<()> {
-    // The ways after each byte of the token before; where they end, so do all that begin alike.
-    let mut path = vec![set];
     if set == EMPTY {
         return Ok(());
     }
-    for place in sorted.all() {
-        let shared = sorted.shared(place);
-        if shared >= path.len() {
-            continue;
-        }
-        path.truncate(shared + 1);
-        let mut after = path[shared];
-        for &byte in &sorted.bytes(place)[shared..] {
-            after = outlook.step(after, byte)?;
-            if after == EMPTY {
-                break;
+    let trie = sorted.trie();
+    let mut waiting = vec![(ROOT, set)];
+    while let Some((node, set)) = waiting.pop() {
+        for place in trie.exact(node) {
+            if !visit(outlook, place, set)? {
+                return Ok(());
             }
-            path.push(after);
         }
-        if after != EMPTY && !visit(outlook, place, after)? {
-            break;
+        for child in trie.children(node) {
+            let after = outlook.step(set, trie.byte(child))?;
+            if after != EMPTY {
+                waiting.push((child, after));
+            }
         }
     }
     Ok(())

@@ -4,12 +4,9 @@
 //! a level for each step; where the piece of a level ends, the levels below see the end of their text
 //! and begin anew.
 
-use std::collections::HashMap;
-use std::ops::RangeInclusive;
-use std::sync::Arc;
-
 use super::super::steps::{Finder, Stage};
 use super::super::{Behavior, Step};
+use super::characters::Characters;
 use crate::regex::{Regex, Walker};
 use crate::{Error, Result};
 
@@ -92,24 +89,20 @@ impl Levels {
         self.stages.is_empty()
     }
 
-    /// A character of each class among these that no pattern tells apart, in ascending order.
-    pub fn samples(&self, codes: RangeInclusive<u32>) -> Arc<[u32]> {
-        let mut seen = HashMap::new();
-        let mut buffer = [0; 4];
-        for char in codes.filter_map(char::from_u32) {
-            let mut bytes = char.encode_utf8(&mut buffer).bytes();
-            if !bytes.all(|byte| self.alphabet[usize::from(byte)]) {
-                continue;
+    /// The characters of texts, in classes that no pattern tells apart.
+    pub fn characters(&self) -> Characters {
+        let every = self.alphabet.iter().all(|&has| has);
+        Characters::new(|char| {
+            let mut buffer = [0; 4];
+            let has = |byte: &u8| self.alphabet[usize::from(*byte)];
+            if !every && !char.encode_utf8(&mut buffer).as_bytes().iter().all(has) {
+                return None;
             }
-            let code = u32::from(char);
-            let class = self.stages.iter().fold(0u128, |class, stage| {
-                class * (stage.pattern.edge() as u128 + 1) + stage.pattern.kind(code) as u128
-            });
-            seen.entry(class).or_insert(code);
-        }
-        let mut samples: Vec<u32> = seen.into_values().collect();
-        samples.sort_unstable();
-        samples.into()
+            Some(self.stages.iter().fold(0, |class, stage| {
+                let kind = stage.pattern.kind(u32::from(char)) as u128;
+                class * (stage.pattern.edge() as u128 + 1) + kind
+            }))
+        })
     }
 
     /// The states before a text.

@@ -13,6 +13,7 @@
 //!
 //! The text has to be UTF-8: no text goes on from bytes that are not.
 
+mod characters;
 mod levels;
 
 #[cfg(test)]
@@ -22,8 +23,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Step;
-use crate::utf8::{self, Prefix};
 use crate::{Error, Result};
+use characters::{After, Characters, Class, PartId};
 use levels::{Levels, State};
 
 /// A set of ways to cut the text so far, with the place where the text stands in a character.
@@ -41,10 +42,9 @@ const MOST_STATES: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Outlook {
     levels: Levels,
-    /// A character of each class that the patterns tell apart.
-    samples: Arc<[u32]>,
-    /// Those that may follow the first bytes of a character.
-    completions: HashMap<Vec<u8>, Arc<[u32]>>,
+    characters: Characters,
+    /// The ways after a character of a class.
+    whole: HashMap<(SetId, Class), SetId>,
     states: Vec<Arc<State>>,
     state_ids: HashMap<Arc<State>, u32>,
     /// Whether some text follows a state.
@@ -56,8 +56,8 @@ pub struct Outlook {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct SetKey {
-    /// The bytes of a character that has begun.
-    partial: Vec<u8>,
+    /// The character that has begun.
+    part: Option<PartId>,
     /// In ascending order.
     states: Vec<u32>,
 }
@@ -78,11 +78,11 @@ impl Outlook {
     /// bytes instead of characters.
     pub fn new(steps: &[Step], alphabet: [bool; 256]) -> Result<Outlook> {
         let levels = Levels::new(steps, alphabet)?;
-        let samples = levels.samples(0..=0x10_FFFF);
+        let characters = levels.characters();
         let mut outlook = Outlook {
             levels,
-            samples,
-            completions: HashMap::new(),
+            characters,
+            whole: HashMap::new(),
             states: Vec::new(),
             state_ids: HashMap::new(),
             hopes: Vec::new(),
@@ -90,9 +90,9 @@ impl Outlook {
             set_ids: HashMap::new(),
             start: EMPTY,
         };
-        outlook.set(Vec::new(), Vec::new());
+        outlook.set(None, Vec::new());
         let first = outlook.levels.starts()?;
-        outlook.start = outlook.hopeful_set(Vec::new(), first)?;
+        outlook.start = outlook.hopeful_set(None, first)?;
         Ok(outlook)
     }
 
@@ -120,13 +120,13 @@ impl Outlook {
         }
         let key = Arc::clone(key);
         let mut found = Vec::new();
-        if key.partial.is_empty() {
+        if key.part.is_none() {
             for &state in &key.states {
                 let turns = self.levels.turns(&Arc::clone(&self.states[state as usize]))?;
                 found.extend(turns.into_iter().filter(|turn| turn.cuts).map(|turn| turn.state));
             }
         }
-        let turned = self.hopeful_set(Vec::new(), found)?;
+        let turned = self.hopeful_set(None, found)?;
         self.sets[set as usize].turned = turned;
         Ok(turned)
     }
@@ -139,7 +139,7 @@ impl Outlook {
         }
         let key = Arc::clone(key);
         let mut ends = false;
-        if key.partial.is_empty() {
+        if key.part.is_none() {
             for &state in &key.states {
                 ends = ends || self.levels.closes(&Arc::clone(&self.states[state as usize]))?;
             }
@@ -160,44 +160,44 @@ impl Outlook {
         let mut states = [&one.states[..], &other.states].concat();
         states.sort_unstable();
         states.dedup();
-        self.set(one.partial.clone(), states)
+        self.set(one.part, states)
     }
 
     fn read(&mut self, set: SetId, byte: u8) -> Result<SetId> {
         let key = Arc::clone(&self.sets[set as usize].key);
-        let mut partial = key.partial.clone();
-        partial.push(byte);
+        let after = self.characters.after(key.part, byte);
+        if let After::Whole(class) = after
+            && let Some(&known) = self.whole.get(&(set, class))
+        {
+            return Ok(known);
+        }
         let states = key.states.iter().map(|&state| Arc::clone(&self.states[state as usize]));
         let states: Vec<Arc<State>> = states.collect();
-        match utf8::prefix(&partial) {
-            Prefix::Wrong => Ok(EMPTY),
-            Prefix::Whole(code) => {
+        match after {
+            After::Nothing => Ok(EMPTY),
+            After::Whole(class) => {
+                let code = self.characters.sample(class);
                 let mut found = Vec::new();
                 for state in states {
                     found.extend(self.successors(&state, code)?);
                 }
-                self.hopeful_set(Vec::new(), found)
+                let next = self.hopeful_set(None, found)?;
+                self.whole.insert((set, class), next);
+                Ok(next)
             }
-            Prefix::Part(codes) => {
-                let completions = match self.completions.get(&partial) {
-                    Some(known) => Arc::clone(known),
-                    None => {
-                        let samples = self.levels.samples(codes);
-                        self.completions.insert(partial.clone(), Arc::clone(&samples));
-                        samples
-                    }
-                };
+            After::Part(part) => {
+                let classes = self.characters.classes(part);
                 let mut kept = Vec::new();
                 for (state, &id) in states.iter().zip(&key.states) {
-                    for &code in completions.iter() {
-                        let next = self.successors(state, code)?;
+                    for &class in classes.iter() {
+                        let next = self.successors(state, self.characters.sample(class))?;
                         if self.hopeful(next)?.next().is_some() {
                             kept.push(id);
                             break;
                         }
                     }
                 }
-                Ok(self.set(partial, kept))
+                Ok(self.set(Some(part), kept))
             }
         }
     }
@@ -225,11 +225,11 @@ impl Outlook {
         Ok(kept.into_iter())
     }
 
-    fn hopeful_set(&mut self, partial: Vec<u8>, states: Vec<State>) -> Result<SetId> {
+    fn hopeful_set(&mut self, part: Option<PartId>, states: Vec<State>) -> Result<SetId> {
         let mut kept: Vec<u32> = self.hopeful(states)?.collect();
         kept.sort_unstable();
         kept.dedup();
-        Ok(self.set(partial, kept))
+        Ok(self.set(part, kept))
     }
 
     /// Whether some text, perhaps none, follows a state: a search through all that may.
@@ -237,7 +237,7 @@ impl Outlook {
         if let Some(known) = self.hopes[id as usize] {
             return Ok(known);
         }
-        let samples = Arc::clone(&self.samples);
+        let samples = self.characters.samples().to_vec();
         let (mut seen, mut waiting) = (HashSet::from([id]), vec![id]);
         let mut hope = false;
         'search: while let Some(id) = waiting.pop() {
@@ -291,9 +291,9 @@ impl Outlook {
         Ok(id)
     }
 
-    fn set(&mut self, partial: Vec<u8>, states: Vec<u32>) -> SetId {
-        let partial = if states.is_empty() { Vec::new() } else { partial };
-        let key = Arc::new(SetKey { partial, states });
+    fn set(&mut self, part: Option<PartId>, states: Vec<u32>) -> SetId {
+        let part = part.filter(|_| !states.is_empty());
+        let key = Arc::new(SetKey { part, states });
         if let Some(&id) = self.set_ids.get(&key) {
             return id;
         }
