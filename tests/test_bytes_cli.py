@@ -143,6 +143,12 @@ def test_infill_draws_what_the_library_draws(ngrams: Path, tmp_path: Path) -> No
     assert [one["share"] for one in told["candidates"]] == pytest.approx(found.shares[:2].tolist())
     lines = result(*arguments, "the c", "own", "--seed", "3", "--top", "1").splitlines()
     assert lines == [f"{found.shares[0]:>9.6f}  {visible(found.middles[0])}"]
+    letters = result(*arguments, "the c", "own", "--seed", "3", "--regex", "[a-z ]{7}")
+    matching = model(ngrams).infill(
+        "the c", "own", max_bytes=12, seed=3, constraint=bw.RegexConstraint("[a-z ]{7}")
+    )
+    assert letters == matching.decode()
+    assert len(letters) == 7
     likeliest = result(*arguments, "the c", " down", "--temperature", "0", "--stop", "cat")
     assert "cat" not in likeliest
     wanted = model(ngrams).infill("the c", " down", max_bytes=12, temperature=0, stop="cat")

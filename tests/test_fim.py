@@ -17,7 +17,6 @@ from test_bytelm import hashed, row_model
 import bytewright as bw
 from bytewright import FimFormat, FimPart
 from bytewright.bytelm import FIM_FORMATS
-from bytewright.bytelm.infilling import infill_candidates
 
 SPECIAL = ("<pre>", "<suf>", "<mid>", "<start>", "<end>", "<eom>")
 TOY = bw.Tokenizer.from_merges(
@@ -134,11 +133,7 @@ def test_lines_begin_and_end_as_they_must() -> None:
     cover = Behind(row, prompt)
     middles = [bytes(m) for n in range(3) for m in itertools.product(b"ab\n", repeat=n)]
     wanted = {m: cover.end(b"ab" + m + b"a\n") for m in middles}
-    opened = SE.open(made, prefix, suffix)
-    found = infill_candidates(
-        opened.model, opened.before, opened.after or b"", max_bytes=2, end=True, stop=(),
-        utf8="any", constraint=None, budget=100, trajectories=0, seed=None,
-    )  # fmt: skip
+    found = SE.open(made, prefix, suffix).candidates(max_bytes=2)
     total = sum(wanted.values())
     assert set(found.middles) == set(middles)
     for middle, share in zip(found.middles, found.shares, strict=True):
@@ -161,6 +156,11 @@ def test_middles_are_drawn_as_often_as_their_probability_says(format_: FimFormat
     probs = opened.start().next().probs
     for text, outcome in ((b"", 256), (b"a", 97), (b"b", 98), (b"\n", 10)):
         assert abs(drawn[text] / runs - probs[outcome]) < 2.5 / math.sqrt(runs)
+    found = opened.candidates(max_bytes=2)
+    ended = opened.model.logprob(opened.before + b"ab", end=True)
+    whole = opened.start().logprob
+    shares = dict(zip(found.middles, found.logprobs, strict=True))
+    assert shares[b"ab"] == pytest.approx(ended - whole)
     text = made.infill("a", "b", max_bytes=30, fim=format_, seed=1, stop="\n")
     assert b"\n" not in text
     assert text == opened.draw(max_bytes=30, seed=1, stop="\n")

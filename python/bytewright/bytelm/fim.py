@@ -38,7 +38,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from bytewright.bytelm.constraints import Constraint
-from bytewright.bytelm.infilling import infill_candidates
+from bytewright.bytelm.infilling import Infilling, infill_candidates
 from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.state import ByteState
@@ -246,10 +246,39 @@ class FimPrompt:
                 constraint=constraint,
                 before=self.cut or self.before,
             )
+        return self.candidates(
+            max_bytes=max_bytes,
+            seed=seed,
+            stop=stop,
+            utf8=utf8,
+            constraint=constraint,
+            budget=budget,
+            trajectories=trajectories,
+        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+
+    def candidates(
+        self,
+        *,
+        max_bytes: int,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        budget: int = 1000,
+        trajectories: int = 32,
+    ) -> Infilling:
+        """The middles that end within `max_bytes`, with how much each counts and what is certain.
+
+        The arguments are those of `ByteModel.infill_candidates`.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: no middle that was looked at fits.
+        """
         return infill_candidates(
-            self.model,
-            self.before,
-            self.after,
+            self,
+            b"",
+            self.after or b"",
             max_bytes=max_bytes,
             end=True,
             stop=stop,
@@ -258,7 +287,8 @@ class FimPrompt:
             budget=budget,
             trajectories=trajectories,
             seed=seed,
-        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+            before=self.cut or self.before,
+        )
 
 
 def _texts(prefix: bytes, suffix: bytes) -> dict[FimPart, bytes]:

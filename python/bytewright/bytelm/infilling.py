@@ -116,8 +116,12 @@ def infill_candidates(
     budget: int,
     trajectories: int,
     seed: int | None,
+    before: bytes = b"",
 ) -> Infilling:
-    """Candidates for what stands between; `ByteModel.infill` says what the arguments are."""
+    """Candidates for what stands between; `ByteModel.infill` says what the arguments are.
+
+    `before` is a text before the prefix that the model is not asked about.
+    """
     for name, number in (("max_bytes", max_bytes), ("trajectories", trajectories)):
         natural(name, number)
     natural("budget", budget)
@@ -125,17 +129,17 @@ def infill_candidates(
         raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
     check_draw(1.0, 1.0, seed)
     check_utf8(utf8)
-    before, after = text_bytes(prefix), text_bytes(suffix)
-    tail = unfinished(before) if utf8 == "strict" else None
+    text, after = text_bytes(prefix), text_bytes(suffix)
+    tail = unfinished(before + text) if utf8 == "strict" else None
     rules = Rules(max_bytes, stop_strings(stop), tail, after, end, constraint)
-    place = source.start(before)
+    place = source.start(text)
     start = place.logprob
     if start == -math.inf:
         raise DataError(
-            f"prefix: these {len(before)} bytes have the probability 0, so nothing follows them"
+            f"prefix: these {len(text)} bytes have the probability 0, so nothing follows them"
         )
     tree = Middles(source, rules)
-    tree.explore(place, before, budget)
+    tree.explore(place, before + text, budget)
     tree.cover(trajectories, np.random.default_rng(seed))
     fitting = (middle for middle in tree.seen.values() if rules.fits(middle))
     joined, unread = join(source, fitting, after, end=end, start=start)

@@ -210,6 +210,10 @@ def bytes_infill(
     utf8: Annotated[
         Utf8, typer.Option(help="strict: only middles that keep the text UTF-8.")
     ] = Utf8.any,
+    regex: Annotated[
+        str | None,
+        typer.Option(metavar="PATTERN", help="Only middles that match this, as a whole."),
+    ] = None,
     budget: Annotated[
         int, typer.Option(min=1, help="How many of the likeliest middles to look at.")
     ] = 1000,
@@ -226,6 +230,7 @@ def bytes_infill(
 
     Either text may end and begin anywhere, inside a word or a character.
     """
+    from bytewright.bytelm import RegexConstraint
     from bytewright.errors import ArgumentError
 
     if (prefix, suffix) == ("-", "-"):
@@ -238,6 +243,7 @@ def bytes_infill(
         end=end,
         stop=[common.argument_bytes(one) for one in stop or []],
         utf8=utf8.value,
+        constraint=None if regex is None else RegexConstraint(regex),
         budget=budget,
         trajectories=trajectories,
         seed=seed,
