@@ -120,10 +120,10 @@ def test_candidates_of_trajectories_are_tempered_one_by_one() -> None:
     wanted = expected(cover, b"", b"ab", 4, end=False)
     powers = {middle: p**0.5 for middle, p in wanted.items()}
     drawn: Counter[bytes] = Counter()
-    runs = 1500
+    runs = 400
     for seed in range(runs):
         found = model.infill_candidates(
-            b"", b"ab", max_bytes=4, budget=2, trajectories=60, seed=seed
+            b"", b"ab", max_bytes=4, budget=2, trajectories=40, seed=seed
         )
         drawn[found.draw(temperature=2.0, seed=seed)] += 1
     for middle, power in powers.items():
@@ -363,3 +363,22 @@ def test_a_model_behind_a_prompt_is_the_model_of_what_follows() -> None:
     anything: Any = 3
     with pytest.raises(bw.ArgumentTypeError, match="model: needs tokenizer"):
         bw.PromptedModel(anything, [])
+
+
+def test_long_texts_are_read_a_stretch_at_a_time() -> None:
+    most = [0]
+    ngrams = bw.NgramModel.fit(TOY, ["ab" * 40 + "ba" * 30])
+
+    def rows(contexts: Any) -> Any:
+        most[0] = max(most[0], len(contexts))
+        return ngrams.logprobs(contexts, dtype=np.float64)
+
+    made = bw.ByteModel(bw.CallableModel(TOY, rows, eos_id=ngrams.eos_id))
+    text = b"abba" * 2500
+    assert made.logprob(text) == pytest.approx(float(made.score(text).sum()), rel=1e-12)
+    # Each context is as long as the text before it, so all of them at once are its square.
+    assert most[0] <= 4096 < len(TOY.encode(text))
+    assert made.logprob(text + b"c" + text) == -math.inf
+    assert made.logprob(b"c" + text) == -math.inf
+    found = made.infill_candidates(text, "bab", max_bytes=2)
+    assert found.certified == pytest.approx(1.0)

@@ -13,6 +13,10 @@ from bytewright.errors import ArgumentError
 __all__ = ["ByteState"]
 
 
+# Bytes whose contexts are asked for together.
+_STRETCH = 4096
+
+
 class ByteState:
     """The probability of the bytes so far, and of those that may follow.
 
@@ -44,8 +48,13 @@ class ByteState:
         if not isinstance(data, bytes):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         if not self._stepwise:
-            self._tree.advance(data)
-            self._tree.skip()
+            # Each context that is asked for holds all tokens before it, so the contexts of a long
+            # text are never all in memory at once.
+            for start in range(0, len(data), _STRETCH):
+                if start:
+                    self._rows.fill(self._tree, "end")
+                self._tree.advance(data[start : start + _STRETCH])
+                self._tree.skip()
             return self
         for at in range(len(data)):
             self._tree.advance(data[at : at + 1])
