@@ -12,7 +12,8 @@ do so only with their last token. Which of them count is the semantics:
 
 Where the model gives no probability to sequences that its tokenizer never makes, all four agree.
 What a text that goes on may be cut into is decided by the pre-tokenizer's own automaton, whatever its
-pattern, so that no sequence is missed or counted that should not be.
+pattern, so that no sequence is missed or counted that should not be. Where a pattern cuts texts, a text is
+UTF-8: other bytes are for `"all"`.
 
 The text is that behind the tokenizer's normalizer. Special tokens are never text: where they are not
 the end of the text, their probability is lost mass.

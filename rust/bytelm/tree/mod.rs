@@ -272,9 +272,14 @@ impl Tree {
         let sorted = &self.vocab.sorted;
         for at in 0..self.nodes.len() {
             let Some(parent) = self.nodes[at].parent else { continue };
-            let (Some(row), weight) = (&self.nodes[parent].row, self.nodes[parent].weight) else {
+            let (row, weight) = (&self.nodes[parent].row, self.nodes[parent].weight);
+            if weight == Some(f64::NEG_INFINITY) {
+                // Its row, if it got one, is of no tokens.
+                self.nodes[at].parent = None;
+                self.nodes[at].vanish();
                 continue;
-            };
+            }
+            let Some(row) = row else { continue };
             // Before the row is narrowed: it holds the tokens of all children now.
             let step =
                 self.nodes[at].step.unwrap_or_else(|| row.token(sorted, self.nodes[at].token));
