@@ -97,7 +97,7 @@ def walk(tok: bw.Tokenizer, text: bytes, rows: Any) -> tuple[list[float], list[f
     for warm in (True, False):
         tree = vocab.tree(0.0)
         for at in range(len(text)):
-            nodes, _, _ = tree.pending("next")
+            nodes = tree.pending("next")
             if len(nodes):
                 picked = np.ascontiguousarray(rows[[at % len(rows)] * len(nodes)])
                 used, _ = timed(partial(tree.feed, nodes, picked))
@@ -148,7 +148,7 @@ def measure(vocab: str) -> Figures:
     all_text = _core.ByteVocab(tok._core, [], "all")
     for row in rows[:2]:
         tree = all_text.tree(0.0)
-        tree.feed(tree.pending("next")[0], row[None, :])
+        tree.feed(tree.pending("next"), row[None, :])
         ours = np.exp(tree.next()[0][:256])
         peers = [by_numpy(row, np.float64)] + ([by_genlm(row)] if by_genlm else [])
         if not all(np.abs(ours - peer).sum() < 1e-5 for peer in peers):

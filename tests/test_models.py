@@ -123,3 +123,54 @@ def test_arguments_are_checked() -> None:
         bw.CallableModel(TOK, 3)  # type: ignore[arg-type]
     with pytest.raises(bw.ArgumentTypeError, match="a Tokenizer, not str"):
         bw.CallableModel("gpt2", uniform)  # type: ignore[arg-type]
+
+
+class Recorded:
+    """A model that says how it would be asked, and remembers how it was."""
+
+    def __init__(self, model: bw.TokenModel, reach: int | None, at_once: int | None) -> None:
+        self.tokenizer, self.eos_id = model.tokenizer, model.eos_id
+        self.reach, self.contexts_at_once = reach, at_once
+        self.model, self.asked = model, list[list[NDArray[np.int32]]]()
+
+    def logprobs(
+        self, contexts: Sequence[NDArray[np.int32]]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        self.asked.append(list(contexts))
+        return self.model.logprobs(contexts)
+
+
+TEXT = "abba ab baba " * 60
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_model_is_asked_for_as_far_as_it_reaches(order: int) -> None:
+    tok = bw.Tokenizer.from_merges([(b"a", b"b")])
+    fitted = bw.NgramModel.fit(tok, ["ab ba abba", "baab a"], order=order)
+    assert fitted.reach == order - 1
+    assert bw.PromptedModel(fitted, [1]).reach == order - 1
+    near, far = Recorded(fitted, order - 1, None), Recorded(fitted, None, None)
+    one, other = bw.ByteModel(near, memory=0), bw.ByteModel(far, memory=0)
+    assert (one.score(TEXT) == other.score(TEXT)).all()
+    assert one.start(TEXT).next().logprobs.tolist() == other.start(TEXT).next().logprobs.tolist()
+    assert max(len(ids) for call in near.asked for ids in call) == order - 1
+    assert max(len(ids) for call in far.asked for ids in call) > 99
+    assert [len(call) for call in near.asked] == [len(call) for call in far.asked]
+
+
+def test_all_may_decide_where_an_order_is_absent() -> None:
+    fitted = bw.NgramModel.fit(TOK, ["ab"], order=None)
+    assert fitted.reach is None
+    assert bw.PromptedModel(bw.CallableModel(TOK, uniform), [1]).reach is None
+
+
+def test_contexts_are_asked_for_together_where_a_model_wants_it() -> None:
+    # Rows so wide that few go into one call.
+    wide = bw.CallableModel(
+        TOK, lambda contexts: np.full((len(contexts), 1 << 20), -np.log(4)), eos_id=(1 << 20) - 1
+    )
+    single, together = Recorded(wide, None, None), Recorded(wide, None, 40)
+    scores = [bw.ByteModel(model, memory=0).score("ab" * 16) for model in (single, together)]
+    assert (scores[0] == scores[1]).all()
+    assert max(len(call) for call in single.asked) == 16
+    assert len(together.asked) == 1

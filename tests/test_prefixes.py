@@ -40,8 +40,9 @@ def read(plan: Plan, held: Held) -> list[Ids]:
             own.append((*before, int(token)))
         for slot, ids in zip(chunk.slots.tolist(), own[: chunk.kept], strict=True):
             held[slot] = ids
-        asked = set(plan.at[(plan.at >= len(known)) & (plan.at < len(known) + len(own))])
-        assert [len(known) + at for at in chunk.asked.tolist()] == sorted(asked)
+        inside = [at for at, query in enumerate(plan.at) if 0 <= query - len(known) < len(own)]
+        assert chunk.contexts.tolist() == inside
+        assert (chunk.asked + len(known)).tolist() == plan.at[inside].tolist()
         known += own
     plan.close()
     return known

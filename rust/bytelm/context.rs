@@ -61,8 +61,11 @@ impl Context {
         (ids, at)
     }
 
-    /// Appends the tokens, as the door has them.
-    pub fn write(&self, out: &mut Vec<i32>) {
+    /// Appends the last tokens, no more than `count`, as the door has them.
+    pub fn write(&self, count: usize, out: &mut Vec<i32>) {
+        if count < self.len {
+            return out.extend(self.last(count).into_iter().map(u32::cast_signed));
+        }
         let start = out.len();
         out.resize(start + self.len, 0);
         let (single, mut at) = self.links(self.len % BLOCK);
@@ -98,8 +101,13 @@ mod tests {
         let mut context = Context::default();
         for len in 0..300 {
             let mut out = vec![-1];
-            context.write(&mut out);
+            context.write(usize::MAX, &mut out);
             assert_eq!(out, (-1..len).collect::<Vec<i32>>());
+            context.write(70, &mut out);
+            assert_eq!(
+                out[1 + len as usize..],
+                out[1 + 0.max(len - 70) as usize..1 + len as usize]
+            );
             let last = context.last(70);
             assert_eq!(last, (0.max(len - 70)..len).map(i32::cast_unsigned).collect::<Vec<_>>());
             // A branch does not change what it left.
@@ -120,7 +128,7 @@ mod tests {
         let other = context.with(7);
         drop(context);
         let mut out = vec![-1];
-        other.write(&mut out);
+        other.write(1_000_001, &mut out);
         assert_eq!((out.len(), out[1], out[2], out[1_000_001]), (1_000_002, 0, 1, 7));
         assert_eq!((other.last(2), other.last(0)), (vec![999_999, 7], vec![]));
     }

@@ -70,26 +70,30 @@ impl PyByteTree {
         locked(&self.core).skip();
     }
 
-    /// The nodes that need rows, and their contexts as flat ids with offsets.
-    fn pending<'py>(
+    /// The nodes that need rows.
+    fn pending<'py>(&self, py: Python<'py>, goal: &str) -> PyResult<Array<'py, u64>> {
+        let goal = goal_named(goal).map_err(|error| to_python(&error))?;
+        let nodes = locked(&self.core).pending(goal);
+        let nodes = nodes.into_iter().map(|node| node as u64).collect();
+        Ok(PyArray1::from_vec(py, nodes))
+    }
+
+    /// The contexts of nodes as flat ids with offsets, or the last so many ids of each.
+    #[pyo3(signature = (nodes, last=None))]
+    fn contexts<'py>(
         &self,
         py: Python<'py>,
-        goal: &str,
-    ) -> PyResult<(Array<'py, u64>, Array<'py, i32>, Array<'py, i64>)> {
-        let goal = goal_named(goal).map_err(|error| to_python(&error))?;
+        nodes: PyReadonlyArray1<'_, u64>,
+        last: Option<usize>,
+    ) -> PyResult<(Array<'py, i32>, Array<'py, i64>)> {
         let tree = locked(&self.core);
-        let nodes = tree.pending(goal);
         let (mut ids, mut offsets) = (Vec::new(), vec![0i64]);
-        for &node in &nodes {
-            tree.write_context(node, &mut ids);
+        for &node in nodes.as_slice()? {
+            let written = tree.write_context(node as usize, last.unwrap_or(usize::MAX), &mut ids);
+            written.map_err(|error| to_python(&error))?;
             offsets.push(ids.len() as i64);
         }
-        let nodes = nodes.into_iter().map(|node| node as u64).collect();
-        Ok((
-            PyArray1::from_vec(py, nodes),
-            PyArray1::from_vec(py, ids),
-            PyArray1::from_vec(py, offsets),
-        ))
+        Ok((PyArray1::from_vec(py, ids), PyArray1::from_vec(py, offsets)))
     }
 
     /// Takes a row for each of these nodes, of float32 or float64.

@@ -35,21 +35,24 @@ class Rows:
         self._model, self._width, self._budget = model, width, budget
         self._kept: OrderedDict[bytes, Row] = OrderedDict()
         self._bytes = 0
-        self._at_once = max(16, _AT_ONCE // (8 * max(1, width)))
+        self._at_once = max(
+            16, _AT_ONCE // (8 * max(1, width)), getattr(model, "contexts_at_once", None) or 0
+        )
+        self._reach: int | None = getattr(model, "reach", None)
         self._lock = threading.Lock()
         self.contexts = 0
 
     def fill(self, tree: _core.ByteTree, goal: Goal) -> None:
         """Feed a tree all the rows that it needs."""
         while True:
-            nodes, ids, offsets = tree.pending(goal)
+            nodes = tree.pending(goal)
             if not len(nodes):
                 return
             for start in range(0, len(nodes), self._at_once):
-                part = slice(start, start + self._at_once)
-                bounds = offsets[start : start + len(nodes[part]) + 1]
-                contexts = [ids[a:b] for a, b in pairwise(bounds)]
-                tree.feed(nodes[part], self._rows(contexts, keep=goal != "every"))
+                part = nodes[start : start + self._at_once]
+                ids, offsets = tree.contexts(part, self._reach)
+                contexts = [ids[a:b] for a, b in pairwise(offsets)]
+                tree.feed(part, self._rows(contexts, keep=goal != "every"))
 
     def prepare(self, trees: Iterable[_core.ByteTree], goal: Goal) -> None:
         """Ask together for the rows that trees need, as far as rows are kept."""

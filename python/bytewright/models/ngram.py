@@ -302,6 +302,11 @@ class NgramModel:
         return None if self._header["stream"] else len(self._header["sizes"]) + 1
 
     @property
+    def reach(self) -> int | None:
+        """How many of the last ids of a context decide; None where all may."""
+        return None if self.order is None else self.order - 1
+
+    @property
     def documents(self) -> int:
         """Documents that the model was fitted to."""
         return int(self._header["documents"])

@@ -49,7 +49,8 @@ class Chunk:
         mask: which of these, and then of the queries, each query sees, `[n, p + n]`.
         kept: the first so many queries are new and are kept.
         slots: where, `[kept]`.
-        asked: queries whose rows are asked for, ascending.
+        asked: queries whose rows are asked for, one for each of `contexts`.
+        contexts: contexts of the call that are answered here, ascending.
     """
 
     tokens: NDArray[np.int64]
@@ -60,6 +61,7 @@ class Chunk:
     kept: int
     slots: Slots
     asked: NDArray[np.int64]
+    contexts: NDArray[np.int64]
 
 
 class _Node:
@@ -117,7 +119,7 @@ class Plan:
             else:
                 mask[row, column[query.line]] = True
             mask[row, len(past) + row] = True
-        asked = np.unique(self.at[(self.at >= start) & (self.at < start + len(part))])
+        contexts = np.flatnonzero((self.at >= start) & (self.at < start + len(part)))
         return Chunk(
             tokens=np.array([query.node.token for query in part], np.int64),
             places=np.array([query.node.depth - 1 for query in part], np.int64),
@@ -126,7 +128,8 @@ class Plan:
             mask=mask,
             kept=kept,
             slots=np.array([query.node.slot for query in part[:kept]], np.int64),
-            asked=asked - start,
+            asked=self.at[contexts] - start,
+            contexts=contexts,
         )
 
     def close(self) -> None:
@@ -164,6 +167,11 @@ class PrefixTree:
     def capacity(self) -> int:
         """The most slots between calls."""
         return self._capacity
+
+    @property
+    def room(self) -> int:
+        """Slots to make room for: no fewer than are taken, and some to grow into."""
+        return max(self.slots, min(self._capacity, self.slots * 3 // 2))
 
     def clear(self) -> None:
         """Forget everything."""

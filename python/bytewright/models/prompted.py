@@ -80,6 +80,16 @@ class PromptedModel:
         return self._ids
 
     @property
+    def reach(self) -> int | None:
+        """How many of the last ids of a context decide; None where all may."""
+        return getattr(self._model, "reach", None)
+
+    @property
+    def contexts_at_once(self) -> int | None:
+        """How many contexts are better asked for together, if the model says so."""
+        return getattr(self._model, "contexts_at_once", None)
+
+    @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer whose ids the model knows."""
         return self._model.tokenizer

@@ -17,7 +17,13 @@ __all__ = ["TokenModel"]
 class TokenModel(Protocol):
     """A model that says, for any ids, how likely each next id is.
 
-    A class with these three names is one; it need not inherit.
+    A class with these three names is one; it need not inherit. Two more may tell a model of bytes
+    how to ask:
+
+    - `reach`: how many of the last ids decide; a context may then come without those before. Long
+      texts cost less so.
+    - `contexts_at_once`: how many contexts are better asked for together than one after the other,
+      where that many are needed.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])

@@ -123,16 +123,17 @@ class Reader:
     def _packed(self, contexts: Sequence[Context]) -> tuple[NDArray[Any], int, int]:
         """Rows, the most tokens that a query may look at, and a context whose query was last."""
         plan = self._tree.plan(contexts, most=self._network.most)
-        rows = self._outcomes.empty(len(contexts))
-        widest = start = 0
+        rows, widest = self._outcomes.empty(0), 0
         try:
             for chunk in plan.chunks():
-                logits = self._network.packed(chunk, self._store, self._tree.slots)
+                logits = self._network.packed(chunk, self._store, self._tree.room)
                 widest = max(widest, chunk.mask.shape[1])
                 some = self._outcomes.rows(logits)
-                inside = np.flatnonzero((plan.at >= start) & (plan.at < start + len(chunk.tokens)))
-                rows[inside] = some[np.searchsorted(chunk.asked, plan.at[inside] - start)]
-                start += len(chunk.tokens)
+                if len(some) == len(contexts):
+                    rows = some
+                elif len(some):
+                    rows = rows if len(rows) else self._outcomes.empty(len(contexts))
+                    rows[chunk.contexts] = some
             plan.close()
             moved = self._tree.trim()
             if moved is not None:

@@ -167,6 +167,11 @@ class TransformersModel:
         return self._outcomes.end
 
     @property
+    def contexts_at_once(self) -> int | None:
+        """How many contexts are better asked for together; a GPU reads many as fast as few."""
+        return None if self._network.device.type == "cpu" else 256
+
+    @property
     def prefix(self) -> NDArray[np.int32]:
         """The ids in front of every context."""
         return self._prefix.copy()

@@ -182,9 +182,14 @@ impl Tree {
         Ok(())
     }
 
-    /// The tokens of a node, as the door has them.
-    pub fn write_context(&self, node: usize, out: &mut Vec<i32>) {
-        self.nodes[node].context.write(out);
+    /// Appends the last tokens of a node, no more than `count`, as the door has them.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is no such node.
+    pub fn write_context(&self, node: usize, count: usize, out: &mut Vec<i32>) -> Result<()> {
+        let no_node = || Error::Argument(format!("no node {node} of {}", self.nodes.len()));
+        self.nodes.get(node).ok_or_else(no_node)?.context.write(count, out);
+        Ok(())
     }
 
     /// Takes rows of logits or of their logarithms, of `width` columns each, for nodes that
