@@ -332,6 +332,8 @@ def test_what_cannot_be_is_said() -> None:
         ({"eos_id": 5000}, "eos_id: id 5000 is outside"),
         ({"prefix": [-1]}, "prefix: id -1"),
         ({"memory": "much"}, "memory 'much'"),
+        ({"dtype": "float33"}, "dtype='float33': a type such as 'float32'"),
+        ({"dtype": "int8"}, "dtype='int8'"),
     ]
     for wrong, message in cases:
         with pytest.raises(bw.ArgumentError, match=message):

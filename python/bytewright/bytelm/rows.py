@@ -60,7 +60,7 @@ class Rows:
             return
         wanted: dict[bytes, NDArray[np.int32]] = {}
         for tree in trees:
-            _, ids, offsets = tree.pending(goal)
+            ids, offsets = tree.contexts(tree.pending(goal), self._reach)
             for a, b in pairwise(offsets):
                 wanted.setdefault(ids[a:b].tobytes(), ids[a:b])
         with self._lock:

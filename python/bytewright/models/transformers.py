@@ -102,6 +102,7 @@ class TransformersModel:
         if batch < 1:
             raise ArgumentError(f"batch={batch}: at least 1 is allowed")
         budget = byte_size(memory, "memory")
+        dtype = _dtype(torch, dtype)
         if isinstance(model, str | os.PathLike):
             folder = Path(model)
             if device is None:
@@ -112,7 +113,7 @@ class TransformersModel:
         if tokenizer is None:
             raise ArgumentError("tokenizer= is missing: a model that is given brings none")
         if device is not None or dtype is not None:
-            model.to(device=device, dtype=_dtype(torch, dtype))
+            model.to(device=device, dtype=dtype)
         model.eval()
         self._torch, self._tokenizer, self._model = torch, tokenizer, model
         self._rows = int(model.get_input_embeddings().weight.shape[0])
@@ -273,7 +274,10 @@ def _check_model(model: Any) -> None:
 
 
 def _dtype(torch: Any, dtype: Any) -> Any:
-    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
+    if found is not None and not getattr(found, "is_floating_point", False):
+        raise ArgumentError(f"dtype={dtype!r}: a type such as 'float32' or 'bfloat16' is allowed")
+    return found
 
 
 def _ids(model: Any, name: str) -> list[int]:
