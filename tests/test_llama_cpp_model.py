@@ -71,7 +71,7 @@ def forking(chance: np.random.Generator, longest: int) -> list[NDArray[np.int32]
     return [*forks, lines[0], np.zeros(0, np.int32), lines[0]]
 
 
-@pytest.mark.parametrize(("branches", "batch"), [(64, 512), (3, 20), (1, 7)])
+@pytest.mark.parametrize(("branches", "batch"), [(64, 512), (3, 20), (1, 7), (255, 9)])
 def test_rows_are_those_of_the_engine(llama: Any, branches: int, batch: int) -> None:
     model = made(llama, branches=branches, batch=batch)
     chance = np.random.default_rng(3)
@@ -149,6 +149,21 @@ def test_what_cannot_be_is_said(tmp_path: Path, llama: Any) -> None:
     for wrong, message in cases:
         with pytest.raises(bw.ArgumentError, match=message):
             made(llama, **wrong)
+
+
+def test_an_adapter_is_refused(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama, "lora_path", "some.gguf")
+    with pytest.raises(bw.UnsupportedError, match=r"a Llama with the adapter some\.gguf"):
+        made(llama)
+
+
+@pytest.mark.parametrize("positions", [1, 8, 100])
+def test_little_room_is_enough(file: Path, llama: Any, positions: int) -> None:
+    model = made(file, positions=positions, branches=200)
+    contexts = [row for row in forking(np.random.default_rng(2), 99) if len(row) < positions]
+    assert np.abs(model.logprobs(contexts) - plain(llama, contexts)).max() < 0.05
+    with pytest.raises(bw.ArgumentError, match=f"the model has {positions} positions"):
+        model.logprobs([[0] * positions])
 
 
 def test_a_stopped_call_leaves_nothing_wrong(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:

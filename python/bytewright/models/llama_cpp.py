@@ -21,7 +21,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError, ArgumentTypeError, DataError, LoadError
+from bytewright.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DataError,
+    LoadError,
+    UnsupportedError,
+)
 from bytewright.models.contexts import behind, inside
 from bytewright.models.extras import library
 from bytewright.models.outcomes import Outcomes
@@ -75,7 +81,8 @@ class LlamaCppModel:
 
         Raises:
             MissingExtraError: `llama-cpp-python` is not installed.
-            LoadError: the file is no model that llama.cpp can run.
+            LoadError: the file is no model that llama.cpp can run, or there is no room for it.
+            UnsupportedError: a `Llama` with an adapter, which is no part of its weights.
             ArgumentError: ids that the model lacks; no prefix; a tokenizer of another size.
         """
         engine = library("llama_cpp", extra="llama-cpp")
@@ -87,6 +94,10 @@ class LlamaCppModel:
             positions = positions or engine.llama_model_n_ctx_train(llama.model)
         elif isinstance(model, engine.Llama):
             llama = model
+            if llama.lora_path:
+                raise UnsupportedError(
+                    f"a Llama with the adapter {llama.lora_path}: merge it first"
+                )
         else:
             raise ArgumentTypeError(f"model: a GGUF file or a Llama, not {type(model).__name__}")
         if tokenizer is None:
@@ -168,19 +179,19 @@ class LlamaCppModel:
     def _make_context(self, positions: int | None, batch: int) -> None:
         engine, llama = self._engine, self._llama
         params = type(llama.context_params).from_buffer_copy(llama.context_params)
-        if positions is not None:
-            params.n_ctx = positions
+        self._positions = int(params.n_ctx) if positions is None else positions
         params.n_seq_max, params.kv_unified = self._branches + 1, True
-        # The engine ends the process where there are more sequences than tokens in a batch.
+        # The engine ends the process where it has more sequences than room for tokens.
+        params.n_ctx = max(self._positions, params.n_seq_max)
         params.n_batch = params.n_ubatch = max(min(batch, params.n_ctx), params.n_seq_max)
         # A beginning can only be gone on from where layers with a window keep all of it.
         params.swa_full = True
         params.embeddings = False
         self._context = engine.llama_init_from_model(llama.model, params)
         if not self._context:
-            raise LoadError(f"{llama.model_path}: no room for {params.n_ctx} positions")
+            raise LoadError(f"{llama.model_path}: no room for {self._positions} positions")
         weakref.finalize(self, _free, engine, llama, self._context)
-        self._positions, self._batch = int(params.n_ctx), int(params.n_batch)
+        self._batch = int(params.n_batch)
         self._memory = engine.llama_get_memory(self._context)
         self._trunk = self._prefix[:0]
 
