@@ -8,6 +8,8 @@ import importlib.metadata
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,3 +158,21 @@ def test_the_installed_core_is_a_release_build() -> None:
     from bytewright import _core
 
     assert _core.debug_build is False
+
+
+def test_libraries_of_some_models_are_imported_where_they_are_used() -> None:
+    script = (
+        "import sys\n"
+        "import bytewright as bw\n"
+        "print({'torch', 'transformers', 'llama_cpp', 'vllm'} & set(sys.modules))\n"
+        "sys.modules['torch'] = None\n"
+        "try:\n"
+        "    bw.TransformersModel('folder')\n"
+        "except ImportError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "set()",
+        "MissingExtraError torch is missing: pip install 'bytewright[torch]'",
+    ]

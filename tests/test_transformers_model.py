@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -402,21 +400,3 @@ def test_threads_take_turns() -> None:
         thread.join()
     assert len(worst) == 30
     assert max(worst) < 1e-9
-
-
-def test_the_libraries_are_imported_where_they_are_used() -> None:
-    script = (
-        "import sys\n"
-        "import bytewright as bw\n"
-        "print({'torch', 'transformers', 'llama_cpp', 'vllm'} & set(sys.modules))\n"
-        "sys.modules['torch'] = None\n"
-        "try:\n"
-        "    bw.TransformersModel('folder')\n"
-        "except ImportError as error:\n"
-        "    print(type(error).__name__, error)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.splitlines() == [
-        "set()",
-        "MissingExtraError torch is missing: pip install 'bytewright[torch]'",
-    ]
