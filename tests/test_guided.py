@@ -451,6 +451,41 @@ def test_real_tokens_and_a_seed() -> None:
         assert drawn.shares().get(text, 0.0) * total == pytest.approx(p, abs=0.05)
 
 
+def test_no_room_leaves_no_choice() -> None:
+    model = Toy(b"ab")
+    known: list[tuple[bw.Constraint, float]] = [
+        (bw.AllOf(), 0.0), (bw.CallableConstraint(bool), -math.inf)
+    ]  # fmt: skip
+    for constraint, log_weight in known:
+        drawn = bw.sample_weighted(model, constraint=constraint, particles=2, max_bytes=0)
+        assert drawn.texts == (bw.WeightedText(b"", log_weight, False),) * 2
+    matches = {"a{2}": True, "a+": False, "(?:aa)+": False}
+    for pattern, complete in matches.items():
+        drawn = bw.sample_weighted(
+            model, constraint=bw.RegexConstraint(pattern), particles=20, max_bytes=2, seed=1,
+            ends="match",
+        )  # fmt: skip
+        cut = {one.complete for one in drawn.texts if len(one.text) == 2}
+        assert cut == {complete}, pattern
+
+
+def test_particles_are_asked_for_together() -> None:
+    tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    ngrams = bw.NgramModel.fit(tok, ["low lo", "high", "lower"] * 9)
+    calls = []
+
+    def asked(contexts: Any) -> Any:
+        calls.append(len(contexts))
+        return ngrams.logprobs(contexts)
+
+    model = bw.ByteModel(bw.CallableModel(tok, asked, eos_id=ngrams.eos_id))
+    options: dict[str, Any] = {"particles": 50, "max_bytes": 8, "seed": 1}
+    drawn = bw.sample_weighted(model, constraint=bw.RegexConstraint("[a-z ]+"), **options)
+    assert sum(calls) > 2 * len(calls)
+    assert len(calls) <= 1 + 8
+    assert len(drawn.shares()) > 5
+
+
 def test_what_cannot_be_is_said() -> None:
     model = Toy(b"ab")
     regex = bw.RegexConstraint("ab*")

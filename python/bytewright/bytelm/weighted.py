@@ -30,14 +30,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm.constraints import Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace, BytePredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
 from bytewright.bytelm.sampling import (
     Ends,
     Utf8,
@@ -57,6 +57,9 @@ from bytewright.errors import ArgumentError
 __all__ = ["WeightedSample", "WeightedText", "rejection", "sample_weighted", "systematic"]
 
 Floats = NDArray[np.float64]
+
+# Room for whatever may follow.
+_ROOMY = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,18 @@ class _Particle:
 
     def twin(self) -> _Particle:
         state = self.state if self.stopped else self.state.fork()
-        return _Particle(state, self.place, self.text, self.log_weight, self.complete, self.stopped)
+        return replace(self, state=state)
+
+    def leave(self, room: int) -> None:
+        """End the text if nothing more matches, whatever the model says: it need not be asked."""
+        self.complete = self.stopped = leave(self.place, self.place.mask(room))
+
+    def cut(self, constraint: Constraint, prompt: bytes, utf8: Utf8) -> None:
+        """End the text here, where there is no more room."""
+        self.stopped = True
+        self.text = trimmed(prompt, self.text, utf8)
+        if not satisfied(constraint, prompt, self.text):
+            self.log_weight = -math.inf
 
 
 def sample_weighted(
@@ -177,15 +191,20 @@ def sample_weighted(
     rng = np.random.default_rng(seed)
     crowd = [first, *(first.twin() for _ in range(particles - 1))]
     resamplings = 0
-    while not all(one.stopped for one in crowd):
+    while True:
         for one in crowd:
-            if not one.stopped:
-                _step(one, max_bytes, temperature, ends, rng)
-            if not one.complete and len(one.text) == max_bytes:
-                one.stopped = True
-                one.text = trimmed(before, one.text, utf8)
-                if not satisfied(constraint, before, one.text):
-                    one.log_weight = -math.inf
+            room = max_bytes - len(one.text)
+            if ends == "match" and not one.stopped:
+                one.leave(room or _ROOMY)
+            if room == 0 and not one.stopped:
+                one.cut(constraint, before, utf8)
+        going = [one for one in crowd if not one.stopped]
+        if not going:
+            break
+        if isinstance(source, PreparedPredictor) and len(going) > 1:
+            source.prepare([one.state for one in going])
+        for one in going:
+            _step(one, max_bytes, temperature, ends, rng)
         again = _drawn_anew(crowd, rng)
         resamplings += again is not crowd
         crowd = again
@@ -198,9 +217,6 @@ def _step(
 ) -> None:
     """Draw what follows, and weigh it."""
     mask = one.place.mask(max_bytes - len(one.text))
-    if ends == "match" and leave(one.place, mask):
-        one.complete = one.stopped = True
-        return
     logprobs = one.state.next().logprobs
     if logprobs.max() > -math.inf:
         # So that no temperature makes all of them 0.
