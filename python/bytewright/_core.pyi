@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "ByteAhead",
     "ByteGuide",
     "ByteTree",
     "ByteVocab",
@@ -273,6 +274,12 @@ class Ngram:
     def matches(
         self, context: NDArray[np.int32]
     ) -> tuple[int, NDArray[np.int32], NDArray[np.uint32]] | None: ...
+
+@final
+class ByteAhead:
+    def __new__(cls, vocab: ByteVocab, context: Sequence[int]) -> ByteAhead: ...
+    def after(self, byte: int) -> ByteAhead: ...
+    def verdicts(self) -> NDArray[np.int64]: ...
 
 @final
 class ByteGuide:

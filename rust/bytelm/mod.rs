@@ -13,6 +13,7 @@
 //! 2025, "From Language Models over Tokens to Language Models over Characters"; Hayase et al. 2025,
 //! "Sampling from Your Language Model One Byte at a Time".
 
+mod ahead;
 mod bits;
 mod context;
 mod pairs;
@@ -31,6 +32,7 @@ use row::Columns;
 use sorted::Sorted;
 use viable::Viability;
 
+pub use ahead::{Ahead, Verdict};
 pub use row::Real;
 pub use tree::{Distribution, Goal, OUTCOMES, TokenPath, Tree};
 

@@ -18,7 +18,7 @@ type Path<'py> = (Vec<u32>, Bound<'py, PyBytes>, f64);
 
 #[pyclass(frozen, name = "ByteVocab", module = "bytewright._core")]
 pub(super) struct PyByteVocab {
-    core: Arc<ByteVocab>,
+    pub(super) core: Arc<ByteVocab>,
 }
 
 #[pymethods]

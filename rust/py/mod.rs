@@ -1,5 +1,6 @@
 //! The door to Python: flat data in, flat arrays out. The only room that knows pyo3.
 
+mod ahead;
 mod bytelm;
 mod chunks;
 mod count;
@@ -30,6 +31,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::PyStreamEncoder>()?;
     module.add_class::<bytelm::PyByteVocab>()?;
     module.add_class::<bytelm::PyByteTree>()?;
+    module.add_class::<ahead::PyByteAhead>()?;
     module.add_class::<guide::PyByteGuide>()?;
     module.add_class::<train::PyTrainer>()?;
     module.add_class::<parity::PyParityTrainer>()?;

@@ -7,7 +7,8 @@ texts have to be and `utf8` which bytes keep them UTF-8, `weighted` draws texts 
 constraint as the model as a whole has them, `infilling` finds what stands between two texts
 (`middles` are its candidates, `joining` reads on behind them), `fim` asks models that were trained
 for it, `coding` makes files small. `baselines` are the approximations that others use, to compare
-with, and `inside` is a place in a token for these.
+with, and `inside` is a place in a token for these. `translated` tells what a model of bytes expects
+of any tokenizer's tokens.
 """
 
 from bytewright.bytelm.baselines import BaselineModel, BaselinePlace
@@ -28,6 +29,12 @@ from bytewright.bytelm.page import byte_page
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.state import ByteState
+from bytewright.bytelm.translated import (
+    NextTokens,
+    TokenScores,
+    TranslatedModel,
+    score_tokens,
+)
 from bytewright.bytelm.weighted import WeightedSample, WeightedText, sample_weighted
 
 __all__ = [
@@ -48,12 +55,16 @@ __all__ = [
     "FimPart",
     "FimPrompt",
     "Infilling",
+    "NextTokens",
     "RegexConstraint",
     "TokenPath",
+    "TokenScores",
+    "TranslatedModel",
     "WeightedSample",
     "WeightedText",
     "byte_page",
     "compress",
     "decompress",
     "sample_weighted",
+    "score_tokens",
 ]

@@ -1,0 +1,323 @@
+"""A model of bytes as a model of any tokenizer's tokens.
+
+Students that have another tokenizer than their teacher cannot be given the teacher's probabilities
+of tokens. They can be given those of texts: a law of texts is a law of their encodings in any
+vocabulary. `score_tokens` tells what the teacher expects of the tokens of a text, `TranslatedModel`
+what token comes next (Phan, Khisti and Ullrich 2026, "Cross-Tokenizer Likelihood Scoring", compute
+the same for vocabularies of byte-pair merges; here any tokenizer will do that `ByteModel` takes).
+
+For tokens c, the context, the probability of the next token t is
+
+    P(the encoding of a text begins with c and t | it begins with c),
+
+the text being the teacher's. The bytes of c are followed by others, the likeliest first. After some
+bytes all sequences of tokens with which the encoding can still begin agree on the token behind c,
+or none begins with c: the probability of the text so far goes there. What is not decided when the
+search ends bounds the error.
+
+Cost: a distribution of the teacher for each text that is looked at, several for each token that
+counts. The pre-tokenizer's look-ahead and the merges of the vocabulary decide how soon tokens are
+known, mostly a byte or two behind their end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bytewright import _core
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
+from bytewright.bytelm.text import text_bytes
+from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.tokenizer import Tokenizer
+
+__all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
+
+# What the core tells of a text instead of the next token.
+_OPEN, _END, _OTHER = -1, -2, -3
+
+# Texts that the teacher is asked for together.
+_AT_ONCE = 64
+
+
+@runtime_checkable
+class _Scoring(Protocol):
+    def score(self, text: str | bytes) -> NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenScores:
+    """What a model of bytes expects of the tokens of a text.
+
+    Attributes:
+        ids: the tokens, int32 `[n]`.
+        logprobs: for each, the natural logarithm of the probability of its bytes behind those
+            before, float64 `[n]`; they add up to that of the text.
+        offsets: where each begins in the text, and its end, int64 `[n + 1]`.
+    """
+
+    ids: NDArray[np.int32]  # [n]
+    logprobs: NDArray[np.float64]  # [n]
+    offsets: NDArray[np.int64]  # [n + 1]
+
+
+def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes) -> TokenScores:
+    """Share out the probability of a text among the tokens that a tokenizer makes of it.
+
+    The cheap form of what `TranslatedModel` tells: the probability that the bytes of a token come
+    next, not that the token does, which also depends on what follows.
+
+    Args:
+        teacher: a model of bytes, whatever its tokenizer.
+        tokenizer: what cuts the text.
+        text: the text.
+
+    >>> import bytewright as bw
+    >>> letters = bw.Tokenizer.from_merges([])
+    >>> words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    >>> teacher = bw.ByteModel(bw.NgramModel.fit(letters, ["low lower"] * 9))
+    >>> scores = score_tokens(teacher, words, "low low")
+    >>> scores.offsets.tolist(), round(float(scores.logprobs.sum() - teacher.logprob("low low")), 9)
+    ([0, 3, 4, 7], 0.0)
+    """
+    data = text_bytes(text)
+    ids, offsets = tokenizer.encode_offsets(data)
+    spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    if isinstance(teacher, _Scoring):
+        scores = teacher.score(data)
+        logprobs = [float(scores[start:end].sum()) for start, end in spans]
+    else:
+        state, logprobs, before = teacher.start(), [], 0.0
+        for start, end in spans:
+            after = state.advance(data[start:end]).logprob if before > -math.inf else before
+            logprobs.append(after - before if after > -math.inf else after)
+            before = after
+    return TokenScores(ids, np.array(logprobs, np.float64), offsets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NextTokens:
+    """Which token comes next.
+
+    Attributes:
+        logprobs: natural logarithms of probabilities that add up to 1, float64 `[vocab_size + 1]`;
+            the last is that of the end of the text.
+        error_bound: no less than the total-variation distance between these probabilities and those
+            of a search without end; 1 where nothing was decided.
+        kept: of the texts that begin with the bytes of the context, the share whose encoding begins
+            with its tokens, as far as it was decided.
+        other: the share whose encoding begins otherwise.
+        outside: the share that has no encoding to speak of: what is no UTF-8, and bytes that the
+            vocabulary lacks.
+        undecided: the share that is left.
+        calls: how many distributions of the teacher were asked for.
+    """
+
+    logprobs: NDArray[np.float64]  # [vocab_size + 1]
+    error_bound: float
+    kept: float
+    other: float
+    outside: float
+    undecided: float
+    calls: int
+
+    def top(self, count: int = 10) -> list[tuple[int, float]]:
+        """The most likely tokens and their probabilities, the likeliest first."""
+        order = np.argsort(-self.logprobs, kind="stable")[:count]
+        return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]
+
+
+class TranslatedModel:
+    """A model of bytes as a model of the tokens of any tokenizer.
+
+    It is a `TokenModel`, whose end of text is the id behind the vocabulary.
+
+    >>> import bytewright as bw
+    >>> letters = bw.Tokenizer.from_merges([])
+    >>> words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    >>> teacher = bw.ByteModel(bw.NgramModel.fit(letters, ["low lower", "lot"] * 9))
+    >>> found = TranslatedModel(teacher, words).next([])
+    >>> [(words.token_bytes(token), round(p, 2)) for token, p in found.top(2)]
+    [(b'lo', 0.46), (b'low', 0.43)]
+    >>> found.calls, found.undecided
+    (3, 0.0)
+    """
+
+    __slots__ = ("_budget", "_epsilon", "_teacher", "_tokenizer", "_vocab")
+
+    def __init__(
+        self,
+        teacher: BytePredictor,
+        tokenizer: Tokenizer,
+        *,
+        epsilon: float = 0.01,
+        budget: int | None = 1000,
+    ) -> None:
+        """Take a model of bytes, and a tokenizer.
+
+        Args:
+            teacher: a `ByteModel`, an ensemble, or whatever else predicts bytes.
+            tokenizer: whose tokens are to be predicted.
+            epsilon: a search ends when `NextTokens.error_bound` is no more than this.
+            budget: or when it has asked the teacher for so many distributions; None sets no bound.
+
+        Raises:
+            ArgumentError: `epsilon` or `budget` outside what is allowed, or a tokenizer of which it
+                is not known what it makes of a text that goes on.
+        """
+        if not isinstance(teacher, BytePredictor):
+            raise ArgumentTypeError(
+                f"teacher: a model of bytes, not {type(teacher).__name__}; ByteModel makes one of "
+                "a model of tokens"
+            )
+        if not 0.0 <= epsilon < 1.0:
+            raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
+        if budget is not None and budget < 1:
+            raise ArgumentError(f"budget={budget}: 1 and more are allowed")
+        self._teacher, self._tokenizer = teacher, tokenizer
+        self._epsilon, self._budget = float(epsilon), budget
+        self._vocab = _core.ByteVocab(tokenizer._core, [], "valid")
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Whose tokens are predicted."""
+        return self._tokenizer
+
+    @property
+    def eos_id(self) -> int:
+        """The column of the end of the text."""
+        return self._tokenizer.vocab_size
+
+    def next(self, context: str | bytes | Iterable[int]) -> NextTokens:
+        """Which token comes next.
+
+        Args:
+            context: tokens, or a text, which is encoded.
+
+        Raises:
+            ArgumentError: the encoding of no text begins with these tokens, or the tokenizer
+                changes the text before it cuts it: give tokens then.
+            DataError: the teacher gives their bytes the probability 0.
+        """
+        if isinstance(context, str | bytes):
+            data = text_bytes(context)
+            ids = self._tokenizer.encode(data)
+            if self._tokenizer.decode_bytes(ids) != data:
+                raise ArgumentError(
+                    "context: the tokenizer changes this text; give its tokens instead"
+                )
+        else:
+            ids = [int(one) for one in context]
+            data = self._tokenizer.decode_bytes(ids)
+        ahead = _core.ByteAhead(self._vocab, ids)
+        state = self._teacher.start(data)
+        if state.logprob == -math.inf:
+            raise DataError(f"context: its {len(data)} bytes have the probability 0")
+        return self._search(state, ahead)
+
+    def _search(self, state: BytePlace, ahead: _core.ByteAhead) -> NextTokens:
+        size = self._tokenizer.vocab_size
+        found = np.zeros(size + 1)
+        other = outside = 0.0
+        waiting = [_Text(-1.0, 0, state, ahead, None)]
+        left, calls, number = 1.0, 0, 0
+        while waiting:
+            kept = float(found.sum())
+            if left <= self._epsilon * (kept + left):
+                # Its differences may have piled up: it is summed before it is believed.
+                left = math.fsum(-text.negative for text in waiting)
+            most = _AT_ONCE if self._budget is None else min(_AT_ONCE, self._budget - calls)
+            texts = _likeliest(waiting, left - self._epsilon * (kept + left), most)
+            if not texts:
+                break
+            texts = [text.read() for text in texts]
+            if isinstance(self._teacher, PreparedPredictor) and len(texts) > 1:
+                self._teacher.prepare([text.state for text in texts])
+            for text in texts:
+                probs = -text.negative * text.state.next().probs
+                calls += 1
+                verdicts = text.ahead.verdicts()
+                decided = verdicts >= 0
+                np.add.at(found, verdicts[decided], probs[decided])
+                found[size] += probs[verdicts == _END].sum()
+                other += float(probs[verdicts == _OTHER].sum())
+                outside += float(probs[verdicts < _OTHER].sum())
+                opened = np.flatnonzero((verdicts == _OPEN) & (probs > 0.0))
+                left += text.negative + float(probs[opened].sum())
+                for outcome, p in zip(opened.tolist(), probs[opened].tolist(), strict=True):
+                    number += 1
+                    heapq.heappush(waiting, _Text(-p, number, text.state, text.ahead, outcome))
+        left = math.fsum(-text.negative for text in waiting)
+        return _next_tokens(found, other, outside, left, calls)
+
+    def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        """A row for each context, float64 `[contexts, vocab_size + 1]`, as `next` has them.
+
+        Behind what cannot be, or of which nothing was decided, everything is as likely.
+        """
+        width = self._tokenizer.vocab_size + 1
+        rows = np.full((len(contexts), width), -math.log(width))
+        for at, ids in enumerate(contexts):
+            with contextlib.suppress(DataError):
+                found = self.next(ids.tolist())
+                if found.kept > 0.0:
+                    rows[at] = found.logprobs
+        return rows
+
+    def __repr__(self) -> str:
+        return f"<TranslatedModel of {self._teacher!r}, {self._tokenizer.vocab_size} tokens>"
+
+
+class _Text(NamedTuple):
+    """A text that is not decided: a byte behind one that was asked for.
+
+    What is never come to so costs nothing. Texts are in the order of their probabilities, the
+    likeliest first, of equals the older.
+    """
+
+    negative: float  # Minus the probability.
+    number: int
+    state: BytePlace
+    ahead: _core.ByteAhead
+    byte: int | None
+
+    def read(self) -> _Text:
+        """The text with its byte read."""
+        if self.byte is None:
+            return self
+        state = self.state.fork().advance(bytes([self.byte]))
+        return self._replace(state=state, ahead=self.ahead.after(self.byte), byte=None)
+
+
+def _likeliest(waiting: list[_Text], needed: float, most: int) -> list[_Text]:
+    """The texts to ask for next: as likely ones, and no more than are needed, taken out."""
+    texts: list[_Text] = []
+    while waiting and len(texts) < most and needed > 0.0:
+        # Those of at least half the probability would have their turn soon in any case.
+        if texts and waiting[0].negative > texts[0].negative / 2:
+            break
+        texts.append(heapq.heappop(waiting))
+        needed += texts[-1].negative
+    return texts
+
+
+def _next_tokens(
+    found: NDArray[np.float64], other: float, outside: float, left: float, calls: int
+) -> NextTokens:
+    """What was found, in shares of what was decided.
+
+    Of the K that is kept in truth k was found, k <= K <= k + left. The truth is a mixture of what
+    was found and of something else, which has the share (K - k) / K, so this bounds the distance.
+    """
+    kept = float(found.sum())
+    bound = left / (kept + left) if kept > 0.0 else 1.0
+    with np.errstate(divide="ignore"):
+        logprobs = np.log(found / kept) if kept > 0.0 else np.full(len(found), -np.inf)
+    return NextTokens(logprobs, bound, kept, other, outside, left, calls)

@@ -1,0 +1,261 @@
+"""Tokens of one vocabulary under the model of another, beside laws of texts that are enumerated."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import bytewright as bw
+from bytewright import demo
+
+Law = dict[bytes, float]
+Ids = tuple[int, ...]
+END = 256
+
+
+class Texts:
+    """A model of bytes that is a list of texts with their probabilities, and one of its places."""
+
+    def __init__(self, law: Law, data: bytes = b"") -> None:
+        self.law, self.data = law, data
+
+    @property
+    def logprob(self) -> float:
+        p = math.fsum(p for text, p in self.law.items() if text.startswith(self.data))
+        return math.log(p) if p else -math.inf
+
+    def start(self, prefix: str | bytes = b"") -> Texts:
+        assert isinstance(prefix, bytes)
+        return Texts(self.law, prefix)
+
+    def advance(self, data: bytes) -> Texts:
+        self.data += data
+        return self
+
+    def fork(self) -> Texts:
+        return self.start(self.data)
+
+    def next(self) -> bw.ByteDistribution:
+        row = np.zeros(257)
+        for text, p in self.law.items():
+            if text.startswith(self.data):
+                row[text[len(self.data)] if len(text) > len(self.data) else END] += p
+        with np.errstate(divide="ignore"):
+            return bw.ByteDistribution(np.log(row / row.sum()), 0.0, 0.0)
+
+
+def law(alphabet: bytes, longest: int, seed: int, size: int = 60) -> Law:
+    """Some of all texts up to a length, with probabilities."""
+    rng = np.random.default_rng(seed)
+    sizes = range(longest + 1)
+    texts = [bytes(one) for n in sizes for one in itertools.product(alphabet, repeat=n)]
+    chosen = [texts[at] for at in rng.choice(len(texts), min(size, len(texts)), replace=False)]
+    probs = rng.dirichlet(np.full(len(chosen), 0.5))
+    return dict(zip(chosen, probs.tolist(), strict=True))
+
+
+def encodings(texts: Law, tok: bw.Tokenizer) -> dict[Ids, float]:
+    return {tuple(tok.encode(text)): p for text, p in texts.items()}
+
+
+def row(known: dict[Ids, float], context: Ids, size: int) -> NDArray[np.float64]:
+    """How likely each token is behind others, the end last, by summing over all texts."""
+    found = np.zeros(size + 1)
+    for ids, p in known.items():
+        if ids[: len(context)] == context:
+            found[ids[len(context)] if len(ids) > len(context) else size] += p
+    return found
+
+
+MERGES = [(b"a", b"b"), (b"b", b"a"), (b"ab", b"a"), (b"a", b"a"), (b"ab", b"ab"), (b" ", b"a")]
+STUDENTS = {
+    "plain": bw.Tokenizer.from_merges(MERGES, alphabet=b"ab "),
+    "shuffled": bw.Tokenizer.from_merges(
+        [(b"b", b"b"), (b"a", b"bb"), (b"a", b"b"), (b"ab", b"a"), (b"bb", b"b")], alphabet=b"ab "
+    ),
+    "gpt2": bw.Tokenizer.from_merges(
+        [*MERGES, (b" ", b" "), (b"  ", b" "), (b" a", b"b")], alphabet=b"ab ", pattern="gpt2"
+    ),
+    "ahead": bw.Tokenizer.from_merges(
+        [*MERGES, (b" ", b" ")], alphabet=b"ab ", pattern=r"a+(?!b)| ?b+|\s+(?!\S)|[ab]| "
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_next_tokens_are_those_of_all_texts(name: str, seed: int) -> None:
+    tok = STUDENTS[name]
+    texts = law(b"ab ", 6, seed)
+    known = encodings(texts, tok)
+    model = bw.TranslatedModel(Texts(texts), tok, epsilon=0.0, budget=None)
+    contexts = {ids[:at] for ids in known for at in range(len(ids) + 1)}
+    others = 0
+    for context in sorted(contexts):
+        data = tok.decode_bytes(list(context))
+        begun = math.exp(Texts(texts, data).logprob)
+        expected = row(known, context, tok.vocab_size)
+        found = model.next(context)
+        assert (found.undecided, found.error_bound, found.outside) == (0.0, 0.0, 0.0)
+        assert found.kept == pytest.approx(expected.sum() / begun, rel=1e-9)
+        assert found.other == pytest.approx(1 - expected.sum() / begun, abs=1e-9)
+        assert np.exp(found.logprobs) == pytest.approx(expected / expected.sum(), abs=1e-9)
+        others += found.other > 1e-6
+    assert len(contexts) > 60
+    assert others > 10, "texts that are cut otherwise behind the same bytes"
+
+
+def test_its_own_tokens_have_their_own_probabilities() -> None:
+    for name, tok in STUDENTS.items():
+        texts = law(b"ab ", 5, 3)
+        known = encodings(texts, tok)
+
+        def rows(
+            contexts: Sequence[NDArray[np.int32]],
+            known: dict[Ids, float] = known,
+            size: int = tok.vocab_size,
+        ) -> NDArray[np.float64]:
+            found = np.stack([row(known, tuple(map(int, ids)), size) for ids in contexts])
+            found[found.sum(axis=1) == 0.0] = 1.0
+            with np.errstate(divide="ignore"):
+                logprobs: NDArray[np.float64] = np.log(found / found.sum(axis=1, keepdims=True))
+            return logprobs
+
+        tokens = bw.CallableModel(tok, rows, eos_id=tok.vocab_size)
+        teacher = bw.ByteModel(tokens)
+        contexts = sorted({ids[:at] for ids in known for at in range(len(ids) + 1)})
+        for student_name, student in STUDENTS.items():
+            model = bw.TranslatedModel(teacher, student, epsilon=0.0, budget=None)
+            if student_name == name:
+                given = [np.array(ids, np.int32) for ids in contexts]
+                found = np.exp(model.logprobs(given))
+                assert found == pytest.approx(np.exp(rows(given)), abs=1e-9)
+            # As a model of tokens it is a model of bytes again, which is the teacher's law.
+            again = bw.ByteModel(model)
+            for text in [*texts][:6]:
+                expected = math.log(texts[text])
+                assert again.logprob(text, end=True) == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("epsilon", [0.3, 0.05, 0.003])
+def test_what_is_undecided_bounds_the_error(epsilon: float) -> None:
+    tok = STUDENTS["gpt2"]
+    texts = law(b"ab ", 7, 7, size=400)
+    teacher = Texts(texts)
+    exact = bw.TranslatedModel(teacher, tok, epsilon=0.0, budget=None)
+    looked = saved = 0
+    for text in [b"", b"a", b"ab", b"ab ", b"a b", b" ", b"  "]:
+        truth = exact.next(text)
+        for budget in (1, 5, None):
+            found = bw.TranslatedModel(teacher, tok, epsilon=epsilon, budget=budget).next(text)
+            assert found.error_bound <= epsilon or found.calls == budget
+            total = found.kept + found.other + found.outside + found.undecided
+            assert total == pytest.approx(1.0, abs=1e-12)
+            if not found.kept:
+                assert found.error_bound == 1.0
+                continue
+            distance = 0.5 * np.abs(np.exp(found.logprobs) - np.exp(truth.logprobs)).sum()
+            assert distance <= found.error_bound + 1e-12
+            assert found.kept <= truth.kept + 1e-12 <= found.kept + found.undecided + 2e-12
+            saved += truth.calls - found.calls
+            looked += 1
+    assert looked > 10
+    assert saved > 0
+
+
+def test_texts_without_an_encoding_are_outside() -> None:
+    texts = {b"a\xff": 0.25, b"a\xc3": 0.125, b"ac": 0.125, "aé".encode(): 0.25, b"a": 0.25}
+    tok = bw.Tokenizer.from_merges([(b"\xc3", b"\xa9")], pattern="gpt2")
+    found = bw.TranslatedModel(Texts(texts), tok, epsilon=0.0).next("a")
+    assert (found.outside, found.kept, found.other) == (0.375, 0.625, 0.0)
+    narrow = bw.Tokenizer.from_merges([], alphabet=b"ab\xc3\xa9")
+    found = bw.TranslatedModel(Texts(texts), narrow, epsilon=0.0).next(b"a")
+    assert found.outside == 0.375
+
+
+def test_scores_of_tokens_add_up() -> None:
+    words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w"), (b" ", b"low")])
+    teacher = bw.ByteModel(bw.NgramModel.fit(demo.tokenizer(), ["low lower, slow"] * 9))
+    for text in ["low lower slowly", "", "naïve low"]:
+        scores = bw.score_tokens(teacher, words, text)
+        assert scores.ids.tolist() == words.encode(text)
+        assert scores.logprobs.sum() == pytest.approx(teacher.logprob(text), abs=1e-9)
+        data = text.encode()
+        for at, (start, end) in enumerate(itertools.pairwise(scores.offsets.tolist())):
+            before, after = teacher.logprob(data[:start]), teacher.logprob(data[:end])
+            assert scores.logprobs[at] == pytest.approx(after - before, abs=1e-9)
+            assert data[start:end] == words.token_bytes(int(scores.ids[at]))
+    # What has no `score` is asked place by place.
+    texts = {b"low low": 0.25, b"low": 0.5, b"lot": 0.25}
+    told = bw.score_tokens(Texts(texts), words, b"low low")
+    assert told.logprobs == pytest.approx(np.log([0.75, 1 / 3]))
+    gone = bw.score_tokens(Texts(texts), words, b"lxlow").logprobs
+    assert gone.tolist() == [0.0, -math.inf, -math.inf]
+
+
+def test_real_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:
+    documents = [text for _, text in demo.documents()]
+    student = bw.train(documents, 2048, pattern="gpt2")
+    ngrams = bw.NgramModel.fit(bw.train(documents, 4096, pattern="o200k"), documents)
+    requests = []
+
+    def asked(contexts: Any) -> Any:
+        requests.append(len(contexts))
+        return ngrams.logprobs(contexts)
+
+    tokens = bw.CallableModel(ngrams.tokenizer, asked, eos_id=ngrams.eos_id)
+    teacher = bw.ByteModel(tokens, epsilon=1e-3)
+    model = bw.TranslatedModel(teacher, student, epsilon=0.1, budget=300)
+    lines = []
+    for text in ["for name in sorted", "import os\n\ndef read(path", "Return the number of"]:
+        before = teacher.contexts
+        requests.clear()
+        found = model.next(text)
+        asked_for = len(requests)
+        assert asked_for * 4 < found.calls, "likely texts are asked for together"
+        by_bytes: defaultdict[bytes, float] = defaultdict(float)
+        for token, p in found.top(5):
+            # A token is no more likely than its bytes are.
+            data = b"" if token == student.vocab_size else student.token_bytes(token)
+            by_bytes[data] += p
+            ceiling = math.exp(teacher.logprob(text.encode() + data) - teacher.logprob(text))
+            assert p * found.kept <= ceiling * (1 + 0.01) + 1e-9
+        likeliest = max(by_bytes, key=by_bytes.__getitem__)
+        lines.append(
+            f"{text!r}: {found.calls} distributions, {teacher.contexts - before} contexts in "
+            f"{asked_for} requests, bound {found.error_bound:.3f}, {likeliest!r}"
+        )
+        assert found.kept > 0.6
+        assert found.calls <= 300
+    with capsys.disabled():
+        print("", *lines, sep="\n  ")
+
+
+def test_what_cannot_be_asked_is_said() -> None:
+    tok = STUDENTS["plain"]
+    texts = Texts({b"ab": 0.5, b"b": 0.5})
+    model = bw.TranslatedModel(texts, tok)
+    assert isinstance(model, bw.TokenModel)
+    assert model.logprobs([]).shape == (0, tok.vocab_size + 1)
+    assert (model.eos_id, model.tokenizer) == (tok.vocab_size, tok)
+    with pytest.raises(bw.ArgumentError, match="encoding of no text begins with these 2"):
+        model.next([0, 1])
+    with pytest.raises(bw.DataError, match="probability 0"):
+        model.next("aa")
+    with pytest.raises(bw.UnknownTokenError):
+        model.next([999])
+    with pytest.raises(bw.ArgumentTypeError, match="a model of bytes"):
+        bw.TranslatedModel(3, tok)  # type: ignore[arg-type]
+    for options, named in [({"epsilon": 1.0}, "epsilon=1.0"), ({"budget": 0}, "budget=0")]:
+        with pytest.raises(bw.ArgumentError, match=named):
+            bw.TranslatedModel(texts, tok, **options)  # type: ignore[arg-type]
+    special = bw.Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<x>"])
+    with pytest.raises(bw.ArgumentError, match="no text begins"):
+        bw.TranslatedModel(texts, special).next([2])
