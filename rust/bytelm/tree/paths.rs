@@ -7,6 +7,7 @@ use std::collections::BinaryHeap;
 
 use super::Tree;
 use crate::Result;
+use crate::bytelm::Semantics;
 use crate::bytelm::sorted::Place;
 use crate::token::TokenId;
 
@@ -77,7 +78,11 @@ impl Tree {
             if seen.at == self.len {
                 continue; // The token that ends here is one of another node's.
             }
-            for place in seen.last().clone() {
+            // A row of all tokens holds those too that do not count.
+            let strict = self.vocab.semantics != Semantics::Fast;
+            let mask = seen.mask.as_deref().filter(|_| strict);
+            let counts = |place: &Place| mask.is_none_or(|mask| mask.places().has(*place));
+            for place in seen.last().clone().filter(counts) {
                 let logprob = weight + row.token(&self.vocab.sorted, place);
                 let least = kept.peek().filter(|_| kept.len() >= count);
                 if logprob == f64::NEG_INFINITY || least.is_some_and(|l| logprob < l.0.logprob) {
