@@ -3,12 +3,12 @@
     python bench/infill.py
     python bench/infill.py --corpus code --spans 100 --out bench/records/infill.jsonl
 
-Pieces of 4 to 24 bytes are taken out of texts nobody has seen, at random bytes, and middles of up to
-twice their length are searched between what stood before and the 40 bytes behind, with the default
-budget and an n-gram model of order 5 with a vocabulary of 4096, fitted to the rest of the texts.
-Said are the shares of pieces for which a middle was found that is at least as likely as the piece
-(shorter ones often are), and for which the likeliest is the piece; how much of the estimated mass of
-all middles was explored rather than drawn; and contexts and processor time for each.
+Pieces of 4 to 24 bytes are taken out of texts nobody has seen, at random bytes, and middles of up
+to twice their length are searched between what stood before and the 40 bytes behind, with the
+default budget and an n-gram model of order 5 with a vocabulary of 4096, fitted to the rest of the
+texts. Said are the shares of pieces for which a middle was found that is at least as likely as the
+piece (shorter ones often are), and for which the likeliest is the piece; how much of the estimated
+mass of all middles was explored rather than drawn; and contexts and processor time for each.
 """
 
 import argparse
