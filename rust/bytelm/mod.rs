@@ -74,6 +74,8 @@ pub struct ByteVocab {
     sorted: Sorted,
     columns: Columns,
     semantics: Semantics,
+    /// The byte that the tokenizer puts before every text and takes away again.
+    lead: Option<u8>,
     /// Known when the semantics asks for it; grows with what it is asked.
     viability: Option<Mutex<Viability>>,
 }
@@ -102,7 +104,8 @@ impl ByteVocab {
                 Some(Mutex::new(Viability::new(model, alphabet, steps, &sorted)?))
             }
         };
-        Ok(ByteVocab { tokenizer, sorted, columns, semantics, viability })
+        let lead = tokenizer.lead();
+        Ok(ByteVocab { tokenizer, sorted, columns, semantics, lead, viability })
     }
 
     /// The least number of columns that rows have.

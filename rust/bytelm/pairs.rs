@@ -164,6 +164,12 @@ impl Spines {
             let rank = model.merges.rank(Portable, left, right);
             (parts[product as usize], made[product as usize]) = ((left, right), rank + 1);
         }
+        // Of several ways to make a token, its own bytes take one, and so do they beside others: until
+        // a merge crosses their border, they merge as if alone.
+        merges.retain(|&(left, right, rank)| {
+            let product = model.merges.product(rank);
+            is_reachable(product) && parts[product as usize] == (left, right)
+        });
         let early = |&(left, right, rank): &(TokenId, TokenId, u32)| {
             made[left as usize] <= rank && made[right as usize] <= rank
         };
@@ -215,7 +221,8 @@ impl Spines {
         let (mut u_until, mut v_until) = (u32::MAX, u32::MAX);
         loop {
             let rank = model.merges.rank(Portable, u, v);
-            if rank != NEVER && rank + 1 < u_until && rank < v_until {
+            let is_made = || self.parts[model.merges.product(rank) as usize] == (u, v);
+            if rank != NEVER && rank + 1 < u_until && rank < v_until && is_made() {
                 return false;
             }
             let (u_made, v_made) = (self.made[u as usize], self.made[v as usize]);

@@ -16,6 +16,8 @@ use crate::Result;
 use crate::encode::Model;
 use crate::pretokenize::Step;
 use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
+use crate::token::Kind;
+use crate::utf8::{self, Prefix};
 
 /// Bytes of sets of tokens that are kept.
 const KEPT_BYTES: usize = 64 << 20;
@@ -62,13 +64,20 @@ pub(super) struct Spot {
     turned: SetId,
     /// The last token.
     last: Place,
+    /// The bytes of a character that tokens of single bytes have begun to spell.
+    begun: Begun,
 }
+
+/// Up to three bytes with which a character begins, the last in the low bits.
+type Begun = u32;
 
 /// What is known of sequences of one tokenizer's tokens; grows with what it is asked.
 #[derive(Debug)]
 pub(super) struct Viability {
     outlook: Outlook,
     pairs: Pairs,
+    /// The tokens that spell characters which are no symbols.
+    spelled: Vec<Place>,
     /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
     following: HashMap<SetId, Arc<Bits>>,
     /// For places where sequences stood, the tokens that may follow.
@@ -86,9 +95,14 @@ impl Viability {
         steps: &[Step],
         sorted: &Sorted,
     ) -> Result<Viability> {
+        let is_byte = |place: Place| model.vocab.kind(sorted.id(place)).has(Kind::BYTE);
         Ok(Viability {
             outlook: Outlook::new(steps, alphabet)?,
             pairs: Pairs::new(model, sorted)?,
+            spelled: match model.units.spell() {
+                true => sorted.all().filter(|&place| is_byte(place)).collect(),
+                false => Vec::new(),
+            },
             following: HashMap::new(),
             tokens: HashMap::new(),
             held: 0,
@@ -98,7 +112,7 @@ impl Viability {
 
     /// Where the empty sequence stands.
     pub fn start(&self) -> Spot {
-        Spot { open: EMPTY, turned: self.outlook.start(), last: NOWHERE }
+        Spot { open: EMPTY, turned: self.outlook.start(), last: NOWHERE, begun: 0 }
     }
 
     /// Whether the text may end behind the sequence.
@@ -119,7 +133,13 @@ impl Viability {
         let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
         let anew = self.walk(spot.turned, sorted.bytes(token))?;
         let open = self.outlook.join(inside, anew);
-        Ok(Spot { open, turned: self.outlook.turn(open)?, last: token })
+        let turned = self.outlook.turn(open)?;
+        Ok(Spot {
+            open,
+            turned,
+            last: token,
+            begun: self.spell(model, sorted, spot.begun, token).0,
+        })
     }
 
     /// The tokens with which the sequence stays viable.
@@ -133,6 +153,11 @@ impl Viability {
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
         found.add(&*self.following(model, sorted, spot.turned)?);
+        for &token in self.spelled.iter().filter(|_| spot.begun != 0) {
+            if self.spell(model, sorted, spot.begun, token).1 {
+                found.remove(token);
+            }
+        }
         let found = Arc::new(Mask::new(found, sorted));
         self.held += found.bytes();
         if self.held > KEPT_BYTES {
@@ -141,6 +166,25 @@ impl Viability {
         }
         self.tokens.insert(spot, Arc::clone(&found));
         Ok(found)
+    }
+
+    /// What a token makes of a character that has begun, and whether the character is whole and a
+    /// symbol itself, so that it is never spelled.
+    fn spell(&self, model: &Model, sorted: &Sorted, begun: Begun, token: Place) -> (Begun, bool) {
+        let is_byte = model.units.spell() && model.vocab.kind(sorted.id(token)).has(Kind::BYTE);
+        let (&[byte], true) = (sorted.bytes(token), is_byte) else { return (0, false) };
+        let longer = begun << 8 | u32::from(byte);
+        let bytes = longer.to_be_bytes();
+        let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(3);
+        match (utf8::prefix(&bytes[start..]), begun) {
+            (Prefix::Part(_), _) => (longer, false),
+            (Prefix::Whole(code), _) => {
+                (0, char::from_u32(code).is_some_and(|c| model.units.has(c)))
+            }
+            (Prefix::Wrong, 0) => (0, false),
+            // What had begun was no character; another may begin here.
+            (Prefix::Wrong, _) => self.spell(model, sorted, 0, token),
+        }
     }
 
     fn walk(&mut self, set: SetId, bytes: &[u8]) -> Result<SetId> {

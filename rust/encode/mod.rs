@@ -291,9 +291,11 @@ impl Model {
         out.truncate(to);
     }
 
-    /// The bytes that merging begins with, if it begins with bytes and no others become tokens.
+    /// The bytes of texts, if merging begins with bytes and no others become tokens, or with
+    /// characters and unknown ones are spelled in bytes.
     pub(crate) fn alphabet(&self) -> Option<[bool; 256]> {
         match &self.units {
+            Units::Chars { .. } if self.units.spell() => Some([true; 256]),
             Units::Bytes { first, last: None } => {
                 let own = |byte: usize| self.vocab.token_id(&[byte as u8]) == Some(first[byte]);
                 Some(std::array::from_fn(own))

@@ -53,6 +53,16 @@ impl Units {
         }
     }
 
+    /// Whether symbols are characters, and every byte of others has one.
+    pub(crate) fn spell(&self) -> bool {
+        matches!(self, Units::Chars { bytes, .. } if !bytes.contains(&ABSENT))
+    }
+
+    /// Whether a character is a symbol.
+    pub(crate) fn has(&self, c: char) -> bool {
+        matches!(self, Units::Chars { chars, .. } if chars.get(c) != ABSENT)
+    }
+
     /// Whether the last byte of a piece has a symbol of its own, which its token spells out.
     pub(crate) fn mark_ends(&self) -> bool {
         matches!(self, Units::Bytes { last: Some(_), .. })

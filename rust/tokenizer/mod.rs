@@ -74,8 +74,17 @@ impl Tokenizer {
         &self.model
     }
 
+    /// The space that is put before every text, where decoding takes it away again.
+    pub(crate) fn lead(&self) -> Option<u8> {
+        let put = |text: &[u8]| {
+            let found = self.normalizer.normalize(text, true, &mut || Ok(()));
+            found.is_ok_and(|found| *found == [b" ", text].concat())
+        };
+        (self.decoder.strip_leading_space && put(b"a") && put(b" a")).then_some(b' ')
+    }
+
     /// The model, its bytes and the steps of the pre-tokenizer, where each piece is merged by itself
-    /// and merging begins with bytes.
+    /// and merging begins with bytes, or with characters and there are no steps.
     ///
     /// # Errors
     /// [`Error::Argument`] with what else the tokenizer does.
@@ -85,8 +94,13 @@ impl Tokenizer {
         let what = match self.model.alphabet() {
             _ if !self.inference.is_plain() => "does more than merge by rank",
             _ if unreachable => "has tokens that are whole pieces only",
-            None => "merges characters, or marks the ends of words",
-            Some(alphabet) => return Ok((&self.model, alphabet, self.pretokenizer.steps())),
+            Some(alphabet) if !self.model.units.spell() || self.pretokenizer.steps().is_empty() => {
+                return Ok((&self.model, alphabet, self.pretokenizer.steps()));
+            }
+            _ if !self.pretokenizer.steps().is_empty() => {
+                "merges characters of pieces, or marks the ends of words"
+            }
+            _ => "lacks tokens for bytes, or marks the ends of words",
         };
         Err(Error::Argument(format!(
             "the tokenizer {what}: what it makes of a text that goes on is not known, so only \

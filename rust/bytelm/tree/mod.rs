@@ -64,8 +64,10 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// The nodes whose tokens fit the end of the text, in ascending order.
     live: Vec<usize>,
-    /// Bytes of the text.
+    /// Bytes of the text, with those that stand before every text.
     len: usize,
+    /// The logarithm of the probability of what stands before every text.
+    base: f64,
     /// Up to where probabilities are known.
     settled: usize,
     /// The logarithm of the probability of the first bytes, and how many they are.
@@ -90,17 +92,29 @@ impl Tree {
         let root = Node::new(&vocab, Context::default(), 0, spot);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
-        Ok(Tree { vocab, epsilon, nodes, live, len: 0, settled: 0, logprob: (0.0, 0), tail })
+        let lead = vocab.lead;
+        let (logprob, base) = ((0.0, 0), 0.0);
+        let mut tree =
+            Tree { vocab, epsilon, nodes, live, len: 0, base, settled: 0, logprob, tail };
+        if let Some(byte) = lead {
+            tree.advance(&[byte])?;
+        }
+        Ok(tree)
+    }
+
+    /// Bytes that stand before every text.
+    fn lead(&self) -> usize {
+        usize::from(self.vocab.lead.is_some())
     }
 
     /// Bytes of the text.
     pub fn len(&self) -> usize {
-        self.len
+        self.len - self.lead()
     }
 
     /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Goes on by more bytes.
@@ -268,6 +282,9 @@ impl Tree {
         let masses = masses.collect();
         let node = &mut self.nodes[at];
         node.masses = masses;
+        if let (0, Some(&lead)) = (node.at, node.masses.get(self.vocab.lead.map_or(0, |_| 1))) {
+            self.base = lead;
+        }
         node.row = Some(Arc::new(row));
         Ok(())
     }
@@ -307,7 +324,8 @@ impl Tree {
     pub fn settle(&mut self) -> Result<Vec<(f64, f64)>> {
         self.refuse_pending(Goal::Every)?;
         let waiting = self.waiting(Goal::Every);
-        let settled: Vec<(f64, f64)> = (self.settled + 1..=self.len)
+        let first = self.settled.max(self.lead()) + 1;
+        let settled: Vec<(f64, f64)> = (first..=self.len)
             .map(|place| {
                 let known = self.known(place);
                 let here = waiting
@@ -320,7 +338,7 @@ impl Tree {
             self.logprob = (logprob, self.len);
         }
         self.skip();
-        Ok(settled)
+        Ok(settled.into_iter().map(|(known, left)| (self.based(known), left)).collect())
     }
 
     /// Drops what is behind.
@@ -364,7 +382,13 @@ impl Tree {
     /// [`Error::Argument`] while rows are pending.
     pub fn logprob(&mut self) -> Result<f64> {
         self.refuse_pending(Goal::End)?;
-        Ok(self.conclude())
+        let known = self.conclude();
+        Ok(self.based(known))
+    }
+
+    /// The logarithm of a probability given what stands before every text.
+    fn based(&self, known: f64) -> f64 {
+        if known == f64::NEG_INFINITY { known } else { known - self.base }
     }
 
     /// The same, once its rows are there.
@@ -386,7 +410,7 @@ impl Tree {
         if logprob == f64::NEG_INFINITY {
             return Err(Error::Data(format!(
                 "nothing can follow the first {} bytes: their probability is 0",
-                self.len
+                self.len()
             )));
         }
         let mut logprobs = [f64::NEG_INFINITY; OUTCOMES];

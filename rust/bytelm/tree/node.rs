@@ -67,6 +67,15 @@ impl Node {
         Some(self.weight? + mass)
     }
 
+    /// The logarithm of the probability of one of its tokens, by its row.
+    pub fn step(&self, vocab: &ByteVocab, row: &Row, place: Place) -> f64 {
+        let strict = vocab.semantics != Semantics::Fast;
+        match &self.mask {
+            Some(mask) if strict && !mask.places().has(place) => f64::NEG_INFINITY,
+            _ => row.token(&vocab.sorted, place),
+        }
+    }
+
     /// The bytes that may follow and their masses, when there is a row.
     pub fn ahead<'a>(&'a mut self, vocab: &'a ByteVocab) -> impl Iterator<Item = (u8, f64)> + 'a {
         let trie = vocab.sorted.trie();

@@ -7,7 +7,6 @@ use std::collections::BinaryHeap;
 
 use super::Tree;
 use crate::Result;
-use crate::bytelm::Semantics;
 use crate::bytelm::sorted::Place;
 use crate::token::TokenId;
 
@@ -58,7 +57,8 @@ impl Tree {
     /// # Errors
     /// [`crate::Error::Argument`] while rows are pending.
     pub fn paths(&mut self, count: usize, last: usize) -> Result<Vec<TokenPath>> {
-        let logprob = self.logprob()?;
+        self.logprob()?;
+        let logprob = self.logprob.0;
         if count == 0 || logprob == f64::NEG_INFINITY {
             return Ok(Vec::new());
         }
@@ -78,12 +78,8 @@ impl Tree {
             if seen.at == self.len {
                 continue; // The token that ends here is one of another node's.
             }
-            // A row of all tokens holds those too that do not count.
-            let strict = self.vocab.semantics != Semantics::Fast;
-            let mask = seen.mask.as_deref().filter(|_| strict);
-            let counts = |place: &Place| mask.is_none_or(|mask| mask.places().has(*place));
-            for place in seen.last().clone().filter(counts) {
-                let logprob = weight + row.token(&self.vocab.sorted, place);
+            for place in seen.last().clone() {
+                let logprob = weight + seen.step(&self.vocab, row, place);
                 let least = kept.peek().filter(|_| kept.len() >= count);
                 if logprob == f64::NEG_INFINITY || least.is_some_and(|l| logprob < l.0.logprob) {
                     continue;
