@@ -15,7 +15,8 @@ What a text that goes on may be cut into is decided by the pre-tokenizer's own a
 pattern, so that no sequence is missed or counted that should not be. Where a pattern cuts texts, a text is
 UTF-8: other bytes are for `"all"`.
 
-The text is that behind the tokenizer's normalizer. Special tokens are never text: where they are not
+The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and
+decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never text: where they are not
 the end of the text, their probability is lost mass.
 """  # noqa: E501
 
