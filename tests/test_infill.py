@@ -90,6 +90,22 @@ def test_few_looks_and_many_trajectories_are_right_on_average() -> None:
         assert abs(found_mean - p) < 5 * error + 1e-12, middle
 
 
+def test_the_likeliest_middle_is_known_where_nothing_unseen_can_be_likelier() -> None:
+    known = []
+    for seed, budget in itertools.product(range(4), (2, 5, 9, 14)):
+        model, cover = toy("valid", seed + 20)
+        wanted = expected(cover, b"a", b"b", 4, end=False)
+        found = model.infill_candidates(
+            b"a", b"b", max_bytes=4, budget=budget, trajectories=2, seed=1
+        )
+        unseen = [p for middle, p in wanted.items() if middle not in found.middles]
+        assert not unseen or math.log(max(unseen)) <= found.unseen + 1e-9
+        known.append(found.logprobs.max() > found.unseen)
+        if known[-1]:
+            assert found.draw(temperature=0) == max(wanted, key=lambda middle: wanted[middle])
+    assert set(known) == {True, False}
+
+
 def test_draws_follow_the_posterior_and_its_temperature() -> None:
     model, cover = toy("valid", 6)
     wanted = expected(cover, b"a", b"b", 2, end=False)

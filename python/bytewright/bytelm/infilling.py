@@ -55,6 +55,9 @@ class Infilling:
         certified: what is explored has at least this share of all middles' probability, whatever
             the model may say of those that were not looked at; 1 where there are none. Holds where
             the model of bytes prunes nothing.
+        unseen: no middle that is not among the candidates has a larger logarithm than this: where
+            the largest of `logprobs` is above, its middle is the likeliest of all. Holds where
+            `certified` does.
         logprob: the logarithm of the sum over all middles, explored or estimated.
         effective_size: how many equally weighty trajectories those that were drawn are worth,
             between 1 and their number; infinite where none was needed, 0 where none came to
@@ -66,6 +69,7 @@ class Infilling:
     shares: Floats  # [n]
     explored: float
     certified: float
+    unseen: float
     logprob: float
     effective_size: float
 
@@ -149,10 +153,12 @@ def infill_candidates(
             f"the {len(tree.seen)} that were looked at"
         )
     below = tree.below(0 if end else period(after))
-    return _summed(tree, joined, float(np.logaddexp(below, unread)))
+    return _summed(tree, joined, below, unread)
 
 
-def _summed(tree: Middles, joined: list[tuple[Middle, float]], rest: float) -> Infilling:
+def _summed(
+    tree: Middles, joined: list[tuple[Middle, float]], below: float, unread: float
+) -> Infilling:
     logprobs = np.array([logprob for _, logprob in joined])
     logs = logprobs + np.array([middle.factor for middle, _ in joined])
     explored = logs[[middle.explored for middle, _ in joined]]
@@ -160,12 +166,14 @@ def _summed(tree: Middles, joined: list[tuple[Middle, float]], rest: float) -> I
     sure = float(np.logaddexp.reduce(explored)) if len(explored) else -math.inf
     order = sorted(range(len(joined)), key=lambda at: (-logs[at], joined[at][0].data))
     shares = np.exp(logs[order] - whole)
+    rest = float(np.logaddexp(below, unread))
     return Infilling(
         tuple(joined[at][0].data for at in order),
         logprobs[order],
         shares / shares.sum(),
         math.exp(sure - whole),
         math.exp(sure - float(np.logaddexp(sure, rest))) if len(explored) else 0.0,
+        max(tree.highest(), unread),
         whole,
         _effective_size(tree, dict(joined)),
     )

@@ -269,6 +269,11 @@ class Middles:
         ]
         return float(np.logaddexp.reduce(logs)) if logs else -math.inf
 
+    def highest(self) -> float:
+        """Log of the most that a middle below the frontier can have, with any suffix."""
+        nodes = (one for one in self.seen.values() if one.explored and one.open.any())
+        return max((float(node.left()[0]) for node in nodes), default=-math.inf)
+
     def _lengths(self, middle: Middle, period: int) -> int:
         return -(-(self.rules.most - len(middle.data)) // period) if period else 1
 

@@ -257,6 +257,7 @@ def bytes_infill(
                 "logprob": found.logprob,
                 "explored": found.explored,
                 "certified": found.certified,
+                "likeliest_known": bool(found.logprobs.max() > found.unseen),
                 "candidates": [{**_told(middle), "share": share} for middle, share in listed],
             }
         )
