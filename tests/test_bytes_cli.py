@@ -114,6 +114,23 @@ def test_a_page_says_what_score_says(ngrams: Path, tmp_path: Path) -> None:
         assert message in done.stderr.decode()
 
 
+def test_a_text_that_cannot_be_is_explained(ngrams: Path, tmp_path: Path) -> None:
+    data, options = b"the \xff cat", ("--model", ngrams)
+    said = "byte 5 of 9, <FF>, cannot be: this is no UTF-8, which only --semantics all takes"
+    for name in ("next", "sample"):
+        done = command("bytes", name, "-", *options, stdin=data)
+        assert (done.returncode, done.stderr.decode()) == (3, f"bytewright: {said}\n")
+    for name, more in [("score", ()), ("page", ("-o", tmp_path / "page.html"))]:
+        done = command("bytes", name, "-", *options, *more, stdin=data)
+        assert (done.returncode, done.stderr.decode()) == (0, f"bytewright: {said}\n")
+        assert b"inf bits a byte" in done.stdout
+    done = command("bytes", "score", "-", *options, "--semantics", "all", stdin=data)
+    assert (done.returncode, done.stderr, b"inf" in done.stdout) == (0, b"", False)
+    # An unfinished character is no such byte.
+    done = command("bytes", "next", "-", *options, stdin="the 中".encode()[:-1])
+    assert done.returncode == 0
+
+
 def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     told = command("bytes", "next", "import sy", "-n", "1")
     assert told.stdout.endswith(b"  s\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bytewright.cli import common
+from bytewright.cli.visible import visible
 
 if TYPE_CHECKING:
     from bytewright.bytelm import ByteModel
@@ -79,3 +82,37 @@ def loaded(
         )
         tokens = NgramModel.fit(tok, (text for _, text in demo.documents()))
     return ByteModel(tokens, semantics=semantics.value)
+
+
+def impossible(model: ByteModel, data: bytes) -> str | None:
+    """Which byte of a text has the probability 0, and what to do about it; None where none has."""
+    scores = model.score(data)
+    found = [at for at, score in enumerate(scores) if score == -math.inf]
+    if not found:
+        return None
+    said = (
+        f"byte {found[0] + 1} of {len(data)}, {visible(data[found[0] : found[0] + 1])}, cannot be"
+    )
+    if model.semantics == "all" or _is_utf8(data[: found[0] + 1]):
+        return f"{said}: no tokens of the vocabulary make such a text"
+    return f"{said}: this is no UTF-8, which only --semantics all takes"
+
+
+@contextmanager
+def explained(model: ByteModel, data: bytes) -> Iterator[None]:
+    """Say which byte is to blame where a text with the probability 0 ends the work."""
+    from bytewright.errors import DataError
+
+    try:
+        yield
+    except DataError as error:
+        raise DataError(impossible(model, data) or str(error)) from error
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether the bytes are UTF-8, or become it when the last character is finished."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return True

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bytewright.cli import common
-from bytewright.cli.byte_models import Meaning, Semantics, Text, finite, loaded, read_text
+from bytewright.cli.byte_models import (
+    Meaning,
+    Semantics,
+    Text,
+    finite,
+    impossible,
+    loaded,
+    read_text,
+)
 from bytewright.cli.progress import byte_bar
 
 if TYPE_CHECKING:
@@ -65,6 +74,8 @@ def bytes_page(
         return
     for name, one in bits.items():
         print(f"{name}: {one:.4f} bits a byte")
+        if one == math.inf and (why := impossible(models[name], data)):
+            common.note(why, quiet=quiet)
     print(f"{output}: {common.plural(len(data), 'byte')}, {output.stat().st_size:,} in the page")
 
 

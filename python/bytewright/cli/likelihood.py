@@ -18,7 +18,9 @@ from bytewright.cli.byte_models import (
     Semantics,
     Text,
     Vocabulary,
+    explained,
     finite,
+    impossible,
     loaded,
     read_text,
 )
@@ -61,8 +63,10 @@ def bytes_next(
 ) -> None:
     """List the likeliest next bytes of a text that may end anywhere, with their probabilities."""
     data = read_text(text)
-    state = loaded(model, tokenizer, semantics, quiet=quiet).start(data)
-    found = state.next()
+    byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
+    state = byte_model.start(data)
+    with explained(byte_model, data):
+        found = state.next()
     outcomes = found.top(top)
     if as_json:
         common.write_json(
@@ -123,6 +127,8 @@ def bytes_score(
             print(f"{one:>9.4f}  {visible(bytes([byte]))}")
     size = common.plural(len(data), "byte")
     print(f"{whole:.2f} bits, {size}, {whole / len(data):.4f} bits a byte")
+    if whole == math.inf and (why := impossible(byte_model, data)):
+        common.note(why, quiet=quiet)
 
 
 def bytes_sample(
@@ -166,17 +172,19 @@ def bytes_sample(
 
     if ends is not None and regex is None:
         raise typer.BadParameter("--ends needs --regex")
-    drawn = loaded(model, tokenizer, semantics, quiet=quiet).sample(
-        read_text(prompt),
-        max_bytes=max_bytes,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-        stop=[common.argument_bytes(one) for one in stop or []],
-        utf8=utf8.value,
-        constraint=None if regex is None else RegexConstraint(regex),
-        ends="text" if regex is None else (ends or Ends.match).value,
-    )
+    byte_model, data = loaded(model, tokenizer, semantics, quiet=quiet), read_text(prompt)
+    with explained(byte_model, data):
+        drawn = byte_model.sample(
+            data,
+            max_bytes=max_bytes,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            stop=[common.argument_bytes(one) for one in stop or []],
+            utf8=utf8.value,
+            constraint=None if regex is None else RegexConstraint(regex),
+            ends="text" if regex is None else (ends or Ends.match).value,
+        )
     if as_json:
         common.write_json(_told(drawn))
     else:
