@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import defaultdict
+import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bytewright as bw
-from bytewright import demo
+from bytewright import _core, demo
 
 Law = dict[bytes, float]
 Ids = tuple[int, ...]
@@ -168,6 +169,47 @@ def test_what_is_undecided_bounds_the_error(epsilon: float) -> None:
             looked += 1
     assert looked > 10
     assert saved > 0
+
+
+@pytest.mark.parametrize("pattern", ["gpt2", "cl100k", "o200k", "llama3", None])
+def test_what_is_decided_holds_for_every_text_that_goes_on(pattern: str | None) -> None:
+    documents = [text for _, text in demo.documents()]
+    tok = bw.train(documents[:40], 700, pattern=pattern) if pattern else STUDENTS["plain"]
+    letters = None if pattern else b"ab "
+    vocab = _core.ByteVocab(tok._core, [], "valid")
+    rng = random.Random(pattern)
+    told: Counter[str] = Counter()
+    for _ in range(60):
+        if letters:
+            text = bytes(rng.choices(letters, k=200))
+        else:
+            text = rng.choice(documents).encode()
+            start = rng.randrange(max(1, len(text) - 300))
+            text = (text[start : start + 160] + "\n  naïve 中文 \t don't 12345".encode()) * 2
+            text = text.decode(errors="ignore").encode()
+        size = rng.randrange(60)
+        context = tok.encode(text[:size].decode(errors="ignore"))[: rng.choice([None, -1])]
+        data = tok.decode_bytes(context)
+        ahead, at = _core.ByteAhead(vocab, context), len(data)
+        while at < len(text):
+            verdicts = ahead.verdicts()
+            # Whatever comes next, the text may end there or go on: its encoding is as was told.
+            for end in {at, at + 1, at + 2, len(text)}:
+                ids = tok.encode(text[:end])
+                verdict = verdicts[text[at] if end > at else END]
+                if verdict == -1 or (verdict == -4 and end < len(text)):
+                    continue
+                found: int | None = -3
+                if ids[: len(context)] == context:
+                    found = ids[len(context)] if len(ids) > len(context) else -2
+                assert found == verdict, (text, context, at, end)
+                told["end" if end == at else "other" if found == -3 else "token"] += 1
+            if verdicts[text[at]] != -1:
+                break
+            ahead, at = ahead.after(text[at]), at + 1
+        assert at < len(text), "decided before the text is over"
+    assert told["token"] > 60
+    assert told["end"] > 30
 
 
 def test_texts_without_an_encoding_are_outside() -> None:
