@@ -57,23 +57,24 @@ class Certain:
     """A model that knows one text."""
 
     def __init__(self, tok: bw.Tokenizer, semantics: Semantics) -> None:
-        self._tok, self._known = tok, {}  # type: ignore[var-annotated]
+        self.tokenizer = tok
+        self._known: dict[tuple[int, ...], int] = {}
         model = bw.CallableModel(tok, self._rows, eos_id=tok.vocab_size)
         # Rows are of another text each time: none are kept.
         self.bytes = bw.ByteModel(model, semantics=semantics, memory=0)
 
     def normalized(self, text: str) -> bytes:
         """The text that the model is about."""
-        return self._tok.decode_bytes(self._tok.encode(text))
+        return self.tokenizer.decode_bytes(self.tokenizer.encode(text))
 
     def expect(self, text: bytes) -> list[int]:
-        ids = self._tok.encode(text)
-        following = [*ids, self._tok.vocab_size]
+        ids = self.tokenizer.encode(text)
+        following = [*ids, self.tokenizer.vocab_size]
         self._known = {tuple(ids[:at]): following[at] for at in range(len(following))}
         return ids
 
     def _rows(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
-        rows = np.zeros((len(contexts), self._tok.vocab_size + 1), np.float32)
+        rows = np.zeros((len(contexts), self.tokenizer.vocab_size + 1), np.float32)
         for row, ids in zip(rows, contexts, strict=True):
             after = self._known.get(tuple(ids.tolist()))
             if after is not None:
@@ -219,8 +220,11 @@ def test_nor_on_the_texts_of_others(real: Any, shared: Path, name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_nor_on_all_hard_texts(real: Any, shared: Path, name: str) -> None:
     certain, checked = real(name), 0
+    # What is added and not special is found before a pattern cuts: text under "all" only.
+    added = json.loads(certain.tokenizer.definition.header)["added"]
+    found = [one["content"].encode() for one in added if not one["special"]]
     for text, is_utf8 in hard_texts().values():
-        if is_utf8 and text:
+        if is_utf8 and text and not any(one in text for one in found):
             check(certain, certain.normalized(text.decode()[:150]))
             checked += 1
     assert checked > 700

@@ -16,8 +16,9 @@ pattern, so that no sequence is missed or counted that should not be. Where a pa
 UTF-8: other bytes are for `"all"`.
 
 The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and
-decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never text: where they are not
-the end of the text, their probability is lost mass.
+decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never
+text: where they are not the end of the text, their probability is lost mass. Added tokens that are not
+special are found in a text before a pattern cuts it: they are text for `"all"`.
 """  # noqa: E501
 
 from __future__ import annotations
