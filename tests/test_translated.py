@@ -7,11 +7,13 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_vocabularies import Piece, sentencepiece
 
 import bytewright as bw
 from bytewright import _core, demo
@@ -111,6 +113,26 @@ def test_next_tokens_are_those_of_all_texts(name: str, seed: int) -> None:
         others += found.other > 1e-6
     assert len(contexts) > 60
     assert others > 10, "texts that are cut otherwise behind the same bytes"
+
+
+def test_a_space_before_every_text_is_no_part_of_it(tmp_path: Path) -> None:
+    pieces: list[Piece] = [("<unk>", 0.0, 2)]
+    pieces += [(f"<0x{byte:02X}>", 0.0, 6) for byte in range(256)]
+    words = ["▁a", "ab", "▁ab", "éa", "bb", "▁", "a", "b", "é"]
+    pieces += [(word, -float(at), 1) for at, word in enumerate(words)]
+    (tmp_path / "spaced.model").write_bytes(sentencepiece(pieces, normalizer=((4, 0),)))
+    tok = bw.Tokenizer.load(tmp_path / "spaced.model")
+    letters = law(b"abc ", 5, 5, size=150)
+    texts = {text.replace(b"c", "é".encode()): p for text, p in letters.items()}
+    known = encodings(texts, tok)
+    model = bw.TranslatedModel(Texts(texts), tok, epsilon=0.0, budget=None)
+    contexts = sorted({ids[:at] for ids in known for at in range(len(ids) + 1)})
+    for context in contexts:
+        expected = row(known, context, tok.vocab_size)
+        found = model.next(context)
+        assert np.exp(found.logprobs) == pytest.approx(expected / expected.sum(), abs=1e-9)
+        assert found.outside == 0.0
+    assert len(contexts) > 100
 
 
 def test_its_own_tokens_have_their_own_probabilities() -> None:

@@ -36,6 +36,8 @@ pub struct Ahead {
     vocab: Arc<ByteVocab>,
     context: Arc<[TokenId]>,
     heads: Vec<Head>,
+    /// Whether a byte was read behind the context.
+    goes_on: bool,
 }
 
 /// Sequences that have all but the last token in common.
@@ -75,7 +77,12 @@ impl Ahead {
         drop(viability);
         let begun = Begun::Along(0);
         let head = Head { begun, spot, mask: None, fits: ROOT };
-        let mut ahead = Ahead { vocab, context: context.into(), heads: vec![head] };
+        let (lead, heads) = (vocab.lead, vec![head]);
+        let mut ahead = Ahead { vocab, context: context.into(), heads, goes_on: false };
+        // Where there are tokens, the byte that stands before every text is theirs.
+        if let (true, Some(lead)) = (ahead.context.is_empty(), lead) {
+            ahead.advance(lead)?;
+        }
         for &id in ahead.context.clone().iter() {
             let sorted = &ahead.vocab.sorted;
             let bytes = sorted.place(id).map(|place| sorted.bytes(place).to_vec());
@@ -83,6 +90,7 @@ impl Ahead {
                 ahead.advance(byte)?;
             }
         }
+        ahead.goes_on = false;
         let all = Begun::Along(ahead.context.len());
         if !ahead.heads.iter().any(|head| head.begun == all) {
             let size = ahead.context.len();
@@ -101,6 +109,7 @@ impl Ahead {
         let vocab = Arc::clone(&self.vocab);
         let mut viability = vocab.viability().expect("it was there when this was made");
         self.heads = self.after(byte, &mut viability)?;
+        self.goes_on = true;
         Ok(())
     }
 
@@ -124,6 +133,10 @@ impl Ahead {
                     Begun::Along(_) | Begun::Aside => Verdict::Other,
                 };
             }
+        }
+        if self.context.is_empty() && !self.goes_on {
+            // The empty text has no tokens, whatever stands before others.
+            verdicts[OUTCOMES - 1] = Verdict::End;
         }
         Ok(verdicts)
     }
