@@ -442,6 +442,7 @@ def test_real_tokens_and_a_seed() -> None:
     options: dict[str, Any] = {"constraint": constraint, "particles": 400, "max_bytes": 5}
     drawn = bw.sample_weighted(model, seed=2, **options)
     assert drawn == bw.sample_weighted(model, seed=2, **options)
+    assert (len(drawn), tuple(drawn)) == (400, drawn.texts)
     assert drawn != bw.sample_weighted(model, seed=3, **options)
     again = bw.sample_weighted(bw.Ensemble([model]), seed=2, **options)
     assert [one.text for one in drawn.texts] == [one.text for one in again.texts]

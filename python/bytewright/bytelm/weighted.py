@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +93,12 @@ class WeightedSample:
     texts: tuple[WeightedText, ...]
     logprob: float
     resamplings: int
+
+    def __iter__(self) -> Iterator[WeightedText]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
 
     def shares(self) -> dict[bytes, float]:
         """The share of the weight that each text has, the largest first.
