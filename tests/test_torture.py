@@ -220,11 +220,8 @@ def test_nor_on_the_texts_of_others(real: Any, shared: Path, name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_nor_on_all_hard_texts(real: Any, shared: Path, name: str) -> None:
     certain, checked = real(name), 0
-    # What is added and not special is found before a pattern cuts: text under "all" only.
-    added = json.loads(certain.tokenizer.definition.header)["added"]
-    found = [one["content"].encode() for one in added if not one["special"]]
     for text, is_utf8 in hard_texts().values():
-        if is_utf8 and text and not any(one in text for one in found):
+        if is_utf8 and text:
             check(certain, certain.normalized(text.decode()[:150]))
             checked += 1
     assert checked > 700

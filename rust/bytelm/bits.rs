@@ -37,6 +37,11 @@ impl Bits {
         self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word |= other);
     }
 
+    /// Takes out what is not in the other.
+    pub fn keep(&mut self, other: &Bits) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word &= other);
+    }
+
     /// Whether any place of the range is in the set.
     pub fn any(&self, range: &Range<Place>) -> bool {
         let (first, last) = (range.start as usize / 64, range.end as usize / 64);

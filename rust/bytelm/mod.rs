@@ -13,6 +13,7 @@
 //! 2025, "From Language Models over Tokens to Language Models over Characters"; Hayase et al. 2025,
 //! "Sampling from Your Language Model One Byte at a Time".
 
+mod added;
 mod ahead;
 mod bits;
 mod context;
@@ -101,7 +102,12 @@ impl ByteVocab {
             Semantics::All => None,
             _ => {
                 let (model, alphabet, steps) = tokenizer.plain_model()?;
-                Some(Mutex::new(Viability::new(model, alphabet, steps, &sorted)?))
+                let added = match tokenizer.lead() {
+                    None => tokenizer.added(),
+                    // Another space stands behind each added token.
+                    Some(_) => &[],
+                };
+                Some(Mutex::new(Viability::new(model, alphabet, steps, added, &sorted)?))
             }
         };
         let lead = tokenizer.lead();

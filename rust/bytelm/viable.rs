@@ -8,11 +8,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::added::{self, Added, Owed};
 use super::bits::Bits;
 use super::pairs::Pairs;
 use super::sorted::{NOWHERE, Place, Sorted};
 use super::trie::ROOT;
 use crate::Result;
+use crate::added::AddedToken;
 use crate::encode::Model;
 use crate::pretokenize::Step;
 use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
@@ -66,6 +68,8 @@ pub(super) struct Spot {
     last: Place,
     /// The bytes of a character that tokens of single bytes have begun to spell.
     begun: Begun,
+    /// What must not be found of added tokens.
+    owed: Owed,
 }
 
 /// Up to three bytes with which a character begins, the last in the low bits.
@@ -76,6 +80,8 @@ type Begun = u32;
 pub(super) struct Viability {
     outlook: Outlook,
     pairs: Pairs,
+    /// Added tokens that are text, if there are any.
+    added: Option<Added>,
     /// The tokens that spell characters which are no symbols.
     spelled: Vec<Place>,
     /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
@@ -93,12 +99,14 @@ impl Viability {
         model: &Model,
         alphabet: [bool; 256],
         steps: &[Step],
+        added: &[AddedToken],
         sorted: &Sorted,
     ) -> Result<Viability> {
         let is_byte = |place: Place| model.vocab.kind(sorted.id(place)).has(Kind::BYTE);
         Ok(Viability {
             outlook: Outlook::new(steps, alphabet)?,
             pairs: Pairs::new(model, sorted)?,
+            added: Added::new(added, sorted),
             spelled: match model.units.spell() {
                 true => sorted.all().filter(|&place| is_byte(place)).collect(),
                 false => Vec::new(),
@@ -112,12 +120,19 @@ impl Viability {
 
     /// Where the empty sequence stands.
     pub fn start(&self) -> Spot {
-        Spot { open: EMPTY, turned: self.outlook.start(), last: NOWHERE, begun: 0 }
+        Spot {
+            open: EMPTY,
+            turned: self.outlook.start(),
+            last: NOWHERE,
+            begun: 0,
+            owed: added::NOTHING,
+        }
     }
 
     /// Whether the text may end behind the sequence.
     pub fn ends(&mut self, spot: Spot) -> Result<bool> {
-        Ok(spot.last == NOWHERE || self.outlook.ends(spot.open)?)
+        // No piece is open at the start of a text, and behind an added token.
+        Ok(spot.open == EMPTY || self.outlook.ends(spot.open)?)
     }
 
     /// Where a viable sequence stands after another token.
@@ -128,6 +143,13 @@ impl Viability {
         spot: Spot,
         token: Place,
     ) -> Result<Spot> {
+        let owed = match &mut self.added {
+            Some(added) => added.after(sorted, spot.owed, token),
+            None => added::NOTHING,
+        };
+        if self.added.as_ref().is_some_and(|added| added.is_added(token)) {
+            return Ok(Spot { last: token, owed, ..self.start() });
+        }
         let together =
             spot.open != EMPTY && self.pairs.go_together(model, sorted, spot.last, token)?;
         let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
@@ -139,6 +161,7 @@ impl Viability {
             turned,
             last: token,
             begun: self.spell(model, sorted, spot.begun, token).0,
+            owed,
         })
     }
 
@@ -157,6 +180,10 @@ impl Viability {
             if self.spell(model, sorted, spot.begun, token).1 {
                 found.remove(token);
             }
+        }
+        let ends = self.added.is_some() && self.ends(spot)?;
+        if let Some(added) = &self.added {
+            added.restrict(&mut found, sorted, spot.owed, ends);
         }
         let found = Arc::new(Mask::new(found, sorted));
         self.held += found.bytes();

@@ -74,6 +74,11 @@ impl Tokenizer {
         &self.model
     }
 
+    /// The added tokens.
+    pub(crate) fn added(&self) -> &[AddedToken] {
+        &self.added
+    }
+
     /// The space that is put before every text, where decoding takes it away again.
     pub(crate) fn lead(&self) -> Option<u8> {
         let put = |text: &[u8]| {

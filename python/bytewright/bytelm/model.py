@@ -18,7 +18,7 @@ UTF-8: other bytes are for `"all"`.
 The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and
 decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never
 text: where they are not the end of the text, their probability is lost mass. Added tokens that are not
-special are found in a text before a pattern cuts it: they are text for `"all"`.
+special are text, and stand where they are found in a text before a pattern cuts it.
 """  # noqa: E501
 
 from __future__ import annotations
