@@ -1,7 +1,7 @@
 """Byte probabilities: what a context costs beside running the model.
 
     python bench/bytelm.py
-    python bench/bytelm.py --vocab o200k_base --out bench/records/bytelm.jsonl
+    python bench/bytelm.py --vocab o200k_base.tiktoken --out bench/records/bytelm.jsonl
 
 A text is walked byte by byte with rows of random logits, on one thread and processor time:
 - context: from a row of logits to the probabilities of the next bytes that follow from it, masked
@@ -33,6 +33,7 @@ import bytewright as bw
 from bytewright import _core
 from bytewright.definition import SPECIAL
 
+VOCABS = ["cl100k_base.tiktoken", "tekken_240718.json", "o200k_base.tiktoken"]
 STEPS = 600
 PEER_ROUNDS = 15
 PARTS = ("context", "other bytes", "push")
@@ -139,7 +140,7 @@ def contexts(tok: bw.Tokenizer, corpus: str) -> Figures:
 
 def measure(vocab: str) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
-        tok = bw.Tokenizer.load(unpack(f"{vocab}.tiktoken", Path(folder)))
+        tok = bw.Tokenizer.load(unpack(vocab, Path(folder)))
     width = tok.vocab_size
     chance = np.random.default_rng(0)
     rows = chance.normal(0, 2, (8, width)).astype(np.float32)
@@ -173,7 +174,7 @@ def measure(vocab: str) -> Figures:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Byte probabilities.")
-    parser.add_argument("--vocab", nargs="*", default=["cl100k_base", "o200k_base"])
+    parser.add_argument("--vocab", nargs="*", default=VOCABS)
     parser.add_argument("--out", type=Path, help="also write the figures there, as JSON lines")
     asked = parser.parse_args()
     for vocab in asked.vocab:

@@ -67,7 +67,7 @@ def test_semantics_are_their_definitions(
     for semantics in ("all", "valid", "fast", "local"):
         model = bw.ByteModel(
             bw.CallableModel(tok, rows, eos_id=size),
-            semantics=semantics,  # type: ignore[arg-type]
+            semantics=semantics,
         )
         oracle = Cover(tok, row, semantics, tails=5 if regex else 4)
         for text in map(str.encode, sorted(texts)):
