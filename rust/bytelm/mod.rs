@@ -18,6 +18,7 @@ mod ahead;
 mod bits;
 mod context;
 mod pairs;
+mod real;
 mod row;
 mod sorted;
 mod tree;
@@ -34,7 +35,7 @@ use sorted::Sorted;
 use viable::Viability;
 
 pub use ahead::{Ahead, Verdict};
-pub use row::Real;
+pub use real::Real;
 pub use tree::{Distribution, Goal, OUTCOMES, TokenPath, Tree};
 
 /// Which sequences of tokens count.

@@ -1,0 +1,168 @@
+//! The numbers that models give: what is summed over them, by type.
+
+use std::ops::Range;
+
+use super::sorted::Group;
+use crate::simd::exp;
+
+/// Logits as they were given.
+#[derive(Debug)]
+pub enum Values {
+    Single(Vec<f32>),
+    Double(Vec<f64>),
+}
+
+/// Numbers that models give.
+pub trait Real: Copy + Send + Sync + 'static {
+    /// Minus infinity.
+    const LEAST: Self;
+    fn to_f64(self) -> f64;
+    /// The values at these places.
+    fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
+    /// Values that are kept.
+    fn keep(values: Vec<Self>) -> Values;
+    /// The largest value, and whether all are numbers.
+    fn top(values: &[Self]) -> (f64, bool);
+    /// The sum of `exp(value - shift)`, where nothing is larger than the shift.
+    fn sum_exp(values: &[Self], shift: f64) -> f64;
+    /// The same of several runs that follow each other; the sums are appended.
+    fn sums_exp(
+        values: &[Self],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    );
+    /// A copy of the values and, beside it, `exp(value - shift)` of each whose bit is set, with a
+    /// shift that is at least `least` and hardly below the largest value.
+    fn survey(values: &[Self], least: f64, bits: &[u64], exps: &mut Vec<Self>) -> Survey<Self>;
+    /// The sum of the values of a group.
+    fn sum(values: &[Self], group: Group<'_>) -> f64;
+}
+
+/// What one look at a row finds.
+pub struct Survey<T> {
+    pub values: Vec<T>,
+    /// What the exponentials are relative to.
+    pub shift: f64,
+    pub largest: f64,
+    /// Whether all are numbers.
+    pub all: bool,
+    /// The sum of the exponentials.
+    pub sum: f64,
+}
+
+/// One value in so many is looked at for a shift.
+const SAMPLED: usize = 61;
+
+impl Real for f32 {
+    const LEAST: f32 = f32::NEG_INFINITY;
+
+    fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
+        exp::gather(values, places)
+    }
+
+    fn keep(values: Vec<f32>) -> Values {
+        Values::Single(values)
+    }
+
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+
+    fn top(values: &[f32]) -> (f64, bool) {
+        let (largest, all) = exp::maximum(values);
+        (f64::from(largest), all)
+    }
+
+    fn sum_exp(values: &[f32], shift: f64) -> f64 {
+        exp::sum_exp(values, shift as f32)
+    }
+
+    fn sums_exp(
+        values: &[f32],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    ) {
+        exp::sums_exp(values, runs, shift as f32, sums);
+    }
+
+    fn survey(values: &[f32], least: f64, bits: &[u64], exps: &mut Vec<f32>) -> Survey<f32> {
+        let sampled = values.iter().step_by(SAMPLED).copied().fold(least as f32, f32::max);
+        let mut copy = Vec::new();
+        // A shift that is wrong is found out, and the largest value is one.
+        let mut shift = if sampled.is_finite() { sampled } else { 0.0 };
+        let mut found = exp::survey(values, shift, bits, &mut copy, exps);
+        let far = found.largest > shift + exp::MOST || found.largest < shift - exp::MOST;
+        if found.all && far && found.largest.is_finite() {
+            shift = found.largest.max(least as f32);
+            found = exp::survey(values, shift, bits, &mut copy, exps);
+        }
+        let (largest, shift) = (f64::from(found.largest), f64::from(shift));
+        Survey { values: copy, shift, largest, all: found.all, sum: found.sum }
+    }
+
+    fn sum(values: &[f32], group: Group<'_>) -> f64 {
+        match group {
+            Group::Ids(ids) => exp::sum_at(values, ids),
+            Group::Bits(bits) => exp::sum_where(values, bits),
+        }
+    }
+}
+
+impl Real for f64 {
+    const LEAST: f64 = f64::NEG_INFINITY;
+
+    fn gather(values: &[f64], places: &[u32]) -> Vec<f64> {
+        places.iter().map(|&place| values[place as usize]).collect()
+    }
+
+    fn keep(values: Vec<f64>) -> Values {
+        Values::Double(values)
+    }
+
+    fn to_f64(self) -> f64 {
+        self
+    }
+
+    fn top(values: &[f64]) -> (f64, bool) {
+        let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (largest, !values.iter().any(|value| value.is_nan()))
+    }
+
+    fn sum_exp(values: &[f64], shift: f64) -> f64 {
+        values.iter().map(|value| (value - shift).exp()).sum()
+    }
+
+    fn sums_exp(
+        values: &[f64],
+        runs: impl Iterator<Item = Range<usize>>,
+        shift: f64,
+        sums: &mut Vec<f64>,
+    ) {
+        sums.extend(runs.map(|run| f64::sum_exp(&values[run], shift)));
+    }
+
+    fn survey(values: &[f64], least: f64, bits: &[u64], exps: &mut Vec<f64>) -> Survey<f64> {
+        let (largest, all) = <f64 as Real>::top(values);
+        let shift = largest.max(least);
+        exps.clear();
+        exps.extend(values.iter().map(|value| (value - shift).exp()));
+        let sum = exps.iter().sum();
+        for (exps, word) in exps.chunks_mut(64).zip(bits) {
+            let unset = exps.iter_mut().enumerate().filter(|(at, _)| word >> at & 1 == 0);
+            unset.for_each(|(_, exp)| *exp = 0.0);
+        }
+        Survey { values: values.to_vec(), shift, largest, all, sum }
+    }
+
+    fn sum(values: &[f64], group: Group<'_>) -> f64 {
+        match group {
+            Group::Ids(ids) => ids.iter().map(|&id| values[id as usize]).sum(),
+            Group::Bits(bits) => {
+                let is_set = |at: usize| bits[at / 64] >> (at % 64) & 1 == 1;
+                (0..values.len()).filter(|&at| is_set(at)).map(|at| values[at]).sum()
+            }
+        }
+    }
+}

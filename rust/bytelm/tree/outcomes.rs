@@ -1,0 +1,71 @@
+//! What may follow a text: the shares of all nodes, byte by byte.
+
+use super::{Goal, Tree, log_sum, share_of};
+use crate::{Error, Result};
+
+/// Outcomes: the bytes, and the end of the text.
+pub const OUTCOMES: usize = 257;
+
+const END: usize = 256;
+
+/// The outcomes that may follow a text.
+#[derive(Debug, Clone)]
+pub struct Distribution {
+    /// Natural logarithms of probabilities that add up to 1; the last is that of the end.
+    pub logprobs: [f64; OUTCOMES],
+    /// What the semantics discards here, as a share of the probability of the text.
+    pub lost: f64,
+    /// At most the total-variation distance from what no pruning would give.
+    pub bound: f64,
+}
+
+impl Tree {
+    /// What may follow.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] while rows are pending, [`Error::Data`] when nothing can follow.
+    pub fn outcomes(&mut self) -> Result<Distribution> {
+        self.refuse_pending(Goal::Next)?;
+        let logprob = self.conclude();
+        if logprob == f64::NEG_INFINITY {
+            return Err(Error::Data(format!(
+                "nothing can follow the first {} bytes: their probability is 0",
+                self.len()
+            )));
+        }
+        let mut logprobs = [f64::NEG_INFINITY; OUTCOMES];
+        for node in &mut self.nodes {
+            let Some(weight) = node.weight else { continue };
+            match &node.row {
+                Some(row) if node.at == self.len => {
+                    let first = row.first().into_iter().flatten();
+                    logprobs.iter_mut().zip(first).for_each(|(log, mass)| add(log, weight + mass));
+                    add(&mut logprobs[END], weight + row.end());
+                }
+                Some(_) => {
+                    for (byte, mass) in node.ahead(&self.vocab) {
+                        add(&mut logprobs[usize::from(byte)], weight + mass);
+                    }
+                }
+                None => {}
+            }
+        }
+        let total = log_sum(logprobs.iter().copied());
+        let waiting = self.waiting(Goal::Next).into_iter();
+        let left = log_sum(waiting.filter(|node| node.2 > self.len).map(|node| node.1));
+        let bound = share_of(left, total);
+        if total == f64::NEG_INFINITY {
+            // Whatever the model expects here, the semantics discards.
+            return Ok(Distribution { logprobs, lost: 1.0, bound });
+        }
+        logprobs.iter_mut().for_each(|logprob| *logprob -= total);
+        let lost = (1.0 - (total - logprob).exp()).max(0.0);
+        Ok(Distribution { logprobs, lost, bound })
+    }
+}
+
+/// Adds a number to another, of which these are the logarithms.
+fn add(log: &mut f64, term: f64) {
+    let (low, high) = if term < *log { (term, *log) } else { (*log, term) };
+    *log = if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() };
+}
