@@ -1,4 +1,4 @@
-"""Byte-exact tokenization: any byte-level BPE, encoded exactly, from any corpus."""
+"""Byte-exact tokenization, and exact probabilities of bytes from any model of tokens."""
 
 import warnings
 

@@ -49,7 +49,7 @@ def run(arguments: Sequence[str]) -> int:
 def build() -> typer.Typer:
     """The application with its commands in the order of the table."""
     app = typer.Typer(
-        help="Byte-exact tokenization: any byte-level BPE, encoded exactly, from any corpus.",
+        help="Byte-exact tokenization, and exact probabilities of bytes from any model of tokens.",
         invoke_without_command=True,
         no_args_is_help=True,
         add_completion=False,
