@@ -365,3 +365,26 @@ def test_two_tokenizers_and_two_halves_of_a_corpus_beat_the_better_one() -> None
     print(f"alone {alone:.4f}, together {figures}")
     assert figures["arithmetic"] <= 0.95 * alone
     assert max(figures.values()) <= alone
+
+
+def test_a_text_is_scored_with_few_calls() -> None:
+    calls = [0, 0]
+
+    def counted(number: int) -> bw.ByteModel:
+        plain = member(number).model
+
+        def rows(contexts: Sequence[Any]) -> Any:
+            calls[number] += 1
+            return plain.logprobs(contexts)
+
+        model = bw.CallableModel(plain.tokenizer, rows, eos_id=plain.eos_id)
+        return bw.ByteModel(model, semantics="local")
+
+    text = texts(3, 100)[0]
+    scores = bw.Ensemble([counted(0), counted(1)]).score(text)
+    assert max(calls) <= 3 * (len(text) // 32 + 1), calls
+    state, stepped = bw.Ensemble([member(0), member(1)]).start(), []
+    for at, byte in enumerate(text):
+        stepped.append(state.next().logprobs[byte])
+        state.advance(text[at : at + 1])
+    assert np.allclose(scores, stepped, rtol=0, atol=1e-12)

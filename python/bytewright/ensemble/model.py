@@ -29,6 +29,9 @@ from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["Ensemble", "RuleName"]
 
+# Bytes of a text that is scored whose contexts are asked for together.
+_AHEAD = 32
+
 RuleName = Literal["arithmetic", "geometric", "bayes", "fixed_share", "online", "core"]
 
 _NAMES = (*RULES, "fixed_share", "online")
@@ -142,11 +145,24 @@ class Ensemble:
         scores = np.full(len(data), -np.inf)
         state = self.start()
         for at, byte in enumerate(data):
+            if at % _AHEAD == 0:
+                self._ask_ahead(state, data[at : at + _AHEAD])
             scores[at] = state.next().logprobs[byte]
             if scores[at] == -np.inf:
                 break
             state.advance(data[at : at + 1])
         return scores
+
+    def _ask_ahead(self, state: EnsembleState, data: bytes) -> None:
+        """Ask each model, once, for all that the next bytes will need."""
+        for at, model in enumerate(self._models):
+            place = state._member(at)
+            if place is None or not isinstance(model, PreparedPredictor):
+                continue
+            places = [place]
+            for byte in data[:-1]:
+                places.append(places[-1].fork().advance(bytes([byte])))
+            model.prepare(places)
 
     def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
         """The mean number of bits that a byte of these texts takes, over all bytes alike.
