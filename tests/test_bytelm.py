@@ -326,6 +326,20 @@ def test_shares_of_what_is_discarded_are_no_numbers_lost(dtype: Any, low: float)
         assert found.probs[[97, 98, 256]] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_ends_are_exact_where_almost_all_is_lost(semantics: Any) -> None:
+    tok = bw.Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<mask>", "<eos>"])
+    # All but e^-60 is the special token, of which no text is made.
+    rows = np.array([-60.0, -70.0, 0.0, -65.0])
+    model = bw.CallableModel(tok, lambda contexts: np.tile(rows, (len(contexts), 1)), eos_id=3)
+    found = bw.ByteModel(model, semantics=semantics)
+    # "local" shares out what is lost.
+    whole = np.logaddexp.reduce(rows if semantics != "local" else rows[[0, 1, 3]])
+    assert found.logprob(b"a", end=True) == pytest.approx(-125.0 - 2 * whole, abs=1e-9)
+    step = found.start(b"a").next()
+    assert step.log_kept == pytest.approx(np.logaddexp.reduce(rows[[0, 1, 3]]) - whole, abs=1e-9)
+
+
 def test_wrong_rows_are_refused_by_name() -> None:
     tok = small_model().tokenizer
     size = tok.vocab_size

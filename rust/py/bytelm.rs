@@ -134,10 +134,11 @@ impl PyByteTree {
         Ok(paths.into_iter().map(path).collect())
     }
 
-    /// Logarithms of the 257 outcomes' probabilities, the lost mass and the error's bound.
-    fn next<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, f64, f64)> {
+    /// Logarithms of the 257 outcomes' probabilities, the lost mass, the error's bound and the
+    /// logarithm of the mass that is not lost.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, f64, f64, f64)> {
         let next = locked(&self.core).outcomes().map_err(|error| to_python(&error))?;
-        Ok((PyArray1::from_slice(py, &next.logprobs), next.lost, next.bound))
+        Ok((PyArray1::from_slice(py, &next.logprobs), next.lost, next.bound, next.kept))
     }
 }
 

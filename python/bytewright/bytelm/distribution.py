@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,18 @@ class ByteDistribution:
     logprobs: NDArray[np.float64]  # [257]
     lost_mass: float
     error_bound: float
+    _log_kept: float | None = field(default=None, repr=False)
+
+    @property
+    def log_kept(self) -> float:
+        """The natural logarithm of the share that is not lost, exact however small the share is.
+
+        With it, `logprobs` become those of this step under the model: P(text and outcome) is
+        P(text) times both.
+        """
+        if self._log_kept is not None:
+            return self._log_kept
+        return math.log1p(-self.lost_mass) if self.lost_mass < 1.0 else -math.inf
 
     @property
     def probs(self) -> NDArray[np.float64]:

@@ -120,8 +120,7 @@ def _read(
     _prepare(source, last, "next")
     for reader in last:
         found = reader.place.next()
-        with np.errstate(divide="ignore"):
-            reader.logprob += float(np.log1p(-found.lost_mass) + found.logprobs[END])
+        reader.logprob += float(found.log_kept + found.logprobs[END])
     for reader in finished:
         reader.done = True
 

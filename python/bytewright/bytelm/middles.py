@@ -202,8 +202,7 @@ class Middles:
         outcomes, order = None, np.zeros(0, np.intp)
         if len(data) < self.rules.most:
             found = place.next()
-            with np.errstate(divide="ignore"):
-                outcomes = found.logprobs + (logprob + np.log1p(-found.lost_mass))
+            outcomes = found.logprobs + (logprob + found.log_kept)
             can = np.flatnonzero(self.rules.allowed(data, limit) & (outcomes[:END] > -np.inf))
             order = can[np.argsort(-outcomes[can], kind="stable")]
         middle = Middle(data, place, limit, logprob, outcomes, order, np.ones(len(order), np.bool_))

@@ -176,8 +176,7 @@ class ByteModel:
         if not end or logprob == -np.inf:
             return logprob
         last = state.next()
-        with np.errstate(divide="ignore"):
-            return float(logprob + np.log1p(-last.lost_mass) + last.logprobs[END])
+        return float(logprob + last.log_kept + last.logprobs[END])
 
     def score(self, text: str | bytes) -> NDArray[np.float64]:
         """For each byte, how its coming changes the logarithm of the probability.

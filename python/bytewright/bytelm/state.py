@@ -79,8 +79,8 @@ class ByteState:
             DataError: the text so far has the probability 0, or the model gave no probabilities.
         """
         self._rows.fill(self._tree, "next")
-        logprobs, lost, bound = self._tree.next()
-        return ByteDistribution(logprobs, lost, bound)
+        logprobs, lost, bound, log_kept = self._tree.next()
+        return ByteDistribution(logprobs, lost, bound, log_kept)
 
     def paths(self, count: int = 10, *, last: int | None = None) -> list[TokenPath]:
         """The likeliest sequences of tokens that cover the bytes so far, the likeliest first.

@@ -15,6 +15,8 @@ pub struct Distribution {
     pub logprobs: [f64; OUTCOMES],
     /// What the semantics discards here, as a share of the probability of the text.
     pub lost: f64,
+    /// The natural logarithm of the share that is left: of a small one, `1 - lost` says too little.
+    pub kept: f64,
     /// At most the total-variation distance from what no pruning would give.
     pub bound: f64,
 }
@@ -56,11 +58,11 @@ impl Tree {
         let bound = share_of(left, total);
         if total == f64::NEG_INFINITY {
             // Whatever the model expects here, the semantics discards.
-            return Ok(Distribution { logprobs, lost: 1.0, bound });
+            return Ok(Distribution { logprobs, lost: 1.0, kept: total, bound });
         }
         logprobs.iter_mut().for_each(|logprob| *logprob -= total);
-        let lost = (1.0 - (total - logprob).exp()).max(0.0);
-        Ok(Distribution { logprobs, lost, bound })
+        let kept = (total - logprob).min(0.0);
+        Ok(Distribution { logprobs, lost: -kept.exp_m1(), kept, bound })
     }
 }
 

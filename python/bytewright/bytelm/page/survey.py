@@ -55,16 +55,12 @@ def survey(model: BytePredictor, text: bytes) -> Iterator[Reading]:
         found = place.next()
         paths = _paths(place)
         if outcome == END:
-            after = before + _log_kept(found) + float(found.logprobs[END])
+            after = before + found.log_kept + float(found.logprobs[END])
         else:
             after = place.advance(bytes([outcome])).logprob
         bits = (before - after) / math.log(2)
         yield Reading(max(0.0, bits), _rank(found, outcome), found, found.top(_OUTCOMES), paths)
         before = after
-
-
-def _log_kept(found: ByteDistribution) -> float:
-    return math.log1p(-found.lost_mass) if found.lost_mass < 1 else -math.inf
 
 
 def _rank(found: ByteDistribution, outcome: int) -> int:
