@@ -2,7 +2,7 @@
 
 import re
 
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["byte_size"]
 
@@ -16,12 +16,17 @@ def byte_size(size: int | str, name: str) -> int:
 
     Raises:
         ArgumentError: no number of bytes.
+        ArgumentTypeError: neither a number nor a text.
 
     >>> byte_size("512", "memory"), byte_size("2K", "memory"), byte_size("1.5MB", "memory")
     (512, 2048, 1572864)
     """
     if isinstance(size, int):
+        if size < 0:
+            raise ArgumentError(f"{name}={size}: 0 and more are allowed")
         return size
+    if not isinstance(size, str):
+        raise ArgumentTypeError(f"{name} must be int or str, not {type(size).__name__}")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
     if found is None:
         raise ArgumentError(f"{name} {size!r} is not a size such as 512K, 256M or 1G")

@@ -22,7 +22,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
 from bytewright.bytelm.sampling import Utf8, natural, sample
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.text import check_share, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models import TokenModel
 
@@ -95,8 +95,7 @@ class BaselineModel:
         if method not in ("naive", "healing", "alignment"):
             raise ArgumentError(f"method={method!r}: 'naive', 'healing', 'alignment' are allowed")
         natural("back", back)
-        if not 0.0 <= epsilon < 1.0:
-            raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
+        check_share(epsilon, "epsilon")
         self._method: Method = method
         self._epsilon = epsilon
         self._back = {"naive": 0, "healing": 1}.get(method, back)
@@ -310,3 +309,12 @@ class BaselinePlace:
         other._model, other._parts = self._model, self._parts
         other._logprob, other._untried = self._logprob, self._untried
         return other
+
+    def __copy__(self) -> Self:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.fork()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError("a place is not pickled: pickle the model and the text")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class ConstraintPlace(Protocol):
         ...
 
 
+@runtime_checkable
 class Constraint(Protocol):
     """What a text has to be."""
 
@@ -111,6 +112,9 @@ class RegexConstraint:
     def pattern(self) -> str:
         """The pattern."""
         return self._pattern
+
+    def __reduce__(self) -> tuple[type[RegexConstraint], tuple[str]]:
+        return type(self), (self._pattern,)
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
@@ -283,6 +287,11 @@ class AllOf:
 
     def __init__(self, *constraints: Constraint) -> None:
         """Take the constraints."""
+        for one in constraints:
+            if not isinstance(one, Constraint):
+                raise ArgumentTypeError(
+                    f"a constraint such as RegexConstraint is needed, not {type(one).__name__}"
+                )
         self._constraints = constraints
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.bytelm.constraints import Constraint
+from bytewright.bytelm.constraints import AllOf, Constraint
 from bytewright.bytelm.joining import join, period
 from bytewright.bytelm.middles import Middle, Middles, Rules
 from bytewright.bytelm.protocol import BytePredictor
@@ -135,7 +135,8 @@ def infill_candidates(
     check_utf8(utf8)
     text, after = text_bytes(prefix), text_bytes(suffix)
     tail = unfinished(before + text) if utf8 == "strict" else None
-    rules = Rules(max_bytes, stop_strings(stop), tail, after, end, constraint)
+    limit = None if constraint is None else AllOf(constraint)
+    rules = Rules(max_bytes, stop_strings(stop), tail, after, end, limit)
     place = source.start(text)
     start = place.logprob
     if start == -math.inf:

@@ -23,6 +23,7 @@ special are text, and stand where they are found in a text before a pattern cuts
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -38,9 +39,10 @@ from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.sampling import Ends, Utf8, sample
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.text import mean_bits, text_bytes
+from bytewright.bytelm.text import check_share, mean_bits, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models import PromptedModel, TokenModel
+from bytewright.models.protocol import check_model
 from bytewright.sizes import byte_size
 
 __all__ = ["ByteModel", "Semantics"]
@@ -91,13 +93,12 @@ class ByteModel:
             ArgumentError: an unknown semantics, `epsilon` not in 0.0 <= epsilon < 1.0, or a
                 tokenizer of which it is not known what it makes of a text that goes on (semantics
                 `"all"` takes any).
+            ArgumentTypeError: no model of tokens, or an argument of another type.
         """
-        if not isinstance(model, TokenModel):
-            raise ArgumentTypeError(
-                f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
-            )
-        if not 0.0 <= epsilon < 1.0:
-            raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
+        check_model(model)
+        check_share(epsilon, "epsilon")
+        if not isinstance(semantics, str):
+            raise ArgumentTypeError(f"semantics must be str, not {type(semantics).__name__}")
         self._semantics, self._epsilon = semantics, float(epsilon)
         self._memory = byte_size(memory, "memory")
         self._vocabs: dict[int | None, _core.ByteVocab] = {}
@@ -133,6 +134,17 @@ class ByteModel:
     def contexts(self) -> int:
         """How many contexts the model was asked for so far."""
         return self._rows.contexts
+
+    def __reduce__(self) -> tuple[functools.partial[ByteModel], tuple[()]]:
+        # What is sorted and remembered is found again.
+        made = functools.partial(
+            type(self),
+            self._model,
+            semantics=self._semantics,
+            epsilon=self._epsilon,
+            memory=self._memory,
+        )
+        return made, ()
 
     def start(self, prefix: str | bytes = b"") -> ByteState:
         """The state after a text, which may end anywhere: inside a token, inside a character."""

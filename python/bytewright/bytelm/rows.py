@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.models import TokenModel
+from bytewright.models.outcomes import as_floats
 
 __all__ = ["Goal", "Rows"]
 
@@ -111,10 +112,5 @@ class Rows:
             )
         with self._lock:
             self.contexts += len(contexts)
-        if rows.dtype == np.float64:
-            return np.ascontiguousarray(rows, np.float64)
-        if rows.dtype in (np.float32, np.float16) or rows.dtype.name == "bfloat16":
-            return np.ascontiguousarray(rows, np.float32)
-        raise ArgumentError(
-            f"the model returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
-        )
+        floats: Any = np.ascontiguousarray(as_floats(rows, "the model"))
+        return cast(Row, floats)

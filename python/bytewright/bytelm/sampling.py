@@ -17,7 +17,7 @@ as one from which it leaves much. `weighted` draws texts with weights that make 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -141,6 +141,8 @@ def check_ends(ends: Ends) -> None:
 
 def stop_strings(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
     """Stop strings as a caller gives them."""
+    if not isinstance(stop, str | bytes | Iterable):
+        raise ArgumentTypeError(f"stop: texts, not {type(stop).__name__}")
     stops = tuple(map(text_bytes, [stop] if isinstance(stop, str | bytes) else stop))
     if b"" in stops:
         raise ArgumentError("stop: an empty stop string would end every text at once")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from bytewright import _core
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.rows import Rows
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["ByteState"]
 
@@ -41,12 +42,12 @@ class ByteState:
             The state itself.
 
         Raises:
-            TypeError: `data` is not bytes.
+            ArgumentTypeError: `data` is not bytes.
             ArgumentError: more sequences of tokens cover the text than can be followed, which only
                 happens with the semantics `"all"`.
         """
         if not isinstance(data, bytes):
-            raise TypeError(f"data must be bytes, not {type(data).__name__}")
+            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
         if not self._stepwise:
             # Each context that is asked for holds all tokens before it, so the contexts of a long
             # text are never all in memory at once.
@@ -65,6 +66,15 @@ class ByteState:
     def fork(self) -> ByteState:
         """Another state at the same place; the two go their own ways."""
         return ByteState(self._tree.fork(), self._rows, stepwise=self._stepwise)
+
+    def __copy__(self) -> ByteState:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> ByteState:
+        return self.fork()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError("a state is not pickled: pickle the model and the text")
 
     @property
     def logprob(self) -> float:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from numbers import Real
 
 import numpy as np
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["mean_bits", "text_bytes"]
+__all__ = ["check_share", "mean_bits", "text_bytes"]
 
 
 def text_bytes(text: str | bytes) -> bytes:
@@ -26,6 +27,14 @@ def text_bytes(text: str | bytes) -> bytes:
         ) from None
 
 
+def check_share(number: float, name: str) -> None:
+    """Raise if an argument is no share below 1."""
+    if not isinstance(number, Real):
+        raise ArgumentTypeError(f"{name} must be a number, not {type(number).__name__}")
+    if not 0.0 <= number < 1.0:
+        raise ArgumentError(f"{name}={number} is not in 0.0 <= {name} < 1.0")
+
+
 def mean_bits(texts: Iterable[str | bytes], logprob: Callable[[bytes], float]) -> float:
     """The mean number of bits that a byte of these texts takes.
 
@@ -36,8 +45,8 @@ def mean_bits(texts: Iterable[str | bytes], logprob: Callable[[bytes], float]) -
     Raises:
         ArgumentError: there is no byte.
     """
-    if isinstance(texts, str | bytes):
-        raise ArgumentTypeError("texts: a list of texts, not one text")
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise ArgumentTypeError(f"texts: a list of texts, not {type(texts).__name__}")
     nats, count = 0.0, 0
     for text in texts:
         data = text_bytes(text)

@@ -23,6 +23,7 @@ known, mostly a byte or two behind their end.
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import math
 from collections.abc import Iterable, Sequence
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
-from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.text import check_share, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.tokenizer import Tokenizer
 
@@ -87,6 +88,7 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
     >>> scores.offsets.tolist(), round(float(scores.logprobs.sum() - teacher.logprob("low low")), 9)
     ([0, 3, 4, 7], 0.0)
     """
+    _is_teacher(teacher)
     data = text_bytes(text)
     ids, offsets = tokenizer.encode_offsets(data)
     spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
@@ -100,6 +102,14 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
             logprobs.append(after - before if after > -math.inf else after)
             before = after
     return TokenScores(ids, np.array(logprobs, np.float64), offsets)
+
+
+def _is_teacher(teacher: object) -> None:
+    if not isinstance(teacher, BytePredictor):
+        raise ArgumentTypeError(
+            f"teacher: a model of bytes, not {type(teacher).__name__}; ByteModel makes one of "
+            "a model of tokens"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,13 +182,10 @@ class TranslatedModel:
             ArgumentError: `epsilon` or `budget` outside what is allowed, or a tokenizer of which it
                 is not known what it makes of a text that goes on.
         """
-        if not isinstance(teacher, BytePredictor):
-            raise ArgumentTypeError(
-                f"teacher: a model of bytes, not {type(teacher).__name__}; ByteModel makes one of "
-                "a model of tokens"
-            )
-        if not 0.0 <= epsilon < 1.0:
-            raise ArgumentError(f"epsilon={epsilon} is not in 0.0 <= epsilon < 1.0")
+        _is_teacher(teacher)
+        if not isinstance(tokenizer, Tokenizer):
+            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        check_share(epsilon, "epsilon")
         if budget is not None and budget < 1:
             raise ArgumentError(f"budget={budget}: 1 and more are allowed")
         self._teacher, self._tokenizer = teacher, tokenizer
@@ -194,6 +201,16 @@ class TranslatedModel:
     def eos_id(self) -> int:
         """The column of the end of the text."""
         return self._tokenizer.vocab_size
+
+    def __reduce__(self) -> tuple[functools.partial[TranslatedModel], tuple[()]]:
+        made = functools.partial(
+            type(self),
+            self._teacher,
+            self._tokenizer,
+            epsilon=self._epsilon,
+            budget=self._budget,
+        )
+        return made, ()
 
     def next(self, context: str | bytes | Iterable[int]) -> NextTokens:
         """Which token comes next.

@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.bytelm.constraints import Constraint, ConstraintPlace, satisfied
+from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
 from bytewright.bytelm.sampling import (
@@ -193,7 +193,7 @@ def sample_weighted(
     if particles < 1:
         raise ArgumentError(f"particles={particles}: 1 and more are allowed")
     before = text_bytes(prompt)
-    first = _Particle(place_after(source, before), limits(utf8, constraint).start(before))
+    first = _Particle(place_after(source, before), limits(utf8, AllOf(constraint)).start(before))
     rng = np.random.default_rng(seed)
     crowd = [first, *(first.twin() for _ in range(particles - 1))]
     resamplings = 0

@@ -9,6 +9,7 @@ every model.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -50,7 +51,7 @@ class Ensemble:
     [0.0, 1.0]
     """
 
-    __slots__ = ("_models", "_name", "_rule", "_weights")
+    __slots__ = ("_made", "_models", "_name", "_rule", "_weights")
 
     def __init__(
         self,
@@ -78,6 +79,8 @@ class Ensemble:
             ArgumentError: no model, an unknown rule, weights that are none, or an option outside.
             ArgumentTypeError: something that is no model of bytes.
         """
+        if not isinstance(models, Iterable):
+            raise ArgumentTypeError(f"models: a list of them, not {type(models).__name__}")
         self._models = tuple(models)
         if not self._models:
             raise ArgumentError("models: at least one is needed")
@@ -91,6 +94,10 @@ class Ensemble:
             raise ArgumentError("weights: the rule 'core' finds its own")
         self._weights = _shares(weights, len(self._models))
         self._name, self._rule = rule, _rule(rule, self._weights, share, eta)
+        given = None if rule == "core" else self._weights
+        self._made = functools.partial(
+            type(self), self._models, rule=rule, weights=given, share=share, eta=eta
+        )
 
     @property
     def models(self) -> tuple[BytePredictor, ...]:
@@ -282,6 +289,9 @@ class Ensemble:
             seed=seed,
         )
 
+    def __reduce__(self) -> tuple[functools.partial[Ensemble], tuple[()]]:
+        return self._made, ()
+
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self._models)} models, rule {self._name!r}>"
 
@@ -289,7 +299,10 @@ class Ensemble:
 def _shares(weights: Sequence[float] | NDArray[np.float64] | None, number: int) -> Floats:
     if weights is None:
         return np.full(number, 1.0 / number)
-    shares = np.array(weights, np.float64)
+    try:
+        shares = np.array(weights, np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"weights: {number} numbers are needed, not {weights!r}") from None
     if shares.shape != (number,):
         raise ArgumentError(f"weights: {number} are needed, one a model, not {shares.size}")
     if not np.all(np.isfinite(shares)) or shares.min() < 0.0 or not 0.0 < shares.sum() < np.inf:

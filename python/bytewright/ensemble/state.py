@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +136,15 @@ class EnsembleState:
         other._logprob, other._length = self._logprob, self._length
         other._exact, other._step = self._exact, self._step
         return other
+
+    def __copy__(self) -> Self:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.fork()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError("a state is not pickled: pickle the ensemble and the text")
 
     def next(self) -> ByteDistribution:
         """What may follow.

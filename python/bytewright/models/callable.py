@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_contexts
+from bytewright.models.outcomes import as_floats
+from bytewright.models.protocol import check_end
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["CallableModel"]
@@ -18,7 +20,8 @@ __all__ = ["CallableModel"]
 class CallableModel:
     """A model whose log-probabilities a function gives.
 
-    What the function returns is checked for its shape and its type, and handed on as it is.
+    What the function returns is checked for its shape and its type, and handed on as it is; half
+    precision as float32.
 
     >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>"])
     >>> def coin(contexts):
@@ -42,19 +45,18 @@ class CallableModel:
         Args:
             tokenizer: whose ids the contexts are made of.
             fn: takes a sequence of int32 arrays and returns, for each, a row of natural logarithms:
-                an array `[len(contexts), width]` of float32 or float64.
+                an array `[len(contexts), width]` of float16, bfloat16, float32 or float64.
             eos_id: the id that ends a text, which may lie behind the vocabulary.
 
         Raises:
-            ArgumentError: an end of text that is negative.
-            ArgumentTypeError: no tokenizer, or nothing that can be called.
+            ArgumentError: an end of text that is no id.
+            ArgumentTypeError: no tokenizer, nothing that can be called, or an end that is no int.
         """
         if not isinstance(tokenizer, Tokenizer):
             raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
         if not callable(fn):
             raise ArgumentTypeError(f"fn must be callable, not {type(fn).__name__}")
-        if eos_id is not None and eos_id < 0:
-            raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed")
+        check_end(eos_id)
         self._tokenizer, self._fn = tokenizer, fn
         self._eos_id = None if eos_id is None else int(eos_id)
 
@@ -81,13 +83,12 @@ class CallableModel:
         if not rows:
             return np.zeros((0, least), np.float64)
         try:
-            found = np.asarray(self._fn(rows))
+            given = np.asarray(self._fn(rows))
         except ValueError as error:
             if "inhomogeneous" not in str(error):
                 raise
             raise ArgumentError(f"fn returned rows of different widths: {error}") from None
-        if found.dtype not in (np.float32, np.float64):
-            raise ArgumentError(f"fn returned {found.dtype}: float32 and float64 are allowed")
+        found = as_floats(given, "fn")
         if found.ndim != 2 or len(found) != len(rows) or found.shape[1] < least:
             raise ArgumentError(
                 f"fn returned shape {found.shape} for {len(rows)} contexts: ({len(rows)}, width) "

@@ -160,6 +160,8 @@ class NgramModel:
             raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
         if threads is not None and threads < 1:
             raise ArgumentError(f"threads={threads}: at least 1 is allowed")
+        if order is not None and not isinstance(order, int):
+            raise ArgumentTypeError(f"order must be an int or None, not {type(order).__name__}")
         if order is not None and not 1 <= order <= 16:
             raise ArgumentError(f"order={order}: 1 to 16 are allowed, and None")
         eos_id = _end_of_text(tokenizer, eos)

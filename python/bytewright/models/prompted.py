@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_contexts, flat
-from bytewright.models.protocol import TokenModel
+from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["PromptedModel"]
@@ -56,12 +55,8 @@ class PromptedModel:
             ArgumentTypeError: no model of tokens.
             UnknownTokenError: an id that the tokenizer has not got.
         """
-        if not isinstance(model, TokenModel):
-            raise ArgumentTypeError(
-                f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
-            )
-        if eos_id is not None and eos_id < 0:
-            raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed")
+        check_model(model)
+        check_end(eos_id)
         ends = -1 if model.eos_id is None else model.eos_id
         prompt, _ = flat(as_contexts([ids]), max(model.tokenizer.vocab_size, ends + 1))
         prompt = prompt.copy()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["TokenModel"]
+__all__ = ["TokenModel", "check_end", "check_model"]
+
+# Ids are int32.
+_MOST = 2**31 - 1
 
 
 @runtime_checkable
@@ -54,3 +59,24 @@ class TokenModel(Protocol):
             the size of the vocabulary. Minus infinity is an id that cannot follow.
         """
         ...
+
+
+def check_model(model: object) -> None:
+    """Raise if something is no model of tokens."""
+    if not isinstance(model, TokenModel):
+        raise ArgumentTypeError(
+            f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
+        )
+    if not isinstance(model.tokenizer, Tokenizer):
+        raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(model.tokenizer).__name__}")
+    check_end(model.eos_id)
+
+
+def check_end(eos_id: int | None) -> None:
+    """Raise if this is no id that may end a text."""
+    if eos_id is None:
+        return
+    if not isinstance(eos_id, Integral):
+        raise ArgumentTypeError(f"eos_id must be an int, not {type(eos_id).__name__}")
+    if not 0 <= eos_id <= _MOST:
+        raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed, and at most {_MOST}")

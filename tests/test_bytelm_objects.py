@@ -1,0 +1,122 @@
+"""Models of bytes as objects: copied, pickled, and refusing what they are not."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bytewright as bw
+from bytewright.bytelm import score_tokens
+
+TEXTS = ["low lower lowest", "low tide"] * 3
+TOK = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")], special_tokens=["<eos>"])
+TOKENS = bw.NgramModel.fit(TOK, TEXTS)
+MODEL = bw.ByteModel(TOKENS)
+
+
+def flat(contexts: Any, dtype: Any = np.float64) -> Any:
+    return np.zeros((len(contexts), TOK.vocab_size), dtype)
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+)
+@pytest.mark.parametrize(
+    "model",
+    [
+        bw.ByteModel(TOKENS, semantics="fast", epsilon=1e-3, memory="1MB"),
+        MODEL.behind(TOK.encode("low")),
+        bw.Ensemble([MODEL, bw.ByteModel(TOKENS, semantics="all")], rule="fixed_share", share=0.3),
+        bw.Ensemble([MODEL, MODEL], rule="core"),
+        bw.Ensemble([MODEL, MODEL], rule="online", weights=[3, 1], eta=0.2),
+    ],
+)
+def test_models_are_copied_and_pickled(model: Any, again: Callable[[Any], Any]) -> None:
+    other = again(model)
+    assert repr(other) == repr(model)
+    assert other.score("low tide").tolist() == model.score("low tide").tolist()
+    assert other.sample("lo", max_bytes=9, seed=1) == model.sample("lo", max_bytes=9, seed=1)
+
+
+def test_what_uses_models_is_pickled() -> None:
+    translated = bw.TranslatedModel(MODEL, TOK, epsilon=0.1, budget=20)
+    other = pickle.loads(pickle.dumps(translated))
+    assert other.next("low").logprobs.tolist() == translated.next("low").logprobs.tolist()
+    verb = pickle.loads(pickle.dumps(bw.AllOf(bw.RegexConstraint("l.*"))))
+    assert MODEL.sample("", max_bytes=3, constraint=verb).startswith(b"l")
+    healing = bw.BaselineModel(TOKENS, method="healing")
+    other = pickle.loads(pickle.dumps(healing))
+    assert other.start("lo").next().probs.tolist() == healing.start("lo").next().probs.tolist()
+
+
+@pytest.mark.parametrize("model", [MODEL, bw.Ensemble([MODEL]), bw.BaselineModel(TOKENS)])
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+def test_a_copied_state_is_a_fork(model: Any, again: Callable[[Any], Any]) -> None:
+    state = model.start("lo")
+    expected = state.next().logprobs.tolist()
+    other = again(state)
+    assert other.advance(b"w ").logprob < state.logprob
+    assert state.next().logprobs.tolist() == expected
+    with pytest.raises(bw.ArgumentTypeError, match="pickle"):
+        pickle.dumps(state)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", ">f8"])
+def test_rows_of_any_precision_are_taken(dtype: Any) -> None:
+    model = bw.CallableModel(TOK, lambda contexts: flat(contexts, dtype))
+    assert model.logprobs([[0]]).dtype in (np.float32, np.float64)
+    found = bw.ByteModel(model).score("low")
+    assert found == pytest.approx(bw.ByteModel(bw.CallableModel(TOK, flat)).score("low"), abs=1e-6)
+
+
+class Odd:
+    """A model of tokens with a part that is none."""
+
+    def __init__(self, tokenizer: Any = TOK, eos_id: Any = None) -> None:
+        self.tokenizer, self.eos_id = tokenizer, eos_id
+
+    def logprobs(self, contexts: Any) -> Any:
+        return flat(contexts)
+
+
+@pytest.mark.parametrize(
+    ("match", "call"),
+    [
+        ("data", lambda: MODEL.start().advance("a")),
+        ("epsilon", lambda: bw.ByteModel(TOKENS, epsilon=None)),
+        ("semantics", lambda: bw.ByteModel(TOKENS, semantics=None)),
+        ("memory", lambda: bw.ByteModel(TOKENS, memory=1.5)),
+        ("tokenizer", lambda: bw.ByteModel(Odd("abc"))),
+        ("eos_id", lambda: bw.ByteModel(Odd(eos_id="0"))),
+        ("eos_id", lambda: bw.CallableModel(TOK, flat, eos_id=1.0)),
+        ("order", lambda: bw.NgramModel.fit(TOK, TEXTS, order=1.5)),
+        ("texts", lambda: MODEL.bits_per_byte(None)),
+        ("stop", lambda: MODEL.sample(max_bytes=1, stop=5)),
+        ("constraint", lambda: MODEL.sample(max_bytes=1, constraint="a+")),
+        ("constraint", lambda: MODEL.infill("l", "w", max_bytes=1, constraint="a+")),
+        (
+            "constraint",
+            lambda: bw.sample_weighted(MODEL, constraint=None, particles=1, max_bytes=1),
+        ),
+        ("models", lambda: bw.Ensemble(MODEL)),
+        ("weights", lambda: bw.Ensemble([MODEL, MODEL], weights="ab")),
+        ("teacher", lambda: score_tokens(None, TOK, "low")),
+        ("tokenizer", lambda: bw.TranslatedModel(MODEL, None)),
+    ],
+)
+def test_wrong_types_are_refused_by_name(match: str, call: Callable[[], Any]) -> None:
+    with pytest.raises(bw.ArgumentTypeError, match=match):
+        call()
+
+
+@pytest.mark.parametrize("end", [-1, 2**31, 10**30])
+def test_ends_that_are_no_ids_are_refused(end: int) -> None:
+    with pytest.raises(bw.ArgumentError, match="eos_id"):
+        bw.ByteModel(Odd(eos_id=end))
+    with pytest.raises(bw.ArgumentError, match="memory=-1"):
+        bw.ByteModel(TOKENS, memory=-1)
