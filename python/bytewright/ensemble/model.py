@@ -60,7 +60,7 @@ class Ensemble:
         rule: RuleName = "arithmetic",
         weights: Sequence[float] | NDArray[np.float64] | None = None,
         share: float = 0.02,
-        eta: float = 0.01,
+        eta: float = 0.05,
     ) -> None:
         """Take models of bytes.
 

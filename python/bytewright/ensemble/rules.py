@@ -9,7 +9,7 @@ up to 1:
 | `geometric` | proportional to the product of P_i^w | as they were |
 | `bayes` | sum of w P_i | proportional to w P_i(y): the posterior of the models |
 | `fixed_share` | sum of w P_i | (1 - s) the posterior + s prior (Herbster and Warmuth 1998) |
-| `online` | proportional to the product of P_i^w | w + eta (log P_i(y) - E[log P_i]), E under the prediction, not below 0 (the mixing of Mattern 2013: gradient steps on -log P(y)) |
+| `online` | proportional to the product of P_i^w | the weights nearest to w + eta (log P_i(y) - E[log P_i]), E under the prediction (the mixing of Mattern 2013: projected gradient steps on -log P(y), which is convex in w) |
 | `core` | consistency of tokens and models ("CoRE", arXiv 2510.13855) | found anew at each step |
 
 CoRE, for bytes: with the mean p* of all models, the first one is the main model, delta_i = |P_i - p*|,
@@ -111,14 +111,21 @@ def fixed_share(share: float, prior: Floats) -> Rule:
     return Rule(False, False, _logs, _mean, learn)
 
 
+def _nearest(numbers: Floats) -> Floats:
+    """The weights, none below 0 and 1 in all, with the least Euclidean distance from these."""
+    falling = np.sort(numbers)[::-1]
+    above = (np.cumsum(falling) - 1.0) / np.arange(1, len(numbers) + 1)
+    weights: Floats = np.maximum(0.0, numbers - above[np.flatnonzero(falling > above)[-1]])
+    return weights
+
+
 def online(eta: float) -> Rule:
     """The rule `online`: weights of a product, learned by gradient steps of this size."""
 
     def learn(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
         possible = mixed > -np.inf
         expected = rows[:, possible] @ np.exp(mixed[possible])
-        weights: Floats = np.maximum(0.0, memory + eta * (rows[:, outcome] - expected))
-        return weights
+        return _nearest(memory + eta * (rows[:, outcome] - expected))
 
     return Rule(True, False, _as_they_are, _learned_product, learn)
 

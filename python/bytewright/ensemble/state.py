@@ -168,7 +168,7 @@ class EnsembleState:
     def weights(self) -> Floats:
         """The weight of each model in what comes next, float64 `[models]`.
 
-        They add up to 1, but for those of the rule `online`, which are exponents.
+        They add up to 1.
 
         Raises:
             DataError: as `next`.
