@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -64,6 +67,24 @@ def test_a_copied_state_is_a_fork(model: Any, again: Callable[[Any], Any]) -> No
     assert state.next().logprobs.tolist() == expected
     with pytest.raises(bw.ArgumentTypeError, match="pickle"):
         pickle.dumps(state)
+
+
+def test_threads_may_share_a_state() -> None:
+    expected = MODEL.start("low t").next().logprobs.tolist()
+    for _ in range(5):
+        together = threading.Barrier(4)
+
+        def rows(contexts: Any, together: threading.Barrier = together) -> Any:
+            # All threads are in the middle of a call before the first has its rows.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.02)
+            return TOKENS.logprobs(contexts)
+
+        model = bw.ByteModel(bw.CallableModel(TOK, rows, eos_id=TOKENS.eos_id))
+        state = model.start("low t")
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _, state=state: state.next(), range(4)))
+        assert [one.logprobs.tolist() for one in found] == [pytest.approx(expected)] * 4
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", ">f8"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import Any
 
 from bytewright import _core
@@ -23,14 +24,17 @@ class ByteState:
 
     Made by `ByteModel.start`. The model is asked when a probability is, and only for contexts
     whose rows are not known yet: about one for each token of a text that is read at once, and one
-    for each byte where each next byte is asked for.
+    for each byte where each next byte is asked for. Threads may share a state: one waits for the
+    other.
     """
 
-    __slots__ = ("_rows", "_stepwise", "_tree")
+    __slots__ = ("_lock", "_rows", "_stepwise", "_tree")
 
     def __init__(self, tree: _core.ByteTree, rows: Rows, *, stepwise: bool) -> None:
         """Not to be called: `ByteModel.start` makes states."""
         self._tree, self._rows, self._stepwise = tree, rows, stepwise
+        # Between asking for rows and taking them the tree must stay as it is.
+        self._lock = threading.Lock()
 
     def advance(self, data: bytes) -> ByteState:
         """Read more bytes, in place.
@@ -48,20 +52,24 @@ class ByteState:
         """
         if not isinstance(data, bytes):
             raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
-        if not self._stepwise:
-            # Each context that is asked for holds all tokens before it, so the contexts of a long
-            # text are never all in memory at once.
-            for start in range(0, len(data), _STRETCH):
-                if start:
-                    self._rows.fill(self._tree, "end")
-                self._tree.advance(data[start : start + _STRETCH])
-                self._tree.skip()
-            return self
-        for at in range(len(data)):
-            self._tree.advance(data[at : at + 1])
-            self._rows.fill(self._tree, "end")
-            self._tree.skip()
+        with self._lock:
+            self._read(data)
         return self
+
+    def _read(self, data: bytes) -> None:
+        if self._stepwise:
+            for at in range(len(data)):
+                self._tree.advance(data[at : at + 1])
+                self._rows.fill(self._tree, "end")
+                self._tree.skip()
+            return
+        # Each context that is asked for holds all tokens before it, so the contexts of a long text
+        # are never all in memory at once.
+        for start in range(0, len(data), _STRETCH):
+            if start:
+                self._rows.fill(self._tree, "end")
+            self._tree.advance(data[start : start + _STRETCH])
+            self._tree.skip()
 
     def fork(self) -> ByteState:
         """Another state at the same place; the two go their own ways."""
@@ -79,8 +87,9 @@ class ByteState:
     @property
     def logprob(self) -> float:
         """The natural logarithm of the probability that a text begins with the bytes so far."""
-        self._rows.fill(self._tree, "end")
-        return self._tree.logprob()
+        with self._lock:
+            self._rows.fill(self._tree, "end")
+            return self._tree.logprob()
 
     def next(self) -> ByteDistribution:
         """What may follow.
@@ -88,8 +97,9 @@ class ByteState:
         Raises:
             DataError: the text so far has the probability 0, or the model gave no probabilities.
         """
-        self._rows.fill(self._tree, "next")
-        logprobs, lost, bound, log_kept = self._tree.next()
+        with self._lock:
+            self._rows.fill(self._tree, "next")
+            logprobs, lost, bound, log_kept = self._tree.next()
         return ByteDistribution(logprobs, lost, bound, log_kept)
 
     def paths(self, count: int = 10, *, last: int | None = None) -> list[TokenPath]:
@@ -121,8 +131,9 @@ class ByteState:
             raise ArgumentError(f"count={count} is negative")
         if last is not None and last < 1:
             raise ArgumentError(f"last={last} is below 1")
-        self._rows.fill(self._tree, "end")
-        found = self._tree.paths(count, sys.maxsize if last is None else last)
+        with self._lock:
+            self._rows.fill(self._tree, "end")
+            found = self._tree.paths(count, sys.maxsize if last is None else last)
         return [TokenPath(tuple(ids), pending, share) for ids, pending, share in found]
 
     def __len__(self) -> int:
