@@ -193,6 +193,17 @@ def test_a_compressed_file_comes_back(ngrams: Path, tmp_path: Path) -> None:
     assert (wrong.returncode, b"not what" in wrong.stderr) == (3, True)
 
 
+def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
+    data = "".join(TEXTS).encode()
+    small = command("bytes", "compress", "-", "-o", "-", "--model", ngrams, stdin=data)
+    assert (small.returncode, len(small.stdout) < len(data)) == (0, True)
+    again = command("bytes", "decompress", "-", "-o", "-", "--model", ngrams, stdin=small.stdout)
+    assert (again.returncode, again.stdout) == (0, data)
+    assert b"compressed" in small.stderr
+    both = command("bytes", "compress", "-", "-o", "-", "--json", "--model", ngrams, stdin=data)
+    assert (both.returncode, both.stdout) == (1, b"")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [

@@ -43,7 +43,11 @@ class Utf8(StrEnum):
 
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file; '-' is standard input.")]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new file.")]
+Output = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="FILE", help="The new file; '-' is standard output."),
+]
+_STDOUT = Path("-")
 
 _END = 256
 # Before the bits: what the file is, and the checksum of what was compressed.
@@ -292,12 +296,12 @@ def bytes_compress(
     """
     from bytewright.bytelm import compress
 
-    common.refuse_existing([output], force=force)
+    _check(output, force=force, as_json=as_json)
     data = _file(source)
     small = compress(loaded(model, tokenizer, semantics, quiet=quiet), data)
     packed = _MAGIC + zlib.crc32(data).to_bytes(4, "little") + small
-    output.write_bytes(packed)
-    _tell(output, data, packed, as_json=as_json)
+    _write(output, packed)
+    _tell(output, data, packed, as_json=as_json, quiet=quiet)
 
 
 def bytes_decompress(
@@ -314,15 +318,15 @@ def bytes_decompress(
     from bytewright.bytelm import decompress
     from bytewright.errors import DataError
 
-    common.refuse_existing([output], force=force)
+    _check(output, force=force, as_json=as_json)
     packed, start = _file(source), len(_MAGIC) + 4
     if not packed.startswith(_MAGIC) or len(packed) < start:
         raise DataError(f"{source}: not what `bytewright bytes compress` writes")
     data = decompress(loaded(model, tokenizer, semantics, quiet=quiet), packed[start:])
     if zlib.crc32(data).to_bytes(4, "little") != packed[len(_MAGIC) : start]:
         raise DataError(f"{source}: its checksum does not hold: damaged, or another model")
-    output.write_bytes(data)
-    _tell(output, data, packed, as_json=as_json)
+    _write(output, data)
+    _tell(output, data, packed, as_json=as_json, quiet=quiet)
 
 
 def _file(name: str) -> bytes:
@@ -330,13 +334,33 @@ def _file(name: str) -> bytes:
         return file.read()
 
 
-def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool) -> None:
+def _check(output: Path, *, force: bool, as_json: bool) -> None:
+    from bytewright.errors import ArgumentError
+
+    if output != _STDOUT:
+        common.refuse_existing([output], force=force)
+    elif as_json:
+        raise ArgumentError("--json and -o -: both are standard output")
+
+
+def _write(output: Path, data: bytes) -> None:
+    if output == _STDOUT:
+        sys.stdout.buffer.write(data)
+    else:
+        output.write_bytes(data)
+
+
+def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         found = {"output": str(output), "bytes": len(data), "compressed": len(packed)}
         common.write_json(found)
         return
     share = f", {8 * len(packed) / len(data):.3f} bits a byte" if data else ""
-    print(f"{output}: {common.plural(len(data), 'byte')}, {len(packed):,} compressed{share}")
+    told = f"{common.plural(len(data), 'byte')}, {len(packed):,} compressed{share}"
+    if output == _STDOUT:
+        common.note(told, quiet=quiet)
+    else:
+        print(f"{output}: {told}")
 
 
 def _told(drawn: bytes) -> dict[str, object]:
