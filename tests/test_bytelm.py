@@ -326,6 +326,13 @@ def test_shares_of_what_is_discarded_are_no_numbers_lost(dtype: Any, low: float)
         assert found.probs[[97, 98, 256]] == pytest.approx(expected, abs=1e-6)
 
 
+def test_nothing_lost_is_zero_without_a_sign() -> None:
+    tok = bw.Tokenizer.from_merges([], alphabet=b"ab")
+    model = bw.CallableModel(tok, lambda contexts: np.zeros((len(contexts), 2)))
+    found = bw.ByteModel(model).start(b"a").next()
+    assert (repr(found.lost_mass), found.log_kept) == ("0.0", 0.0)
+
+
 @pytest.mark.parametrize("semantics", SEMANTICS)
 def test_ends_are_exact_where_almost_all_is_lost(semantics: Any) -> None:
     tok = bw.Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<mask>", "<eos>"])

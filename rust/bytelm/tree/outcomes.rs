@@ -62,7 +62,8 @@ impl Tree {
         }
         logprobs.iter_mut().for_each(|logprob| *logprob -= total);
         let kept = (total - logprob).min(0.0);
-        Ok(Distribution { logprobs, lost: -kept.exp_m1(), kept, bound })
+        // Not the negation, whose zero has a sign.
+        Ok(Distribution { logprobs, lost: 0.0 - kept.exp_m1(), kept, bound })
     }
 }
 
