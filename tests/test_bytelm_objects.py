@@ -90,7 +90,7 @@ def test_threads_may_share_a_state() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", ">f8"])
 def test_rows_of_any_precision_are_taken(dtype: Any) -> None:
     model = bw.CallableModel(TOK, lambda contexts: flat(contexts, dtype))
-    assert model.logprobs([[0]]).dtype in (np.float32, np.float64)
+    assert model.logprobs([np.zeros(1, np.int32)]).dtype.itemsize in (4, 8)
     found = bw.ByteModel(model).score("low")
     assert found == pytest.approx(bw.ByteModel(bw.CallableModel(TOK, flat)).score("low"), abs=1e-6)
 
@@ -105,29 +105,34 @@ class Odd:
         return flat(contexts)
 
 
+def wrong(value: Any) -> Any:
+    """A value that the types of a parameter do not allow."""
+    return value
+
+
 @pytest.mark.parametrize(
     ("match", "call"),
     [
-        ("data", lambda: MODEL.start().advance("a")),
-        ("epsilon", lambda: bw.ByteModel(TOKENS, epsilon=None)),
-        ("semantics", lambda: bw.ByteModel(TOKENS, semantics=None)),
-        ("memory", lambda: bw.ByteModel(TOKENS, memory=1.5)),
+        ("data", lambda: MODEL.start().advance(wrong("a"))),
+        ("epsilon", lambda: bw.ByteModel(TOKENS, epsilon=wrong(None))),
+        ("semantics", lambda: bw.ByteModel(TOKENS, semantics=wrong(None))),
+        ("memory", lambda: bw.ByteModel(TOKENS, memory=wrong(1.5))),
         ("tokenizer", lambda: bw.ByteModel(Odd("abc"))),
         ("eos_id", lambda: bw.ByteModel(Odd(eos_id="0"))),
-        ("eos_id", lambda: bw.CallableModel(TOK, flat, eos_id=1.0)),
-        ("order", lambda: bw.NgramModel.fit(TOK, TEXTS, order=1.5)),
-        ("texts", lambda: MODEL.bits_per_byte(None)),
-        ("stop", lambda: MODEL.sample(max_bytes=1, stop=5)),
-        ("constraint", lambda: MODEL.sample(max_bytes=1, constraint="a+")),
-        ("constraint", lambda: MODEL.infill("l", "w", max_bytes=1, constraint="a+")),
+        ("eos_id", lambda: bw.CallableModel(TOK, flat, eos_id=wrong(1.0))),
+        ("order", lambda: bw.NgramModel.fit(TOK, TEXTS, order=wrong(1.5))),
+        ("texts", lambda: MODEL.bits_per_byte(wrong(None))),
+        ("stop", lambda: MODEL.sample(max_bytes=1, stop=wrong(5))),
+        ("constraint", lambda: MODEL.sample(max_bytes=1, constraint=wrong("a+"))),
+        ("constraint", lambda: MODEL.infill("l", "w", max_bytes=1, constraint=wrong("a+"))),
         (
             "constraint",
-            lambda: bw.sample_weighted(MODEL, constraint=None, particles=1, max_bytes=1),
+            lambda: bw.sample_weighted(MODEL, constraint=wrong(None), particles=1, max_bytes=1),
         ),
-        ("models", lambda: bw.Ensemble(MODEL)),
-        ("weights", lambda: bw.Ensemble([MODEL, MODEL], weights="ab")),
-        ("teacher", lambda: score_tokens(None, TOK, "low")),
-        ("tokenizer", lambda: bw.TranslatedModel(MODEL, None)),
+        ("models", lambda: bw.Ensemble(wrong(MODEL))),
+        ("weights", lambda: bw.Ensemble([MODEL, MODEL], weights=wrong("ab"))),
+        ("teacher", lambda: score_tokens(wrong(None), TOK, "low")),
+        ("tokenizer", lambda: bw.TranslatedModel(MODEL, wrong(None))),
     ],
 )
 def test_wrong_types_are_refused_by_name(match: str, call: Callable[[], Any]) -> None:

@@ -70,7 +70,7 @@ impl Ahead {
     /// [`Error::Argument`] when the encoding of no text begins with these tokens, or where the
     /// vocabulary was made for all sequences.
     pub fn new(vocab: Arc<ByteVocab>, context: Vec<TokenId>) -> Result<Ahead> {
-        let Some(viability) = vocab.viability() else {
+        let Some(mut viability) = vocab.viability() else {
             return Err(Error::Argument("which token follows is only known of valid ones".into()));
         };
         let spot = viability.start();

@@ -24,6 +24,7 @@ mod sorted;
 mod tree;
 mod trie;
 mod viable;
+mod ways;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

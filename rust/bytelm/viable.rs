@@ -13,6 +13,7 @@ use super::bits::Bits;
 use super::pairs::Pairs;
 use super::sorted::{NOWHERE, Place, Sorted};
 use super::trie::ROOT;
+use super::ways::Ways;
 use crate::Result;
 use crate::added::AddedToken;
 use crate::encode::Model;
@@ -78,7 +79,7 @@ type Begun = u32;
 /// What is known of sequences of one tokenizer's tokens; grows with what it is asked.
 #[derive(Debug)]
 pub(super) struct Viability {
-    outlook: Outlook,
+    ways: Ways,
     pairs: Pairs,
     /// Added tokens that are text, if there are any.
     added: Option<Added>,
@@ -102,9 +103,14 @@ impl Viability {
         added: &[AddedToken],
         sorted: &Sorted,
     ) -> Result<Viability> {
+        let is_whole = |&place: &Place| {
+            let bytes = sorted.bytes(place);
+            model.whole_piece(bytes) == Some(sorted.id(place))
+        };
+        let whole = sorted.all().filter(is_whole).collect();
         let is_byte = |place: Place| model.vocab.kind(sorted.id(place)).has(Kind::BYTE);
         Ok(Viability {
-            outlook: Outlook::new(steps, alphabet)?,
+            ways: Ways::new(Outlook::new(steps, alphabet)?, whole, sorted),
             pairs: Pairs::new(model, sorted)?,
             added: Added::new(added, sorted),
             spelled: match model.units.spell() {
@@ -119,10 +125,10 @@ impl Viability {
     }
 
     /// Where the empty sequence stands.
-    pub fn start(&self) -> Spot {
+    pub fn start(&mut self) -> Spot {
         Spot {
             open: EMPTY,
-            turned: self.outlook.start(),
+            turned: self.ways.start(),
             last: NOWHERE,
             begun: 0,
             owed: added::NOTHING,
@@ -132,7 +138,7 @@ impl Viability {
     /// Whether the text may end behind the sequence.
     pub fn ends(&mut self, spot: Spot) -> Result<bool> {
         // No piece is open at the start of a text, and behind an added token.
-        Ok(spot.open == EMPTY || self.outlook.ends(spot.open)?)
+        Ok(spot.open == EMPTY || self.ways.ends(spot.open)?)
     }
 
     /// Where a viable sequence stands after another token.
@@ -150,12 +156,18 @@ impl Viability {
         if self.added.as_ref().is_some_and(|added| added.is_added(token)) {
             return Ok(Spot { last: token, owed, ..self.start() });
         }
+        if self.ways.whole().binary_search(&token).is_ok() {
+            let piece = self.walk(spot.turned, sorted.bytes(token))?;
+            let open = self.ways.closed(piece);
+            let turned = self.ways.turn(open)?;
+            return Ok(Spot { open, turned, last: token, begun: 0, owed });
+        }
         let together =
             spot.open != EMPTY && self.pairs.go_together(model, sorted, spot.last, token)?;
         let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
         let anew = self.walk(spot.turned, sorted.bytes(token))?;
-        let open = self.outlook.join(inside, anew);
-        let turned = self.outlook.turn(open)?;
+        let open = self.ways.join(inside, anew);
+        let turned = self.ways.turn(open)?;
         Ok(Spot {
             open,
             turned,
@@ -176,6 +188,9 @@ impl Viability {
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
         found.add(&*self.following(model, sorted, spot.turned)?);
+        for token in self.whole(sorted, spot.turned)? {
+            found.insert(token);
+        }
         for &token in self.spelled.iter().filter(|_| spot.begun != 0) {
             if self.spell(model, sorted, spot.begun, token).1 {
                 found.remove(token);
@@ -215,7 +230,7 @@ impl Viability {
     }
 
     fn walk(&mut self, set: SetId, bytes: &[u8]) -> Result<SetId> {
-        bytes.iter().try_fold(set, |set, &byte| self.outlook.step(set, byte))
+        bytes.iter().try_fold(set, |set, &byte| self.ways.step(set, byte))
     }
 
     /// The tokens that may follow in the same piece, whatever the one before.
@@ -225,10 +240,10 @@ impl Viability {
         }
         let mut found = Bits::none(sorted.len());
         let mut stuck = Vec::new();
-        let Viability { outlook, pairs, .. } = self;
-        each_token(outlook, sorted, set, |outlook, place, after| {
+        let Viability { ways, pairs, .. } = self;
+        each_token(ways, sorted, set, |ways, place, after| {
             if pairs.is_reachable(place) {
-                match may_stop(outlook, after)? {
+                match may_stop(ways, after)? {
                     true => found.insert(place),
                     false => stuck.push((place, after)),
                 }
@@ -248,6 +263,19 @@ impl Viability {
         Ok(found)
     }
 
+    /// The tokens that may be the whole of a piece that begins.
+    fn whole(&mut self, sorted: &Sorted, set: SetId) -> Result<Vec<Place>> {
+        let mut found = Vec::new();
+        for token in self.ways.whole().to_vec() {
+            let piece = self.walk(set, sorted.bytes(token))?;
+            let closed = self.ways.closed(piece);
+            if may_stop(&mut self.ways, closed)? {
+                found.push(token);
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether tokens can follow this one in its piece, up to where the piece may end: a search.
     fn goes_on(
         &mut self,
@@ -259,15 +287,15 @@ impl Viability {
         if let Some(&known) = self.goes_on.get(&(set, token)) {
             return Ok(known);
         }
-        let Viability { outlook, pairs, goes_on, .. } = self;
+        let Viability { ways, pairs, goes_on, .. } = self;
         let (mut seen, mut waiting) = (HashSet::from([(set, token)]), vec![(set, token)]);
         let mut found = false;
         while let Some((set, token)) = waiting.pop() {
-            each_token(outlook, sorted, set, |outlook, next, after| {
+            each_token(ways, sorted, set, |ways, next, after| {
                 let may =
                     pairs.is_reachable(next) && pairs.go_together(model, sorted, token, next)?;
                 if may {
-                    found = may_stop(outlook, after)? || goes_on.get(&(after, next)) == Some(&true);
+                    found = may_stop(ways, after)? || goes_on.get(&(after, next)) == Some(&true);
                     if !found && seen.insert((after, next)) {
                         waiting.push((after, next));
                     }
@@ -287,17 +315,17 @@ impl Viability {
 }
 
 /// Whether the piece or the text may end here.
-fn may_stop(outlook: &mut Outlook, set: SetId) -> Result<bool> {
-    Ok(outlook.turn(set)? != EMPTY || outlook.ends(set)?)
+fn may_stop(ways: &mut Ways, set: SetId) -> Result<bool> {
+    Ok(ways.turn(set)? != EMPTY || ways.ends(set)?)
 }
 
 /// Calls `visit` with each token whose bytes may follow in the same piece, and with the ways after
 /// it, until it returns false.
 fn each_token(
-    outlook: &mut Outlook,
+    ways: &mut Ways,
     sorted: &Sorted,
     set: SetId,
-    mut visit: impl FnMut(&mut Outlook, Place, SetId) -> Result<bool>,
+    mut visit: impl FnMut(&mut Ways, Place, SetId) -> Result<bool>,
 ) -> Result<()> {
     if set == EMPTY {
         return Ok(());
@@ -306,12 +334,12 @@ fn each_token(
     let mut waiting = vec![(ROOT, set)];
     while let Some((node, set)) = waiting.pop() {
         for place in trie.exact(node) {
-            if !visit(outlook, place, set)? {
+            if !visit(ways, place, set)? {
                 return Ok(());
             }
         }
         for child in trie.children(node) {
-            let after = outlook.step(set, trie.byte(child))?;
+            let after = ways.step(set, trie.byte(child))?;
             if after != EMPTY {
                 waiting.push((child, after));
             }

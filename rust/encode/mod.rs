@@ -291,6 +291,14 @@ impl Model {
         out.truncate(to);
     }
 
+    /// The token that a piece of these bytes is, though merging would not make it.
+    pub(crate) fn whole_piece(&self, piece: &[u8]) -> Option<TokenId> {
+        match self.whole_pieces {
+            WholePieces::AreTokens => self.unreachable.get(piece),
+            WholePieces::AreMerged => None,
+        }
+    }
+
     /// The bytes of texts, if merging begins with bytes and no others become tokens, or with
     /// characters and unknown ones are spelled in bytes.
     pub(crate) fn alphabet(&self) -> Option<[bool; 256]> {

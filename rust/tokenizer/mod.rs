@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use crate::added::AddedToken;
-use crate::encode::{Model, Scratch, WholePieces};
+use crate::encode::{Model, Scratch};
 use crate::error::{Error, Poll, Result};
 use crate::header::Decoder;
 use crate::normalize::Normalizer;
@@ -94,11 +94,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Argument`] with what else the tokenizer does.
     pub(crate) fn plain_model(&self) -> Result<(&Model, [bool; 256], &[pretokenize::Step])> {
-        let unreachable = self.model.whole_pieces == WholePieces::AreTokens
-            && !self.model.unreachable().is_empty();
         let what = match self.model.alphabet() {
             _ if !self.inference.is_plain() => "does more than merge by rank",
-            _ if unreachable => "has tokens that are whole pieces only",
             Some(alphabet) if !self.model.units.spell() || self.pretokenizer.steps().is_empty() => {
                 return Ok((&self.model, alphabet, self.pretokenizer.steps()));
             }

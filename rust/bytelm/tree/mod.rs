@@ -75,7 +75,7 @@ impl Tree {
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
             )));
         }
-        let spot = vocab.viability().map(|viability| viability.start());
+        let spot = vocab.viability().map(|mut viability| viability.start());
         let root = Node::new(&vocab, Context::default(), 0, spot);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
