@@ -5,9 +5,12 @@ use std::ops::Range;
 use super::sorted::Group;
 use crate::simd::exp;
 
-/// Logits as they were given.
+/// What is kept of logits.
 #[derive(Debug)]
 pub enum Values {
+    /// Exponentials relative to the row's shift; 0 for what does not count.
+    Exps(Vec<f32>),
+    /// The logits themselves.
     Single(Vec<f32>),
     Double(Vec<f64>),
 }
@@ -21,6 +24,8 @@ pub trait Real: Copy + Send + Sync + 'static {
     fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
     /// Values that are kept.
     fn keep(values: Vec<Self>) -> Values;
+    /// What is kept of all values of a row, whose exponentials were written.
+    fn keep_all(values: &[Self], exps: &mut Vec<Self>, faint: bool) -> Values;
     /// The largest value, and whether all are numbers.
     fn top(values: &[Self]) -> (f64, bool);
     /// The sum of `exp(value - shift)`, where nothing is larger than the shift.
@@ -32,21 +37,22 @@ pub trait Real: Copy + Send + Sync + 'static {
         shift: f64,
         sums: &mut Vec<f64>,
     );
-    /// A copy of the values and, beside it, `exp(value - shift)` of each whose bit is set, with a
-    /// shift that is at least `least` and hardly below the largest value.
-    fn survey(values: &[Self], least: f64, bits: &[u64], exps: &mut Vec<Self>) -> Survey<Self>;
+    /// Writes `exp(value - shift)` of each value whose bit is set, with a shift that is at least
+    /// `least` and hardly below the largest value.
+    fn survey(values: &[Self], least: f64, bits: &[u64], exps: &mut Vec<Self>) -> Survey;
     /// The sum of the values of a group.
     fn sum(values: &[Self], group: Group<'_>) -> f64;
 }
 
 /// What one look at a row finds.
-pub struct Survey<T> {
-    pub values: Vec<T>,
+pub struct Survey {
     /// What the exponentials are relative to.
     pub shift: f64,
     pub largest: f64,
     /// Whether all are numbers.
     pub all: bool,
+    /// Whether some exponentials are too small to be kept instead of the values.
+    pub faint: bool,
     /// The sum of the exponentials.
     pub sum: f64,
 }
@@ -63,6 +69,13 @@ impl Real for f32 {
 
     fn keep(values: Vec<f32>) -> Values {
         Values::Single(values)
+    }
+
+    fn keep_all(values: &[f32], exps: &mut Vec<f32>, faint: bool) -> Values {
+        match faint {
+            true => Values::Single(values.to_vec()),
+            false => Values::Exps(std::mem::take(exps)),
+        }
     }
 
     fn to_f64(self) -> f64 {
@@ -87,19 +100,18 @@ impl Real for f32 {
         exp::sums_exp(values, runs, shift as f32, sums);
     }
 
-    fn survey(values: &[f32], least: f64, bits: &[u64], exps: &mut Vec<f32>) -> Survey<f32> {
+    fn survey(values: &[f32], least: f64, bits: &[u64], exps: &mut Vec<f32>) -> Survey {
         let sampled = values.iter().step_by(SAMPLED).copied().fold(least as f32, f32::max);
-        let mut copy = Vec::new();
         // A shift that is wrong is found out, and the largest value is one.
         let mut shift = if sampled.is_finite() { sampled } else { 0.0 };
-        let mut found = exp::survey(values, shift, bits, &mut copy, exps);
+        let mut found = exp::survey(values, shift, bits, exps);
         let far = found.largest > shift + exp::MOST || found.largest < shift - exp::MOST;
         if found.all && far && found.largest.is_finite() {
             shift = found.largest.max(least as f32);
-            found = exp::survey(values, shift, bits, &mut copy, exps);
+            found = exp::survey(values, shift, bits, exps);
         }
         let (largest, shift) = (f64::from(found.largest), f64::from(shift));
-        Survey { values: copy, shift, largest, all: found.all, sum: found.sum }
+        Survey { shift, largest, all: found.all, faint: found.faint, sum: found.sum }
     }
 
     fn sum(values: &[f32], group: Group<'_>) -> f64 {
@@ -119,6 +131,10 @@ impl Real for f64 {
 
     fn keep(values: Vec<f64>) -> Values {
         Values::Double(values)
+    }
+
+    fn keep_all(values: &[f64], _: &mut Vec<f64>, _: bool) -> Values {
+        Values::Double(values.to_vec())
     }
 
     fn to_f64(self) -> f64 {
@@ -143,7 +159,7 @@ impl Real for f64 {
         sums.extend(runs.map(|run| f64::sum_exp(&values[run], shift)));
     }
 
-    fn survey(values: &[f64], least: f64, bits: &[u64], exps: &mut Vec<f64>) -> Survey<f64> {
+    fn survey(values: &[f64], least: f64, bits: &[u64], exps: &mut Vec<f64>) -> Survey {
         let (largest, all) = <f64 as Real>::top(values);
         let shift = largest.max(least);
         exps.clear();
@@ -153,7 +169,7 @@ impl Real for f64 {
             let unset = exps.iter_mut().enumerate().filter(|(at, _)| word >> at & 1 == 0);
             unset.for_each(|(_, exp)| *exp = 0.0);
         }
-        Survey { values: values.to_vec(), shift, largest, all, sum }
+        Survey { shift, largest, all, faint: false, sum }
     }
 
     fn sum(values: &[f64], group: Group<'_>) -> f64 {

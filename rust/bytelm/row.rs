@@ -3,8 +3,9 @@
 //! The tokens that begin alike are a run in the order of the vocabulary's bytes, and a probability
 //! of bytes is a sum over a run, made in `f64` from the terms themselves: differences of cumulative
 //! sums would lose the small ones. As the text goes on, only the run of tokens that still fit is
-//! kept. Logarithms are kept throughout, and a run whose terms all vanish beside the row's largest
-//! is summed again beside its own.
+//! kept. Where all exponentials of single precision are numbers, they are kept and a sum is only a
+//! sum; where some would vanish beside the row's largest, logits are, and a run whose terms all
+//! vanish is summed again beside its own largest.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,6 +14,7 @@ use super::real::{Real, Values};
 use super::sorted::{Place, Sorted};
 use super::trie::Branch;
 use super::viable::Mask;
+use crate::simd::exp;
 use crate::token::TokenId;
 use crate::{Error, Result};
 
@@ -117,7 +119,7 @@ impl Row {
         // Where nothing counts that the model expects, nothing is a share of anything.
         let total = if total == f64::NEG_INFINITY { 0.0 } else { total };
         first.iter_mut().for_each(|mass| *mass -= total);
-        let values = T::keep(found.values);
+        let values = T::keep_all(known, spare, found.faint);
         let shift = found.shift;
         let row = Row { base: None, values, shift, total, first: Some(first), end: end - total };
         let narrowed = || row.narrowed(sorted, &wanted.range, wanted.mask);
@@ -131,6 +133,7 @@ impl Row {
             None => sorted.id(place),
         };
         let value = match &self.values {
+            Values::Exps(values) => self.shift + f64::from(values[at as usize]).ln(),
             Values::Single(values) => f64::from(values[at as usize]),
             Values::Double(values) => values[at as usize],
         };
@@ -140,6 +143,12 @@ impl Row {
     /// The logarithm of the probability of those tokens of a range that count.
     pub fn mass(&self, sorted: &Sorted, range: &Range<Place>, mask: Option<&Mask>) -> f64 {
         match &self.values {
+            Values::Exps(values) => {
+                let mut sum = Vec::with_capacity(1);
+                let values = self.run(values, sorted, range, None);
+                exp::sums(&values, std::iter::once(0..values.len()), &mut sum);
+                self.shift + sum[0].ln() - self.total
+            }
             Values::Single(values) => self.mass_of(&self.run(values, sorted, range, mask)),
             Values::Double(values) => self.mass_of(&self.run(values, sorted, range, mask)),
         }
@@ -164,6 +173,10 @@ impl Row {
         let runs = nodes.map(|node| sorted.trie().run(node));
         let runs = runs.map(|run| (run.start - start) as usize..(run.end - start) as usize);
         match &self.values {
+            Values::Exps(values) => {
+                exp::sums(&self.run(values, sorted, range, None), runs, out);
+                out.iter_mut().for_each(|sum| *sum = self.shift + sum.ln() - self.total);
+            }
             Values::Single(values) => {
                 self.masses_of(&self.run(values, sorted, range, mask), runs, out);
             }
@@ -203,7 +216,7 @@ impl Row {
     /// Bytes that the values take.
     pub fn bytes(&self) -> usize {
         match &self.values {
-            Values::Single(values) => size_of_val(&values[..]),
+            Values::Exps(values) | Values::Single(values) => size_of_val(&values[..]),
             Values::Double(values) => size_of_val(&values[..]),
         }
     }
@@ -229,6 +242,9 @@ impl Row {
             return None;
         }
         let values = match &self.values {
+            Values::Exps(values) => {
+                Values::Exps(self.run(values, sorted, range, None).into_owned())
+            }
             Values::Single(values) => {
                 Values::Single(self.run(values, sorted, range, mask).into_owned())
             }
@@ -241,7 +257,7 @@ impl Row {
 
     fn len(&self) -> usize {
         match &self.values {
-            Values::Single(values) => values.len(),
+            Values::Exps(values) | Values::Single(values) => values.len(),
             Values::Double(values) => values.len(),
         }
     }

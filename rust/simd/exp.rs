@@ -45,6 +45,8 @@ pub struct Survey {
     pub largest: f32,
     /// Whether all are numbers.
     pub all: bool,
+    /// Whether some exponential is too small for a number, of a value that is not minus infinity.
+    pub faint: bool,
     /// The sum of `exp(value - shift)`, when nothing is larger than [`MOST`] above the shift.
     pub sum: f64,
 }
@@ -52,16 +54,15 @@ pub struct Survey {
 /// No sum of `exp(value - shift)` is right where a value is this much above the shift.
 pub const MOST: f32 = 60.0;
 
-/// Copies the values, writes `exp(value - shift)` of each beside them, and looks at them. Where a
-/// bit is 0, 0 is written; of values without bits none is.
-pub fn survey(
-    values: &[f32],
-    shift: f32,
-    bits: &[u64],
-    copy: &mut Vec<f32>,
-    exps: &mut Vec<f32>,
-) -> Survey {
-    dispatch(Look { values, shift, bits, copy, exps })
+/// Writes `exp(value - shift)` of each value and looks at them. Where a bit is 0, 0 is written; of
+/// values without bits none is.
+pub fn survey(values: &[f32], shift: f32, bits: &[u64], exps: &mut Vec<f32>) -> Survey {
+    dispatch(Look { values, shift, bits, exps })
+}
+
+/// The sums of several runs, one after the other; they are appended.
+pub fn sums(values: &[f32], runs: impl Iterator<Item = Range<usize>>, sums: &mut Vec<f64>) {
+    dispatch(Sums { values, runs, sums });
 }
 
 /// The sum of the values at these places.
@@ -182,11 +183,37 @@ impl<I: Iterator<Item = Range<usize>>> Task for SumsExp<'_, I> {
     }
 }
 
+struct Sums<'a, I> {
+    values: &'a [f32],
+    runs: I,
+    sums: &'a mut Vec<f64>,
+}
+
+impl<I: Iterator<Item = Range<usize>>> Task for Sums<'_, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, _: K) {
+        for run in self.runs {
+            let (chunks, rest) = self.values[run].as_chunks::<LANES>();
+            let rest = rest.iter().fold(0.0, |sum, &value| sum + f64::from(value));
+            if chunks.is_empty() {
+                self.sums.push(rest);
+                continue;
+            }
+            let mut lanes = [0f64; LANES];
+            for values in chunks {
+                add(values, &mut lanes);
+            }
+            self.sums.push(lanes.iter().sum::<f64>() + rest);
+        }
+    }
+}
+
 struct Look<'a> {
     values: &'a [f32],
     shift: f32,
     bits: &'a [u64],
-    copy: &'a mut Vec<f32>,
     exps: &'a mut Vec<f32>,
 }
 
@@ -195,13 +222,11 @@ impl Task for Look<'_> {
 
     #[inline(always)]
     fn run<K: Kernel>(self, kernel: K) -> Survey {
-        let Look { values, shift, bits, copy, exps } = self;
-        copy.clear();
+        let Look { values, shift, bits, exps } = self;
         exps.clear();
-        copy.reserve(values.len() + LANES);
         exps.reserve(values.len() + LANES);
         let mut best = [f32::NEG_INFINITY; LANES];
-        let mut wrong = [0u32; LANES];
+        let (mut wrong, mut faint) = ([0u32; LANES], [0u32; LANES]);
         let mut lanes = [0f64; LANES];
         let (chunks, rest) = values.as_chunks::<LANES>();
         let mut last = [f32::NEG_INFINITY; LANES];
@@ -211,17 +236,18 @@ impl Task for Look<'_> {
                 let value = values[lane];
                 best[lane] = if value > best[lane] { value } else { best[lane] };
                 wrong[lane] |= u32::from(value.is_nan());
+                let small = value - shift <= LEAST && value > f32::NEG_INFINITY;
+                faint[lane] |= u32::from(small);
             }
             let found = kernel.exp(values, shift);
             add(&found, &mut lanes);
-            copy.extend_from_slice(values);
             exps.extend_from_slice(&kept(&found, bits_of(bits, chunk, u64::MAX)));
         }
-        copy.truncate(values.len());
         exps.truncate(values.len());
         Survey {
             largest: best.into_iter().fold(f32::NEG_INFINITY, f32::max),
             all: wrong.iter().all(|&wrong| wrong == 0),
+            faint: faint.iter().any(|&faint| faint != 0),
             sum: lanes.iter().sum(),
         }
     }
@@ -347,23 +373,23 @@ mod tests {
             let values = values(len);
             assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
             assert_eq!(maximum(&values), Maximum(&values).run(Portable));
-            let (mut copy, mut exps) = (vec![7.0], vec![7.0]);
+            let mut exps = vec![7.0];
             let bits: Vec<u64> = (0..len.div_ceil(64)).map(|at| 0x9e37_79b9 << at).collect();
             let is_set = |at: usize| bits[at / 64] >> (at % 64) & 1 == 1;
             for bits in [&bits[..], &[]] {
-                let found = survey(&values, -20.0, bits, &mut copy, &mut exps);
-                let (mut other_copy, mut other_exps) = (Vec::new(), Vec::new());
-                let (copied, written) = (&mut other_copy, &mut other_exps);
-                let look =
-                    Look { values: &values, shift: -20.0, bits, copy: copied, exps: written };
+                let found = survey(&values, -20.0, bits, &mut exps);
+                let mut others = Vec::new();
+                let look = Look { values: &values, shift: -20.0, bits, exps: &mut others };
                 assert_eq!(look.run(Portable), found);
-                assert_eq!((&copy, &exps), (&other_copy, &other_exps));
+                assert_eq!(exps, others);
                 let each = |(at, value): (usize, &f32)| match bits.is_empty() || is_set(at) {
                     true => exp(value + 20.0),
                     false => 0.0,
                 };
                 let expected: Vec<f32> = values.iter().enumerate().map(each).collect();
-                assert_eq!((&copy, &exps), (&values, &expected));
+                assert_eq!(exps, expected);
+                let faint = values.iter().any(|value| value + 20.0 <= LEAST);
+                assert_eq!(found.faint, faint);
                 assert_eq!((found.largest, found.all), maximum(&values));
                 assert_eq!(found.sum, sum_exp(&values, -20.0));
             }
@@ -375,9 +401,15 @@ mod tests {
                 SumsExp { values: &values, runs: runs.clone(), shift: 1.5, sums: &mut others };
             task.run(Portable);
             assert_eq!(sums, others);
-            for (run, sum) in runs.zip(sums) {
-                let expected = sum_exp(&values[run], 1.5);
+            let (mut plain, mut others) = (Vec::new(), Vec::new());
+            super::sums(&values, runs.clone(), &mut plain);
+            Sums { values: &values, runs: runs.clone(), sums: &mut others }.run(Portable);
+            assert_eq!(plain, others);
+            for ((run, sum), plain) in runs.zip(sums).zip(plain) {
+                let expected = sum_exp(&values[run.clone()], 1.5);
                 assert!((sum - expected).abs() <= 1e-12 * expected);
+                let expected: f64 = values[run].iter().map(|&value| f64::from(value)).sum();
+                assert!((plain - expected).abs() <= 1e-12 * expected.abs());
             }
             let places: Vec<u32> = (0..len as u32).rev().collect();
             let expected: f64 = values.iter().map(|&value| f64::from(value)).sum();
