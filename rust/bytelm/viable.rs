@@ -2,8 +2,9 @@
 //!
 //! A sequence is *viable* when text may follow its bytes so that the tokenizer makes these tokens
 //! first. Inside a piece neighbours have to go together ([`super::pairs`]); where pieces end, the
-//! pre-tokenizer has to be able to end them ([`crate::pretokenize::outlook`]); and where a piece
-//! cannot end, in the middle of a character say, some token has to be able to follow.
+//! pre-tokenizer has to be able to end them, and they must not be tokens by themselves
+//! ([`super::ways`]); where a piece cannot end, in the middle of a character say, some token has to be
+//! able to follow; and added tokens stand where they are found ([`super::added`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
