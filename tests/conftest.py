@@ -1,4 +1,4 @@
-"""What every test file may use: the `--long` switch and the shared reference data.
+"""What every test file may use: the `--long` switch, random examples, the shared reference data.
 
 The reference data is a folder beside the checkout (or named by `BYTEWRIGHT_SHARED`). It is not
 part of the project, so a test that reads it skips, and says so, where there is none.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import zstandard
 
@@ -21,6 +22,13 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draws the same examples at each run, and new ones with `--long`; no example is timed."""
+    drawn_anew = config.getoption("--long")
+    hypothesis.settings.register_profile("tests", derandomize=not drawn_anew, deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bytewright as bw
 from bytewright import arrays
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 TOK = bw.Tokenizer.from_merges(
     [(b"l", b"o"), (b"lo", b"w"), (b"a", b"a")], special_tokens=["<end>"]

@@ -104,7 +104,7 @@ def test_rows_without_an_order_are_those_of_the_definition(corpus: str) -> None:
     order=st.sampled_from([1, 2, 3, 4, 5, None]),
     context=st.lists(st.integers(0, END), max_size=10),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_row_is_that_of_the_definition(
     texts: list[str], order: int | None, context: list[int]
 ) -> None:

@@ -18,7 +18,7 @@ import bytewright as bw
 from bytewright.formats.byte_level import STAND_INS
 from bytewright.training.surgery import pruning_order
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 TEXTS = ["low lower lowest newer wider", "the lowest of the low; then newer, wider", "aaaa aaa aa"]
 SMALL = [(b"l", b"o"), (b"lo", b"w"), (b"e", b"r"), (b"low", b"er"), (b"t", b"h"), (b"a", b"a")]
 

@@ -16,7 +16,7 @@ from tiny_vocabularies import dumped, metaspace_json
 
 import bytewright as bw
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 MERGES = [(b"l", b"o"), (b"lo", b"w"), (b" ", b"t"), (b"\xc3", b"\xa9")]
 LOW, SPACE_T, ACUTE = 257, 258, 259

@@ -21,7 +21,7 @@ from tiny_vocabularies import added, dumped, sentencepiece, tokenizer_json
 import bytewright as bw
 from bytewright.definition import Definition
 
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 MERGES = [(b"l", b"o"), (b"lo", b"w"), (b" ", b"t"), (b"\xc3", b"\xa9")]
 LOW = 257

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import bytewright as bw
 from bytewright.training.superword import PATTERN
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 
 def english(shared: Path, documents: int) -> list[str]:

@@ -203,7 +203,7 @@ def test_a_call_reads_each_beginning_once() -> None:
 
 @needs_torch
 @given(seed=st.integers(0, 999), memory=st.sampled_from([0, 3000, 30_000, 200_000]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_budget_changes_no_number(seed: int, memory: int) -> None:
     net = GPT2.setdefault("net", network("gpt2") if not GPT2 else None)
     chance = np.random.default_rng(seed)

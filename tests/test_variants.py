@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import bytewright as bw
 from bytewright import _core
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 texts_of_words = st.lists(st.text("ab c'1.", max_size=30), max_size=5)
 
 

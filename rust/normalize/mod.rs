@@ -7,6 +7,7 @@
 //! it changes. Absent: knowledge of tokens, of segments other than "is this the first", and of
 //! the second reading that `tokenizers` gives to SentencePiece rules (see `charsmap`).
 
+mod broken;
 mod chars;
 mod charsmap;
 mod edits;
@@ -39,6 +40,9 @@ pub struct Normalizer {
 
 /// Places that are tried between two looks at whether to go on.
 const AT_ONCE: usize = 1 << 18;
+
+/// Starts the edits of a step.
+type Open = for<'t, 'p> fn(&'t [u8], Poll<'p>) -> Edits<'t, 'p>;
 
 /// A changed text and where its bytes come from.
 pub type Aligned = (Vec<u8>, Vec<usize>);
@@ -155,12 +159,28 @@ impl Normalizer {
         self.rules.iter().all(|rule| rule.keeps(first) && rule.keeps(second))
     }
 
-    /// Runs all rules; `None` when none changed the text.
+    /// Runs all rules on any bytes; `None` when none changed the text.
     fn run(
         &self,
         text: &[u8],
+        at_start: bool,
+        open: Open,
+        poll: Poll<'_>,
+    ) -> Result<Option<Edited>> {
+        let masked = if self.rules.len() > 1 { broken::mask(text, poll)? } else { None };
+        let mut edited =
+            self.run_masked(masked.as_deref().unwrap_or(text), at_start, open, poll)?;
+        if let Some(edited) = edited.as_mut().filter(|_| masked.is_some()) {
+            broken::unmask(&mut edited.bytes, text);
+        }
+        Ok(edited)
+    }
+
+    fn run_masked(
+        &self,
+        text: &[u8],
         mut at_start: bool,
-        open: for<'t, 'p> fn(&'t [u8], Poll<'p>) -> Edits<'t, 'p>,
+        open: Open,
         poll: Poll<'_>,
     ) -> Result<Option<Edited>> {
         let mut current: Option<Edited> = None;

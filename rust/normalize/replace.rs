@@ -6,6 +6,7 @@ use super::edits::Edits;
 use super::step::{Pattern, Replace};
 use crate::error::Watch;
 use crate::regex::Regex;
+use crate::utf8::valid_runs;
 use crate::{Error, Result};
 
 /// A pattern ready to search, and what takes the place of its matches.
@@ -60,14 +61,15 @@ impl Replacement {
                 }
             }
             // The reference looks for no match in an empty text, not even an empty one.
-            Search::Regex(_) if text.is_empty() => {}
             Search::Regex(regex) => {
-                let mut matches = regex.matches(text);
-                let mut pause = Watch::next_pause(0);
-                while let Some(range) = matches.next_watched(&mut edits.watch)
-                    && edits.watch.passes(range.start, &mut pause)
-                {
-                    edits.replace(range, &self.content);
+                for (base, run) in valid_runs(text) {
+                    let mut matches = regex.matches(run.as_bytes());
+                    let mut pause = Watch::next_pause(0);
+                    while let Some(range) = matches.next_watched(&mut edits.watch)
+                        && edits.watch.passes(range.start, &mut pause)
+                    {
+                        edits.replace(base + range.start..base + range.end, &self.content);
+                    }
                 }
             }
         }

@@ -165,6 +165,21 @@ fn marks_without_end_take_linear_time() {
     assert_eq!(normalized(&nfc, text.as_bytes()), expected.as_bytes());
 }
 
+#[test]
+fn removing_what_stands_between_invalid_bytes_makes_no_character_of_them() {
+    let steps = r#"[{"type":"nmt"},{"type":"nfd"},{"type":"lowercase"}]"#;
+    assert_eq!(
+        normalized(&normalizer(steps), b"A\xc3\x7f\x80\xe2\x82\x01\xac"),
+        b"a\xc3\x80\xe2\x82\xac"
+    );
+}
+
+#[test]
+fn a_replacement_never_takes_invalid_bytes() {
+    let all = r#"[{"type":"replace","regex":"[^a]+","content":"b"}]"#;
+    assert_eq!(normalized(&normalizer(all), b"xa\xffyy\xe2\x82"), b"ba\xffb\xe2\x82");
+}
+
 /// Steps whose result on a text is the concatenation of the results on its parts between
 /// invalid bytes.
 const LOCAL: &str = r#"[{"type":"nfkc"},{"type":"lowercase"},{"type":"strip_accents"},
