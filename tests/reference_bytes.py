@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
+from toy_models import sure
 
 import bytewright as bw
 
@@ -75,3 +78,35 @@ class Cover:
         counts = [self.viable((*context, at)) for at in range(self.size)]
         ends = self.encode(self.tok.decode_bytes(list(context))) == context
         return float(probs[token] / probs[np.array([*counts, ends])].sum())
+
+
+def assert_defined(
+    model: bw.ByteModel, oracle: Cover, text: bytes, *, some: bytes | None = None
+) -> None:
+    """A model says of a text, and of what may follow it, what the definition says.
+
+    Looked at are all bytes that tokens have, or else `some`, and the end of the text.
+    """
+    state, whole = model.start(text), oracle.prob(text)
+    if whole == 0.0:
+        assert state.logprob == -math.inf, (oracle.semantics, text)
+        return
+    assert math.exp(state.logprob) == pytest.approx(whole, rel=1e-9), (oracle.semantics, text)
+    found = state.next()
+    known = sorted(set(b"".join(oracle.tokens))) if some is None else some
+    expected = [oracle.prob(text + bytes([byte])) for byte in known]
+    expected.append(oracle.end(text))
+    shares = found.probs[[*known, 256]]
+    assert shares * (1 - found.lost_mass) == pytest.approx(np.array(expected) / whole, abs=1e-9)
+    assert some is not None or shares.sum() == pytest.approx(1.0 if any(expected) else 0.0)
+
+
+def assert_encoding_is_kept(tok: bw.Tokenizer, text: bytes) -> None:
+    """Nothing of a text's encoding is lost where the model expects nothing else."""
+    model = bw.ByteModel(sure(tok, tok.encode(text)))
+    assert np.abs(model.score(text)).max() < 1e-6
+    state = model.start()
+    for at in range(len(text)):
+        assert state.next().lost_mass < 1e-6, (at, text[:at])
+        state.advance(text[at : at + 1])
+    assert math.exp(model.logprob(text, end=True)) == pytest.approx(1.0, abs=1e-6)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from reference_bytes import Cover
-from test_bytelm import hashed, row_model
 from test_infill import all_middles
+from toy_models import hashed, row_model
 
 import bytewright as bw
 from bytewright import demo

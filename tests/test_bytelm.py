@@ -3,48 +3,27 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import math
-from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import read_zst
-from numpy.typing import NDArray
-from reference_bytes import Cover
+from reference_bytes import Cover, assert_defined
+from toy_models import (
+    PATTERNS,
+    SEMANTICS,
+    TEXT,
+    Row,
+    hashed,
+    random_tokenizer,
+    row_model,
+    small_model,
+)
 
 import bytewright as bw
-
-SEMANTICS: list[Literal["all", "valid", "fast", "local"]] = ["all", "valid", "fast", "local"]
-Row = NDArray[np.float64]
-
-
-def row_model(tok: bw.Tokenizer, row: Any, eos: int, dtype: Any = np.float64) -> bw.CallableModel:
-    """A model whose row after a context a function gives."""
-
-    def rows(contexts: Sequence[NDArray[np.int32]]) -> Any:
-        return np.stack([row(tuple(map(int, ids))) for ids in contexts]).astype(dtype)
-
-    return bw.CallableModel(tok, rows, eos_id=eos)
-
-
-def hashed(size: int, seed: int, scale: float) -> Any:
-    """Log-probabilities that depend on the whole context, over `size` outcomes."""
-
-    @lru_cache(None)
-    def row(context: tuple[int, ...]) -> Row:
-        text = ",".join(map(str, context))
-        digests = [hashlib.sha256(f"{seed}|{text}|{at}".encode()).digest() for at in range(size)]
-        unit = np.array([int.from_bytes(digest[:8], "big") / 2**64 for digest in digests])
-        logits = scale * (2 * unit - 1)
-        result: Row = logits - np.log(np.exp(logits).sum())
-        return result
-
-    return row
 
 
 def distance(found: bw.ByteDistribution, expected: dict[int, float]) -> float:
@@ -161,21 +140,6 @@ def test_pairs_that_may_be_neighbours(shared: Path) -> None:
                 assert model.logprob(text, end=True) == expected, (spec, left, right)
 
 
-PATTERNS = [None, r"\s+(?!\S)|\s+| ?[^\s\d]+|\d", r"\d{1,2}(?=x)|[^\d]+|\d", "gpt2", "cl100k"]
-
-
-def random_tokenizer(rng: np.random.Generator, pattern: str | None) -> bw.Tokenizer:
-    """A small one over letters, spaces and a digit, some of its merges never reached."""
-    tokens = [b"a", b" ", b"x", b"1"]
-    merges = []
-    for _ in range(int(rng.integers(0, 7))):
-        pair = tuple(tokens[at] for at in rng.integers(0, len(tokens), 2))
-        if pair not in merges and len(pair[0] + pair[1]) <= 4:
-            merges.append(pair)
-            tokens.append(pair[0] + pair[1])
-    return bw.Tokenizer.from_merges(merges, alphabet=b"a x1", pattern=pattern)
-
-
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_semantics_are_their_definitions(pattern: str | None) -> None:
     rng = np.random.default_rng(11)
@@ -186,27 +150,7 @@ def test_semantics_are_their_definitions(pattern: str | None) -> None:
             model = bw.ByteModel(row_model(tok, row, tok.vocab_size), semantics=semantics)
             slow = Cover(tok, row, semantics, tails=3)
             for x in (b"", b"a", b" ", b"a ", b"  ", b"1a", b"11", b" a1", b"xx a", b"  1 "):
-                state, p = model.start(x), slow.prob(x)
-                if p == 0:
-                    assert state.logprob == -math.inf
-                    continue
-                assert math.exp(state.logprob) == pytest.approx(p, rel=1e-9)
-                joint = {b: slow.prob(x + bytes([b])) for b in b"a x1"} | {256: slow.end(x)}
-                total = sum(joint.values())
-                found = state.next()
-                assert found.lost_mass == pytest.approx(1 - total / p, abs=1e-9)
-                assert distance(found, {b: q / total for b, q in joint.items()}) <= 1e-9
-
-
-def small_model(
-    *, dtype: Any = np.float64, scale: float = 3.0, pattern: str | None = "gpt2"
-) -> bw.CallableModel:
-    merges = [(b"a", b"b"), (b" ", b"a"), (b" ", b"ab"), (b"b", b"b"), (b"ab", b"bb")]
-    tok = bw.Tokenizer.from_merges(merges, alphabet=b"ab \n", pattern=pattern)
-    return row_model(tok, hashed(tok.vocab_size + 1, 3, scale), tok.vocab_size, dtype)
-
-
-TEXT = b"ab abbb  ab\n\n a bb ab"
+                assert_defined(model, slow, x)
 
 
 @pytest.mark.parametrize("semantics", SEMANTICS)

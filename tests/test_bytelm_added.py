@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import read_zst
-from reference_bytes import Cover
+from reference_bytes import Cover, assert_defined, assert_encoding_is_kept
 from tiny_vocabularies import added, tokenizer_json
+from toy_models import SEMANTICS, hashed, row_model
 
 import bytewright as bw
 
@@ -52,33 +51,14 @@ def test_semantics_are_their_definitions(
     tmp_path: Path, contents: list[str], regex: bool, later: str
 ) -> None:
     tok = load(tmp_path, contents, GPT2 | {"use_regex": regex}, later)
-    size = tok.vocab_size
-
-    @lru_cache(None)
-    def row(context: tuple[int, ...]) -> Any:
-        logits = np.random.default_rng([3, *context]).normal(0, 1, size + 1)
-        return logits - np.log(np.exp(logits).sum())
-
-    def rows(contexts: Any) -> Any:
-        return np.array([row(tuple(map(int, context))) for context in contexts])
-
+    row = hashed(tok.vocab_size + 1, 3, 2.0)
     rng = np.random.default_rng(5)
     texts = {"".join(rng.choice(list("ab "), n)) for n in (0, 1, 2, 3, 3, 4, 4, 5)}
-    for semantics in ("all", "valid", "fast", "local"):
-        model = bw.ByteModel(
-            bw.CallableModel(tok, rows, eos_id=size),
-            semantics=semantics,
-        )
+    for semantics in SEMANTICS:
+        model = bw.ByteModel(row_model(tok, row, tok.vocab_size), semantics=semantics)
         oracle = Cover(tok, row, semantics, tails=5 if regex else 4)
-        for text in map(str.encode, sorted(texts)):
-            state, whole = model.start(text), oracle.prob(text)
-            assert math.exp(state.logprob) == pytest.approx(whole, rel=1e-9), (semantics, text)
-            found = state.next()
-            kept = 1 - found.lost_mass
-            for byte in b"ab ":
-                expected = oracle.prob(text + bytes([byte])) / whole
-                assert found.probs[byte] * kept == pytest.approx(expected, abs=1e-9)
-            assert found.probs[256] * kept == pytest.approx(oracle.end(text) / whole, abs=1e-9)
+        for text in sorted(texts):
+            assert_defined(model, oracle, text.encode())
 
 
 @pytest.mark.parametrize(
@@ -92,19 +72,4 @@ def test_the_path_of_the_tokenizer_is_never_lost(shared: Path, tmp_path: Path, n
     )
     ids = tok.encode(text)
     assert any(tok.token_bytes(at).strip() == b"" and len(tok.token_bytes(at)) > 3 for at in ids)
-
-    def sure(contexts: Any) -> Any:
-        found = np.full((len(contexts), tok.vocab_size + 1), -math.inf, np.float32)
-        for at, context in enumerate(contexts):
-            follows = list(context) == ids[: len(context)]
-            next_id = ids[len(context)] if follows and len(context) < len(ids) else tok.vocab_size
-            found[at, next_id] = 0.0
-        return found
-
-    model = bw.ByteModel(bw.CallableModel(tok, sure, eos_id=tok.vocab_size))
-    assert np.abs(model.score(text)).max() < 1e-6
-    state = model.start()
-    for at in range(len(text)):
-        assert state.next().lost_mass < 1e-6, (at, text[:at])
-        state.advance(text[at : at + 1])
-    assert math.exp(model.logprob(text, end=True)) == pytest.approx(1.0, abs=1e-6)
+    assert_encoding_is_kept(tok, text)

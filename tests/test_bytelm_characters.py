@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import read_zst
-from reference_bytes import Cover
+from reference_bytes import Cover, assert_defined, assert_encoding_is_kept
 from tiny_vocabularies import Piece, sentencepiece
+from toy_models import SEMANTICS, hashed, row_model
 
 import bytewright as bw
 
@@ -20,7 +21,7 @@ PLAIN = ((3, 0), (4, 0))
 """No space before a text, none taken out."""
 TEXT = ["▁a", "ab", "▁ab", "éa", "bb", "▁", "a", "b", "é", "你"]
 SIZE = 258 + len(TEXT)
-BYTES = [b" ", b"a", b"b", *("é你ü".encode()[at : at + 1] for at in range(7)), b"\xff"]
+BYTES = b" ab" + "é你ü".encode() + b"\xff"
 
 
 def load(folder: Path, normalizer: tuple[tuple[int, int | bytes], ...]) -> bw.Tokenizer:
@@ -33,45 +34,30 @@ def load(folder: Path, normalizer: tuple[tuple[int, int | bytes], ...]) -> bw.To
     return bw.Tokenizer.load(path)
 
 
-def row(context: tuple[int, ...]) -> Any:
-    """Log-probabilities that differ with the context, the end of text last; no special tokens."""
-    rng = np.random.default_rng([7, *context])
-    logits = rng.normal(0, 2, SIZE + 1)
-    logits[:2] = -math.inf
-    return logits - np.log(np.exp(logits).sum())
+row = hashed(SIZE + 1, 7, 4.0, lacking=2)
 
 
-def rows(contexts: Any) -> Any:
-    return np.array([row(tuple(map(int, context))) for context in contexts])
+def made(tok: bw.Tokenizer, semantics: Any = "valid") -> bw.ByteModel:
+    return bw.ByteModel(row_model(tok, row, tok.vocab_size), semantics=semantics)
 
 
-@pytest.mark.parametrize("semantics", ["all", "valid", "fast", "local"])
+@pytest.mark.parametrize("semantics", SEMANTICS)
 def test_semantics_are_their_definitions(tmp_path: Path, semantics: Any) -> None:
     tok = load(tmp_path, PLAIN)
     assert tok.encode("abü") == [259, 258 - 256 + 0xC3, 258 - 256 + 0xBC]
-    model = bw.ByteModel(bw.CallableModel(tok, rows, eos_id=tok.vocab_size), semantics=semantics)
+    model = made(tok, semantics)
     oracle = Cover(tok, row, semantics, tails=0)
     rng = np.random.default_rng(3)
     texts = [b"", b"\xc3", b"\xc3\xa9", b"\xc3\xbc", b"\xe4\xbd", b"\xe4\xbd\xa0", b"\xc3\xe4"]
-    texts += [b"".join(rng.choice(np.array(BYTES, object), 4)) for _ in range(12)]
+    texts += [bytes(rng.choice(list(BYTES), 4).tolist()) for _ in range(12)]
     texts += ["ab é".encode(), b" ab", "é你".encode()]
     for text in texts:
-        state, whole = model.start(text), oracle.prob(text)
-        assert math.exp(state.logprob) == pytest.approx(whole, rel=1e-9, abs=1e-300)
-        if whole == 0.0:
-            continue
-        found = state.next()
-        for byte in BYTES:
-            expected = oracle.prob(text + byte) / whole
-            assert found.probs[byte[0]] * (1 - found.lost_mass) == pytest.approx(expected, abs=1e-9)
-        assert found.probs[256] * (1 - found.lost_mass) == pytest.approx(
-            oracle.end(text) / whole, abs=1e-9
-        )
+        assert_defined(model, oracle, text, some=BYTES)
 
 
 def test_what_was_begun_in_bytes_is_never_a_known_character(tmp_path: Path) -> None:
     tok = load(tmp_path, PLAIN)
-    model = bw.ByteModel(bw.CallableModel(tok, rows, eos_id=tok.vocab_size))
+    model = made(tok)
     known, spelled = "é你", [0xC3, 0xE4, 0xBD]
     for text in known:
         # Only its own token makes the character: bytes may begin it, and something else follow.
@@ -86,16 +72,13 @@ def test_what_was_begun_in_bytes_is_never_a_known_character(tmp_path: Path) -> N
     assert all(tok.is_canonical([2 + byte]) for byte in spelled)
 
 
-@pytest.mark.parametrize("semantics", ["all", "valid", "fast", "local"])
+@pytest.mark.parametrize("semantics", SEMANTICS)
 def test_the_space_before_a_text_is_given(tmp_path: Path, semantics: Any) -> None:
     (tmp_path / "a").mkdir()
     plain, spaced = load(tmp_path, PLAIN), load(tmp_path / "a", ((4, 0),))
     assert spaced.encode("ab") == plain.encode(" ab")
     assert spaced.decode(spaced.encode("ab")) == "ab"
-    models = [
-        bw.ByteModel(bw.CallableModel(tok, rows, eos_id=tok.vocab_size), semantics=semantics)
-        for tok in (plain, spaced)
-    ]
+    models = [made(tok, semantics) for tok in (plain, spaced)]
     given = models[0].start(b" ").logprob
     assert models[1].start().logprob == 0.0
     assert len(models[1].start(b"ab")) == 2
@@ -118,23 +101,7 @@ def test_the_path_of_the_tokenizer_is_never_lost(shared: Path, tmp_path: Path, n
     (tmp_path / name).write_bytes(read_zst(shared / f"data/vocabs/{name}.zst"))
     tok = bw.Tokenizer.load(tmp_path / name)
     text = "The  naïve\n\tŷ 你好, 𐍈𐍈 don't  \u0305x 12345  ﷽ 🧑‍🚀 end ".encode()
-    ids = tok.encode(text)
-
-    def sure(contexts: Any) -> Any:
-        found = np.full((len(contexts), tok.vocab_size + 1), -math.inf, np.float32)
-        for at, context in enumerate(contexts):
-            follows = list(context) == ids[: len(context)]
-            next_id = ids[len(context)] if follows and len(context) < len(ids) else tok.vocab_size
-            found[at, next_id] = 0.0
-        return found
-
-    model = bw.ByteModel(bw.CallableModel(tok, sure, eos_id=tok.vocab_size))
-    assert np.abs(model.score(text)).max() < 1e-6
-    state = model.start()
-    for at in range(len(text)):
-        assert state.next().lost_mass < 1e-6, (at, text[:at])
-        state.advance(text[at : at + 1])
-    assert math.exp(model.logprob(text, end=True)) == pytest.approx(1.0, abs=1e-6)
+    assert_encoding_is_kept(tok, text)
 
 
 @pytest.mark.parametrize("seed", range(4))

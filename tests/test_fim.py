@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import read_zst
 from reference_bytes import Cover
-from test_bytelm import hashed, row_model
+from toy_models import hashed, row_model
 
 import bytewright as bw
 from bytewright import FimFormat, FimPart

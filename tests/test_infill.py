@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 from reference_bytes import Cover
-from test_bytelm import SEMANTICS, hashed, row_model
+from toy_models import SEMANTICS, hashed, row_model
 
 import bytewright as bw
 from bytewright.bytelm.infilling import infill_candidates

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference_bytes import Cover
-from test_bytelm import (
+from toy_models import (
     PATTERNS,
     SEMANTICS,
     TEXT,
