@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+import reference_lexicon
+import reference_variants
 from conftest import read_jsonl_zst
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +44,7 @@ def test_lexicons_choose_as_the_definition_says(chunks: list[str], text: str) ->
     ranked = [chunk.encode() for chunk in chunks]
     lexicon = bw.Lexicon(ranked)
     found = [lexicon.token_bytes(i) for i in lexicon.encode(text)]
-    assert found == reference.lexicon_chunks(ranked, text.encode())
+    assert found == reference_lexicon.lexicon_chunks(ranked, text.encode())
 
 
 @few
@@ -63,7 +65,7 @@ def test_lexicons_are_learned_as_the_definition_says(
     rates: dict[str, Any] = {"alpha": 0.5, "delta": 0.3, "life": 3, "tail": 0.05}
     rates["varied_contexts"] = varied
     learned = bw.train_lexicon(data, 10_000, **rates, longest=6, epochs=2, seed=seed)
-    expected = reference.learned_lexicon(data, **rates, longest=6, epochs=2, seed=seed)
+    expected = reference_lexicon.learned_lexicon(data, **rates, longest=6, epochs=2, seed=seed)
     assert list(learned.chunks) == expected
 
 
@@ -73,7 +75,7 @@ def test_lexicons_of_english_are_learned_as_the_definition_says(shared: Path) ->
         rates: dict[str, Any] = {"alpha": 0.25, "delta": 0.2, "life": 10, "tail": 1e-2}
         rates |= {"varied_contexts": varied, "longest": 12, "epochs": 3, "seed": 5}
         learned = bw.train_lexicon(lines, 100_000, **rates)
-        assert list(learned.chunks) == reference.learned_lexicon(lines, **rates)
+        assert list(learned.chunks) == reference_lexicon.learned_lexicon(lines, **rates)
 
 
 def test_a_learned_lexicon_cuts_english_into_few_chunks(shared: Path) -> None:
@@ -100,7 +102,7 @@ def test_chunks_are_words_put_together() -> None:
     texts = [b"by the way, by the sea; one 123 two... three", b"aa bb " * 50]
     counts = bw.count_chunks(texts, pattern="gpt2", weights=(1, 1, 1), seed=3)
     assert sum(len(chunk) * n for chunk, n in counts) == sum(map(len, texts))
-    stretches = [piece for text in texts for piece in reference.superword_pieces(text)]
+    stretches = [piece for text in texts for piece in reference_variants.superword_pieces(text)]
     sizes: Counter[int] = Counter()
     for chunk, number in counts:
         sizes[len(reference.gpt2_pieces(chunk))] += number
@@ -139,7 +141,7 @@ def test_compression_aware_merges_are_the_definition(text: str, size: int, tried
         warnings.simplefilter("ignore", UserWarning)
         tok = bw.train_compression_aware([data], size, data, candidates=tried, pattern="gpt2")
     pieces = reference.gpt2_pieces(data)
-    assert tok.merges == reference.compression_aware(pieces, pieces, size, tried)
+    assert tok.merges == reference_variants.compression_aware(pieces, pieces, size, tried)
 
 
 def test_one_candidate_is_plain_training(shared: Path) -> None:

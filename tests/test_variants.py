@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import reference
+import reference_variants
 from conftest import read_jsonl_zst
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,14 +64,14 @@ def picky_agrees(texts: list[str], size: int, tau: float, probes: list[str]) -> 
         ends = split(text).tolist()
         data = text.encode()
         pieces.update(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))
-    tokens, events = reference.picky(dict(pieces), size, tau=tau)
+    tokens, events = reference_variants.picky(dict(pieces), size, tau=tau)
     assert [tok.token_bytes(i) for i in range(tok.vocab_size)] == tokens
     for text in [*texts, *probes]:
         data, ends = text.encode(), split(text).tolist()
         expected = [
             token
             for a, b in zip(ends[::2], ends[1::2], strict=True)
-            for token in reference.replayed(events, data[a:b])
+            for token in reference_variants.replayed(events, data[a:b])
         ]
         ids, offsets = tok.encode_offsets(text)
         assert [tok.token_bytes(i) for i in tok.encode(text)] == expected
@@ -121,14 +122,14 @@ def boundless_agrees(
     data = [t.encode() for t in texts]
     tok = quietly(bw.train_boundless, data, size, pattern="gpt2", tau=tau)
     pieces = [reference.gpt2_pieces(text) for text in data]
-    tokens, events = reference.boundless(pieces, size, tau)
+    tokens, events = reference_variants.boundless(pieces, size, tau)
     assert [tok.token_bytes(i) for i in range(tok.vocab_size)] == tokens
     if all(kind != "split" for kind, _ in events):
         assert tok.merges == [pair for _, pair in events]
         across = tok.definition.rules().get("supermerges", [])
         assert across == [rank for rank, (kind, _) in enumerate(events) if kind == "across"]
     for text in [*texts, *probes]:
-        expected = reference.boundless_tokens(events, reference.gpt2_pieces(text.encode()))
+        expected = reference_variants.boundless_tokens(events, reference.gpt2_pieces(text.encode()))
         ids, offsets = tok.encode_offsets(text)
         assert [tok.token_bytes(i) for i in tok.encode(text)] == expected
         assert ids.tolist() == tok.encode(text)
@@ -255,7 +256,9 @@ def test_parity_training_is_the_definition(
 ) -> None:
     languages = [(counted(text), counted(dev)) for text, dev in texts]
     shared, window, share = turns
-    expected = reference.parity(languages, merges, window=window, share=share, shared=shared)
+    expected = reference_variants.parity(
+        languages, merges, window=window, share=share, shared=shared
+    )
     # A merge may make a token that is there, so the core is asked for tokens, not for merges.
     tokens = {a + b for (a, b), _ in expected}
     rows, whose = learned(languages, 256 + len(tokens), *turns)
@@ -309,8 +312,8 @@ def test_superword_training_is_the_definition(texts: list[str], transition: int,
     tok = quietly(superwords, transition + more, transition, data)
     pieces = Counter(piece for text in data for piece in reference.gpt2_pieces(text))
     # Of the probes' characters the coarse pattern cuts at digits, punctuation and trailing spaces.
-    coarse = Counter(piece for text in data for piece in reference.superword_pieces(text))
-    expected = reference.superwords(pieces, coarse, transition + more, transition, 4)
+    coarse = Counter(piece for text in data for piece in reference_variants.superword_pieces(text))
+    expected = reference_variants.superwords(pieces, coarse, transition + more, transition, 4)
     assert tok.merges == expected
 
 
@@ -344,8 +347,8 @@ def test_superwords_are_the_definition_on_english(shared: Path) -> None:
     texts = [text[:4000] for text in texts]
     tok = superwords(350, 120, texts)
     pieces = Counter(piece for text in texts for piece in reference.gpt2_pieces(text))
-    coarse = Counter(piece for text in texts for piece in reference.superword_pieces(text))
-    assert tok.merges == reference.superwords(pieces, coarse, 350, 120, 4)
+    coarse = Counter(piece for text in texts for piece in reference_variants.superword_pieces(text))
+    assert tok.merges == reference_variants.superwords(pieces, coarse, 350, 120, 4)
 
 
 def test_other_libraries_encode_superwords_alike(shared: Path, tmp_path: Path) -> None:
