@@ -1,0 +1,303 @@
+"""Texts with weights, against every path that chance can take."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from toy_bytes import END, Paths, Toy, texts
+
+import bytewright as bw
+from bytewright.bytelm import weighted
+
+weighted_sample = weighted.WeightedSample
+
+
+def expectations(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[dict[Any, float], int]:
+    """The expectation of each text's share of the mean weight, over all paths, and their number."""
+    paths = Paths()
+    monkeypatch.setattr(weighted, "draw", paths.draw)
+    monkeypatch.setattr(weighted, "systematic", paths.systematic)
+    found: defaultdict[Any, float] = defaultdict(float)
+    number, total = 0, 0.0
+    for _ in paths:
+        drawn = bw.sample_weighted(**options)
+        total += paths.p
+        number += 1
+        mean = 0.0
+        for one in drawn.texts:
+            weight = math.exp(one.log_weight) / len(drawn.texts)
+            mean += weight
+            if weight:
+                found[one.text, one.complete] += paths.p * weight
+        assert mean == pytest.approx(math.exp(drawn.logprob))
+        assert sum(drawn.shares().values()) == pytest.approx(1.0 if mean else 0.0)
+    assert total == pytest.approx(1.0)
+    return dict(found), number
+
+
+def posterior(
+    found: dict[tuple[bytes, bool], float], holds: Callable[[bytes], bool]
+) -> dict[tuple[bytes, bool], Any]:
+    return {one: pytest.approx(p, rel=1e-9) for one, p in found.items() if holds(one[0])}
+
+
+def even(text: bytes) -> bool:
+    return text.count(b"b") % 2 == 0
+
+
+def no_double(text: bytes) -> bool:
+    return b"aa" not in text
+
+
+BLACK_BOXES: dict[str, tuple[bw.Constraint, Callable[[bytes], bool]]] = {
+    "whole": (bw.CallableConstraint(even), even),
+    "begins": (bw.CallableConstraint(no_double, begins=no_double), no_double),
+    "both": (
+        bw.AllOf(bw.CallableConstraint(even), bw.RegexConstraint("[ab]*a?")),
+        even,
+    ),
+    "never": (bw.CallableConstraint(lambda text: False), lambda text: False),
+}
+MASKS: dict[str, tuple[bw.Constraint, Callable[[bytes], bool]]] = {
+    "regex": (bw.RegexConstraint("a*(ba)*|bb"), lambda t: bool(re.fullmatch(b"a*(ba)*|bb", t))),
+    "choice": (
+        bw.ChoiceConstraint(["a", "ab", "", "bab"]),
+        {b"a", b"ab", b"", b"bab"}.__contains__,
+    ),
+    "all": (
+        bw.AllOf(bw.RegexConstraint("[ab]*b"), bw.ChoiceConstraint(["ab", "bb", "aba"])),
+        {b"ab", b"bb"}.__contains__,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*MASKS, *BLACK_BOXES])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_weights_are_without_bias(
+    name: str, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constraint, holds = {**MASKS, **BLACK_BOXES}[name]
+    model = Toy(b"ab")
+    found, number = expectations(
+        monkeypatch, source=model, prompt="x", constraint=constraint, particles=1, max_bytes=3,
+        temperature=temperature,
+    )  # fmt: skip
+    expected = posterior(texts(model, b"x", 3, temperature), holds)
+    assert found == expected
+    assert number >= len(expected)
+
+
+def test_particles_drawn_anew_are_without_bias(monkeypatch: pytest.MonkeyPatch) -> None:
+    # After "a" the model hardly expects another "b", so particles that began with "b" take over.
+    choices = {b"aba", b"ba", b"bab"}
+    model = Toy(b"ab")
+    resamplings = []
+
+    def noted(*found: Any) -> Any:
+        resamplings.append(found[2])
+        return weighted_sample(*found)
+
+    monkeypatch.setattr(weighted, "WeightedSample", noted)
+    found, _ = expectations(
+        monkeypatch, source=model, constraint=bw.ChoiceConstraint(choices), particles=3, max_bytes=3
+    )
+    assert found == posterior(texts(model, b"", 3), choices.__contains__)
+    assert {0, 1} <= set(resamplings)
+
+
+class Asked:
+    """What accepts some outcomes, and is asked for each at most once."""
+
+    def __init__(self, accepted: set[int]) -> None:
+        self.accepted = accepted
+        self.once: set[int] = set()
+
+    def __call__(self, outcome: int) -> bool:
+        assert outcome not in self.once
+        self.once.add(outcome)
+        return outcome in self.accepted
+
+
+def test_rejection_estimates_what_is_accepted() -> None:
+    rng = np.random.default_rng(5)
+    for size, kept in itertools.product(range(1, 6), range(6)):
+        probs = rng.dirichlet(np.full(size, 0.4)) * 0.8
+        accepted = set(range(min(size, kept)))
+        paths = Paths()
+        found: defaultdict[int | None, float] = defaultdict(float)
+        asked = Asked(accepted)
+        for _ in paths:
+            asked.once.clear()
+            outcome, log_weight = weighted.rejection(np.log(probs), asked, paths.draw)
+            found[outcome] += paths.p * math.exp(log_weight)
+        for outcome in accepted:
+            assert found[outcome] == pytest.approx(probs[outcome], rel=1e-9)
+        assert accepted or dict(found) == {None: 0.0}
+    # What is left after a refusal may be less than a double can tell from nothing.
+    far = np.array([-2000.0, 0.0, -2001.0])
+    outcome, log_weight = weighted.rejection(far, lambda at: at != 1, Paths().draw)
+    assert outcome == 0
+    assert log_weight == pytest.approx(-2000 + math.log1p(math.exp(-1)), abs=1e-9)
+
+
+def test_systematic_draws_are_as_many_as_the_shares_say() -> None:
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 3, 7):
+        shares = rng.dirichlet(np.full(size, 0.5))
+        paths = Paths()
+        mean = np.zeros(size)
+        for _ in paths:
+            counts = paths.systematic(shares, 0.0)
+            assert sum(counts) == size
+            assert all(abs(n - size * p) < 1 for n, p in zip(counts, shares, strict=True))
+            mean += paths.p * np.array(counts)
+        assert mean == pytest.approx(size * shares)
+
+
+def test_a_match_is_left_where_it_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Toy(b"ab")
+    whole = texts(model, b"", 4)
+    for pattern, max_bytes in [
+        ("a+", 3),
+        ("ab|ba", 4),
+        ("b(?:ab)*", 4),
+        ("a{2}", 2),
+        ("(?:ba)?", 4),
+    ]:
+        expected: defaultdict[bytes, float] = defaultdict(float)
+        for (text, _), p in texts(model, b"", max_bytes).items():
+            # As far as the text can be walked; there it has to be whole.
+            place = bw.RegexConstraint(pattern).start()
+            at = 0
+            while at < len(text) and place.mask(max_bytes - at)[text[at]]:
+                place = place.after(text[at])
+                at += 1
+            if place.mask(0)[END]:
+                expected[text[:at]] += p
+        known = {one for one, _ in whole if re.fullmatch(pattern, one.decode())}
+        asked = bw.CallableConstraint(
+            known.__contains__,
+            begins={one[:at] for one in known for at in range(5)}.__contains__,
+        )
+        constraints = [bw.RegexConstraint(pattern)] + [asked] * (max_bytes < 4)
+        for constraint in constraints:
+            found, _ = expectations(
+                monkeypatch, source=model, constraint=constraint, particles=1,
+                max_bytes=max_bytes, ends="match",
+            )  # fmt: skip
+            sums: defaultdict[bytes, float] = defaultdict(float)
+            for (text, _), p in found.items():
+                sums[text] += p
+            assert dict(sums) == {t: pytest.approx(p) for t, p in expected.items()}, pattern
+    # What has to end is not asked of the model: its next row would be an error.
+    monkeypatch.undo()
+    stuck = Toy(b"ab", zero=b"ab")
+    monkeypatch.setattr(Toy, "next", lambda self: 1 / 0)
+    assert bw.sample_weighted(
+        stuck, constraint=bw.ChoiceConstraint([b""]), particles=2, max_bytes=3, ends="match"
+    ).texts == (bw.WeightedText(b"", 0.0, True),) * 2  # fmt: skip
+
+
+def test_strict_utf8_is_a_constraint_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Toy(b"a\xc3\xa9")
+    found, _ = expectations(
+        monkeypatch, source=model, prompt=b"\xc3", constraint=bw.AllOf(), particles=1, max_bytes=3,
+        utf8="strict",
+    )  # fmt: skip
+    expected: defaultdict[tuple[bytes, bool], float] = defaultdict(float)
+    for (text, ended), p in texts(model, b"\xc3", 3).items():
+        data = b"\xc3" + text
+        kept = data.removesuffix(b"\xc3") if not ended else data
+        try:
+            kept.decode()
+        except UnicodeDecodeError:
+            continue
+        expected[kept[1:], ended] += p
+    assert found == {one: pytest.approx(p) for one, p in expected.items()}
+    assert any(len(text) == 2 and not ended for text, ended in found)
+    monkeypatch.undo()
+    # Of a regular expression texts are UTF-8 in any case, and have room for their last character.
+    drawn = bw.sample_weighted(
+        model, constraint=bw.RegexConstraint("[é中]{2}|a"), particles=30, max_bytes=3, seed=1
+    )
+    assert set(drawn.shares()) == {b"a"}
+
+
+def test_real_tokens_and_a_seed() -> None:
+    tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    model = bw.ByteModel(bw.NgramModel.fit(tok, ["low lo", "high", "lower"] * 9))
+    constraint = bw.RegexConstraint("low|lo|(?:hi|ho)[a-z]*")
+    options: dict[str, Any] = {"constraint": constraint, "particles": 400, "max_bytes": 5}
+    drawn = bw.sample_weighted(model, seed=2, **options)
+    assert drawn == bw.sample_weighted(model, seed=2, **options)
+    assert (len(drawn), tuple(drawn)) == (400, drawn.texts)
+    assert drawn != bw.sample_weighted(model, seed=3, **options)
+    again = bw.sample_weighted(bw.Ensemble([model]), seed=2, **options)
+    assert [one.text for one in drawn.texts] == [one.text for one in again.texts]
+    exact = {text: math.exp(model.logprob(text, end=True)) for text in (b"low", b"lo", b"high")}
+    total = math.exp(drawn.logprob)
+    for text, p in exact.items():
+        assert drawn.shares().get(text, 0.0) * total == pytest.approx(p, abs=0.05)
+
+
+def test_no_room_leaves_no_choice() -> None:
+    model = Toy(b"ab")
+    known: list[tuple[bw.Constraint, float]] = [
+        (bw.AllOf(), 0.0), (bw.CallableConstraint(bool), -math.inf)
+    ]  # fmt: skip
+    for constraint, log_weight in known:
+        drawn = bw.sample_weighted(model, constraint=constraint, particles=2, max_bytes=0)
+        assert drawn.texts == (bw.WeightedText(b"", log_weight, False),) * 2
+    matches = {"a{2}": True, "a+": False, "(?:aa)+": False}
+    for pattern, complete in matches.items():
+        drawn = bw.sample_weighted(
+            model, constraint=bw.RegexConstraint(pattern), particles=20, max_bytes=2, seed=1,
+            ends="match",
+        )  # fmt: skip
+        cut = {one.complete for one in drawn.texts if len(one.text) == 2}
+        assert cut == {complete}, pattern
+
+
+def test_particles_are_asked_for_together() -> None:
+    tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    ngrams = bw.NgramModel.fit(tok, ["low lo", "high", "lower"] * 9)
+    calls = []
+
+    def asked(contexts: Any) -> Any:
+        calls.append(len(contexts))
+        return ngrams.logprobs(contexts)
+
+    model = bw.ByteModel(bw.CallableModel(tok, asked, eos_id=ngrams.eos_id))
+    options: dict[str, Any] = {"particles": 50, "max_bytes": 8, "seed": 1}
+    drawn = bw.sample_weighted(model, constraint=bw.RegexConstraint("[a-z ]+"), **options)
+    assert sum(calls) > 2 * len(calls)
+    assert len(calls) <= 1 + 8
+    assert len(drawn.shares()) > 5
+
+
+def test_what_cannot_be_is_said() -> None:
+    model = Toy(b"ab")
+    regex = bw.RegexConstraint("ab*")
+    wrong: list[tuple[dict[str, Any], type[Exception], str]] = [
+        ({"particles": 0}, bw.ArgumentError, "particles=0"),
+        ({"particles": 1.5}, bw.ArgumentTypeError, "particles must be an int"),
+        ({"temperature": 0}, bw.ArgumentError, "above 0"),
+        ({"ends": "so"}, bw.ArgumentError, "ends='so'"),
+        ({"max_bytes": -1}, bw.ArgumentError, "max_bytes=-1"),
+    ]
+    for options, error, message in wrong:
+        given = {"constraint": regex, "particles": 2, "max_bytes": 3, **options}
+        with pytest.raises(error, match=message):
+            bw.sample_weighted(model, **given)
+    dead = bw.sample_weighted(
+        Toy(b"ab", zero=b"a"), constraint=regex, particles=3, max_bytes=3, seed=1
+    )
+    assert (dead.logprob, dead.shares()) == (-math.inf, {})
+    assert not any(one.complete for one in dead.texts)
