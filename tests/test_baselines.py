@@ -123,6 +123,10 @@ def test_baselines_are_sampled_like_models() -> None:
     assert isinstance(healed, bw.BytePredictor)
     assert healed.sample("import s", max_bytes=3, temperature=0) == b"ys\n"
     assert healed.sample("imp", max_bytes=30, seed=1) == healed.sample("imp", max_bytes=30, seed=1)
+    cut = bw.RegexConstraint("[a-z]+")
+    assert healed.sample("import s", max_bytes=9, temperature=0, constraint=cut, ends="match") == (
+        b"ys"
+    )
     assert (healed.method, healed.back, healed.model) == ("healing", 1, model)
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"method": "hope"}, "method='hope'"),

@@ -46,6 +46,24 @@ def test_models_are_copied_and_pickled(model: Any, again: Callable[[Any], Any]) 
     assert other.sample("lo", max_bytes=9, seed=1) == model.sample("lo", max_bytes=9, seed=1)
 
 
+class Own(bw.InfillingPredictor, bw.ScoringPredictor):
+    """A class of one's own, which has nothing but `start`."""
+
+    def start(self, prefix: str | bytes = b"") -> bw.BytePlace:
+        return MODEL.start(prefix)
+
+
+def test_whatever_has_a_start_can_do_what_models_can() -> None:
+    own = Own()
+    options: dict[str, Any] = {"max_bytes": 6, "seed": 2, "utf8": "strict"}
+    assert own.sample("lo", **options) == MODEL.sample("lo", **options)
+    assert own.infill("lo", "low", **options) == MODEL.infill("lo", "low", **options)
+    assert own.logprob("low tide", end=True) == MODEL.logprob("low tide", end=True)
+    assert own.bits_per_byte(TEXTS) == MODEL.bits_per_byte(TEXTS)
+    # What is inherited makes no object larger.
+    assert not any(hasattr(one, "__dict__") for one in (MODEL, bw.Ensemble([own])))
+
+
 def test_what_uses_models_is_pickled() -> None:
     translated = bw.TranslatedModel(MODEL, TOK, epsilon=0.1, budget=20)
     other = pickle.loads(pickle.dumps(translated))

@@ -15,7 +15,7 @@ from reference_bytes import Cover
 from toy_models import hashed, row_model
 
 import bytewright as bw
-from bytewright import FimFormat, FimPart
+from bytewright import FimFormat, FimPart, FimPrompt
 from bytewright.bytelm import FIM_FORMATS
 
 SPECIAL = ("<pre>", "<suf>", "<mid>", "<start>", "<end>", "<eom>")
@@ -191,8 +191,33 @@ def test_models_with_different_formats_fill_in_together() -> None:
     assert both.sample(max_bytes=5, seed=1) == both.sample(max_bytes=5, seed=1)
 
 
+@pytest.mark.parametrize("format_", [PSM, SPM, SE])
+def test_a_constraint_holds_in_any_format(format_: FimFormat) -> None:
+    made, _ = model(2)
+    within = bw.RegexConstraint("a{2}b?")
+    drawn = {
+        made.infill("a", "b", max_bytes=3, fim=format_, constraint=within, seed=seed)
+        for seed in range(8)
+    }
+    assert drawn == {b"aa", b"aab"}
+
+
+def test_a_middle_that_was_begun_goes_on() -> None:
+    made, _ = model(2)
+    opened = SPM.open(made, "a", "b")
+    assert opened.sample("ab", max_bytes=9, seed=1) == opened.model.sample(
+        "aab", max_bytes=9, seed=1
+    )  # fmt: skip
+    # What the prefix begins of a character is known, though the model is not asked about it.
+    begun = FimPrompt(made, b"", None, b"\xc3")
+    with pytest.raises(bw.DataError, match=r"after 0 bytes .* keeps the text UTF-8"):
+        begun.sample(max_bytes=2, utf8="strict")
+
+
 def test_what_is_no_format_is_said() -> None:
     made, _ = model(1)
+    with pytest.raises(bw.ArgumentError, match=r"fim: .* FimFormat\.open"):
+        bw.Ensemble([made]).infill("a", "b", max_bytes=3, fim=PSM)
     with pytest.raises(bw.ArgumentError, match=r"lacks the tokens '<\|fim_prefix\|>', '<\|fim_suf"):
         made.infill("a", "b", max_bytes=3, fim="qwen2.5-coder")
     with pytest.raises(bw.ArgumentError, match="fim='gpt-2': code-llama, code-llama-spm"):

@@ -75,16 +75,12 @@ def test_masks_are_those_of_all_longer_texts_that_match() -> None:
         compared += 1
 
 
-def laws(monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[bytes, float]:
+def laws(monkeypatch: pytest.MonkeyPatch, model: Toy, **options: Any) -> dict[bytes, float]:
     paths = Paths()
     monkeypatch.setattr(sampling, "draw", lambda *given: paths.draw(*given[:2]))
-    defaults: dict[str, Any] = {
-        "temperature": 1.0, "top_p": 1.0, "seed": None, "stop": (), "utf8": "any",
-        "constraint": None, "ends": "text",
-    }  # fmt: skip
     found: defaultdict[bytes, float] = defaultdict(float)
     for _ in paths:
-        found[sampling.sample(**{**defaults, **options})] += paths.p
+        found[model.sample(**options)] += paths.p
     return dict(found)
 
 
@@ -92,10 +88,10 @@ def test_single_texts_follow_the_model_among_what_is_allowed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = Toy(b"ab")
-    mask = laws(monkeypatch, source=model, prompt="", max_bytes=3,
+    mask = laws(monkeypatch, model, max_bytes=3,
                 constraint=bw.RegexConstraint("(?:a|b(?!b))*"))  # fmt: skip
     asked = laws(
-        monkeypatch, source=model, prompt="", max_bytes=3,
+        monkeypatch, model, max_bytes=3,
         constraint=bw.CallableConstraint(
             lambda text: b"bb" not in text, begins=lambda text: b"bb" not in text
         ),

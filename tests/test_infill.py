@@ -14,7 +14,7 @@ from reference_bytes import Cover
 from toy_models import SEMANTICS, hashed, row_model
 
 import bytewright as bw
-from bytewright.bytelm.infilling import infill_candidates
+from bytewright.bytelm.infilling import InfillingPredictor
 from bytewright.bytelm.joining import period
 from bytewright.bytelm.utf8 import unfinished
 
@@ -242,11 +242,14 @@ def test_ensembles_fill_in_as_one_model() -> None:
     )
 
 
-class Alone:
+class Alone(InfillingPredictor):
     """A model of bytes that is asked for one place at a time."""
 
-    def __init__(self, model: bw.ByteModel | bw.Ensemble) -> None:
-        self.start = model.start
+    def __init__(self, model: bw.BytePredictor) -> None:
+        self.model = model
+
+    def start(self, prefix: str | bytes = b"") -> bw.BytePlace:
+        return self.model.start(prefix)
 
 
 def test_places_are_asked_for_together() -> None:
@@ -261,25 +264,22 @@ def test_places_are_asked_for_together() -> None:
         return bw.ByteModel(bw.CallableModel(TOY, rows, eos_id=TOY.vocab_size))
 
     options: dict[str, Any] = {
-        "max_bytes": 9, "end": True, "stop": (), "utf8": "any", "constraint": None, "budget": 150,
-        "trajectories": 20, "seed": 3,
+        "max_bytes": 9, "end": True, "budget": 150, "trajectories": 20, "seed": 3
     }  # fmt: skip
-    for model in (made(), bw.Ensemble([made(), made()])):
+    for one, other in [
+        (made(), made()),
+        (bw.Ensemble([made(), made()]), bw.Ensemble([made(), made()])),
+    ]:
         calls[0] = 0
-        found = infill_candidates(model, "a", "ab", **options)
+        found = one.infill_candidates("a", "ab", **options)
         together, calls[0] = calls[0], 0
-        again = infill_candidates(
-            Alone(made() if isinstance(model, bw.ByteModel) else bw.Ensemble([made(), made()])),
-            "a",
-            "ab",
-            **options,
-        )
+        again = Alone(other).infill_candidates("a", "ab", **options)
         assert found.middles == again.middles
         assert np.array_equal(found.shares, again.shares)
         assert together < 0.5 * calls[0]
 
 
-class Spell:
+class Spell(InfillingPredictor):
     """Behind a "k" everything is "a", before it anything may be; counts the bytes that are read."""
 
     def __init__(self) -> None:
@@ -309,10 +309,7 @@ class Spell:
 
 def test_a_suffix_is_read_no_further_than_it_matters() -> None:
     model, suffix, middles = Spell(), b"a" * 200, all_middles(4, b"abk")
-    found = infill_candidates(
-        model, b"", suffix, max_bytes=4, end=False, stop=(), utf8="any", constraint=None,
-        budget=500, trajectories=0, seed=None,
-    )  # fmt: skip
+    found = model.infill_candidates(b"", suffix, max_bytes=4, budget=500, trajectories=0)
     read = model.read[0]
     logprobs = {middle: Spell().advance(middle + suffix).logprob for middle in middles}
     assert found.logprob == pytest.approx(np.logaddexp.reduce(list(logprobs.values())), abs=1e-9)

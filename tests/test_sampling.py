@@ -27,7 +27,7 @@ def uniform_bytes(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
     return np.full((len(contexts), 257), -math.log(257))
 
 
-class Fixed:
+class Fixed(sampling.SamplingPredictor):
     """A model of bytes that expects the same at every place, and one of its places."""
 
     def __init__(self, probs: dict[int, float]) -> None:
@@ -54,10 +54,7 @@ def draws(probs: dict[int, float], number: int, temperature: float, top_p: float
     """How often each outcome is the first that is drawn; 256 is the end."""
     drawn: Counter[int] = Counter()
     for seed in range(number):
-        text = sampling.sample(
-            Fixed(probs), b"", max_bytes=1, temperature=temperature, top_p=top_p, seed=seed,
-            stop=(), utf8="any",
-        )  # fmt: skip
+        text = Fixed(probs).sample(max_bytes=1, temperature=temperature, top_p=top_p, seed=seed)
         drawn[text[0] if text else 256] += 1
     return drawn
 
@@ -197,7 +194,4 @@ def test_what_cannot_be_drawn_is_said() -> None:
     with pytest.raises(bw.DataError, match="prompt: these 2 bytes have the probability 0"):
         narrow.sample("ac", max_bytes=3)
     with pytest.raises(bw.DataError, match="after 1 bytes the model expects nothing that keeps"):
-        sampling.sample(
-            Fixed({200: 1.0}), b"\xc2", max_bytes=1, temperature=1.0, top_p=1.0, seed=1, stop=(),
-            utf8="strict",
-        )  # fmt: skip
+        Fixed({200: 1.0}).sample(b"\xc2", max_bytes=1, utf8="strict")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import bytewright as bw
 from bytewright.bytelm import weighted
+from bytewright.bytelm.sampling import SamplingPredictor
 
 Floats = NDArray[np.float64]
 END = 256
@@ -17,7 +18,7 @@ END = 256
 SYSTEMATIC = weighted.systematic
 
 
-class Toy:
+class Toy(SamplingPredictor):
     """A model of bytes with other probabilities after each text, and one of its places."""
 
     def __init__(self, alphabet: bytes, data: bytes = b"", *, zero: bytes = b"") -> None:

@@ -2,11 +2,12 @@
 
 `model` is the public class, `state` a place in a text, `distribution` what may follow there,
 `paths` which tokens that comes from, `rows` brings the model's rows to the core and keeps some.
-`protocol` is what the uses ask of a model of bytes: `sampling` draws texts, `constraints` say what
-texts have to be and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a
-constraint as the model as a whole has them, `infilling` finds what stands between two texts
-(`middles` are its candidates, `joining` reads on behind them), `fim` asks models that were trained
-for it, `coding` makes files small. `baselines` are the approximations that others use, to compare
+`protocol` is what the uses ask of a model of bytes, and `arguments` checks what they are given:
+`scoring` says how likely texts are, `sampling` draws them, `constraints` say what they have to be
+and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a constraint as the
+model as a whole has them, `infilling` finds what stands between two texts (`middles` are its
+candidates, `joining` reads on behind them), `fim` asks models that were trained for it, `coding`
+makes files small. `baselines` are the approximations that others use, to compare
 with, and `inside` is a place in a token for these. `translated` tells what a model of bytes expects
 of any tokenizer's tokens.
 """
@@ -23,11 +24,13 @@ from bytewright.bytelm.constraints import (
 )
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.fim import FIM_FORMATS, FimFormat, FimPart, FimPrompt
-from bytewright.bytelm.infilling import Infilling
+from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.page import byte_page
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
+from bytewright.bytelm.sampling import SamplingPredictor
+from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.translated import (
     NextTokens,
@@ -55,8 +58,11 @@ __all__ = [
     "FimPart",
     "FimPrompt",
     "Infilling",
+    "InfillingPredictor",
     "NextTokens",
     "RegexConstraint",
+    "SamplingPredictor",
+    "ScoringPredictor",
     "TokenPath",
     "TokenScores",
     "TranslatedModel",

@@ -21,18 +21,18 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.arguments import check_share, natural, text_bytes
 from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution
 from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
-from bytewright.bytelm.sampling import Utf8, natural, sample
+from bytewright.bytelm.sampling import SamplingPredictor
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.text import check_share, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models import TokenModel
 
@@ -53,7 +53,7 @@ _NEGLIGIBLE = 1e-9
 _MOST = 1000
 
 
-class BaselineModel:
+class BaselineModel(SamplingPredictor):
     """A model of bytes as the usual ways to continue a prompt make one; an approximation.
 
     >>> import bytewright as bw
@@ -127,34 +127,6 @@ class BaselineModel:
         found, untried = self._spellings(kept, rest)
         parts = [part for spelling in found for part in _split(self._bytes, *spelling)]
         return BaselinePlace(self._bytes, parts, untried)
-
-    def sample(
-        self,
-        prompt: str | bytes = b"",
-        *,
-        max_bytes: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-    ) -> bytes:
-        """Draw what follows a prompt, with the arguments of `ByteModel.sample`.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: nothing that is allowed may follow.
-        """
-        return sample(
-            self,
-            prompt,
-            max_bytes=max_bytes,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            stop=stop,
-            utf8=utf8,
-        )
 
     def _spellings(self, kept: Ids, rest: bytes) -> tuple[list[tuple[float, Inside]], float]:
         """The tokens that reach the end of the prompt, by what was drawn before them.

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
+from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
-from bytewright.bytelm.text import text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = [

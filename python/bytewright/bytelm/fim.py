@@ -37,12 +37,11 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from bytewright.bytelm.arguments import Utf8, text_bytes
 from bytewright.bytelm.constraints import Constraint
-from bytewright.bytelm.infilling import Infilling, infill_candidates
+from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal
-from bytewright.bytelm.sampling import Utf8, sample
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.text import text_bytes
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
@@ -186,7 +185,7 @@ class FimFormat:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FimPrompt:
+class FimPrompt(InfillingPredictor):
     """The model of what stands between two texts: a model of bytes.
 
     It predicts, samples and mixes with others like any: the text that it predicts is the middle,
@@ -234,9 +233,7 @@ class FimPrompt:
             DataError: nothing that is allowed may follow, or no middle that was looked at fits.
         """
         if self.after is None:
-            return sample(
-                self,
-                b"",
+            return self.sample(
                 max_bytes=max_bytes,
                 temperature=temperature,
                 top_p=top_p,
@@ -244,17 +241,21 @@ class FimPrompt:
                 stop=stop,
                 utf8=utf8,
                 constraint=constraint,
-                before=self.cut or self.before,
             )
-        return self.candidates(
+        return self.infill(
+            b"",
+            self.after,
             max_bytes=max_bytes,
+            end=True,
+            temperature=temperature,
+            top_p=top_p,
             seed=seed,
             stop=stop,
             utf8=utf8,
             constraint=constraint,
             budget=budget,
             trajectories=trajectories,
-        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+        )
 
     def candidates(
         self,
@@ -275,8 +276,7 @@ class FimPrompt:
             ArgumentError: an argument outside what is allowed.
             DataError: no middle that was looked at fits.
         """
-        return infill_candidates(
-            self,
+        return self.infill_candidates(
             b"",
             self.after or b"",
             max_bytes=max_bytes,
@@ -287,8 +287,11 @@ class FimPrompt:
             budget=budget,
             trajectories=trajectories,
             seed=seed,
-            before=self.cut or self.before,
         )
+
+    @property
+    def _before(self) -> bytes:
+        return self.cut or self.before
 
 
 def _texts(prefix: bytes, suffix: bytes) -> dict[FimPart, bytes]:

@@ -23,20 +23,30 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.arguments import (
+    Utf8,
+    check_draw,
+    check_utf8,
+    natural,
+    stop_strings,
+    text_bytes,
+)
 from bytewright.bytelm.constraints import AllOf, Constraint
 from bytewright.bytelm.joining import join, period
 from bytewright.bytelm.middles import Middle, Middles, Rules
-from bytewright.bytelm.protocol import BytePredictor
-from bytewright.bytelm.sampling import Utf8, check_draw, check_utf8, natural, pick, stop_strings
-from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.sampling import SamplingPredictor, pick, place_after
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, DataError
 
-__all__ = ["Infilling", "infill_candidates"]
+if TYPE_CHECKING:
+    from bytewright.bytelm.fim import FimFormat, FimPrompt
+
+__all__ = ["Infilling", "InfillingPredictor"]
 
 Floats = NDArray[np.float64]
 
@@ -107,54 +117,151 @@ class Infilling:
         return f"<Infilling of {len(self.middles)} candidates, {self.explored:.3f} explored>"
 
 
-def infill_candidates(
-    source: BytePredictor,
-    prefix: str | bytes,
-    suffix: str | bytes,
-    *,
-    max_bytes: int,
-    end: bool,
-    stop: str | bytes | Sequence[str | bytes],
-    utf8: Utf8,
-    constraint: Constraint | None,
-    budget: int,
-    trajectories: int,
-    seed: int | None,
-    before: bytes = b"",
-) -> Infilling:
-    """Candidates for what stands between; `ByteModel.infill` says what the arguments are.
+class InfillingPredictor(SamplingPredictor):
+    """A model of bytes that finds what stands between texts.
 
-    `before` is a text before the prefix that the model is not asked about.
+    A class that inherits this needs `start`, and may have `prepare` (`PreparedPredictor`).
     """
-    for name, number in (("max_bytes", max_bytes), ("trajectories", trajectories)):
-        natural(name, number)
-    natural("budget", budget)
-    if budget == 0:
-        raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
-    check_draw(1.0, 1.0, seed)
-    check_utf8(utf8)
-    text, after = text_bytes(prefix), text_bytes(suffix)
-    tail = unfinished(before + text) if utf8 == "strict" else None
-    limit = None if constraint is None else AllOf(constraint)
-    rules = Rules(max_bytes, stop_strings(stop), tail, after, end, limit)
-    place = source.start(text)
-    start = place.logprob
-    if start == -math.inf:
-        raise DataError(
-            f"prefix: these {len(text)} bytes have the probability 0, so nothing follows them"
+
+    __slots__ = ()
+
+    def infill(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        budget: int = 1000,
+        trajectories: int = 32,
+        fim: FimFormat | str | None = None,
+    ) -> bytes:
+        """Draw what stands between two texts, each of which may end and begin anywhere.
+
+        A middle m is drawn with the probability P(m | prefix, suffix), which is in proportion to
+        P(prefix m suffix), among all of at most so many bytes: exactly where the budget is enough
+        for all of them, and the better the larger it is where not. `infill_candidates` tells how
+        well.
+
+        A model that was trained to fill in is told the text around in its own format (`fim`) and
+        draws the middle byte for byte, as `sample` does; `bytewright.bytelm.fim` says what is exact
+        then. With a format by lines (FIM-SE) the middle is drawn as without one.
+
+        Args:
+            prefix: the text before.
+            suffix: the text behind.
+            max_bytes: no more bytes than these.
+            end: the text ends behind the suffix.
+            temperature: the probabilities of middles are raised to the power of its inverse; 0
+                takes the likeliest that was looked at.
+            top_p: keep the fewest middles, the likeliest first, that have this share.
+            seed: equal seeds give equal middles; None draws another each time.
+            stop: strings that the middle does not contain: with a line break, it is on one line.
+            utf8: `"strict"` leaves out middles with which the text is not UTF-8; what the prefix
+                begins of a character and the suffix ends of one is finished.
+            constraint: what the middle has to satisfy.
+            budget: how many of the likeliest middles are looked at.
+            trajectories: how many texts are drawn to cover the others, of up to `max_bytes` each.
+            fim: the format that the model was trained with, or a name in `bytelm.FIM_FORMATS`.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed, tokens of `fim` that are not there,
+                or `fim` for what is no `ByteModel`.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["low tide, low water"] * 9))
+        >>> model.infill("low ti", "ow water", max_bytes=9, temperature=0)
+        b'de, l'
+        """
+        if fim is not None:
+            if end:
+                raise ArgumentError("end: a format to fill in with tells no end of the text")
+            return self._told(fim, prefix, suffix).draw(
+                max_bytes=max_bytes,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                stop=stop,
+                utf8=utf8,
+                constraint=constraint,
+                budget=budget,
+                trajectories=trajectories,
+            )
+        return self.infill_candidates(
+            prefix,
+            suffix,
+            max_bytes=max_bytes,
+            end=end,
+            stop=stop,
+            utf8=utf8,
+            constraint=constraint,
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
+        ).draw(temperature=temperature, top_p=top_p, seed=seed)
+
+    def infill_candidates(
+        self,
+        prefix: str | bytes,
+        suffix: str | bytes,
+        *,
+        max_bytes: int,
+        end: bool = False,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        budget: int = 1000,
+        trajectories: int = 32,
+        seed: int | None = None,
+    ) -> Infilling:
+        """What may stand between two texts, with how much each middle counts and what is certain.
+
+        The arguments are those of `infill`; equal seeds draw equal trajectories.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed.
+            DataError: the prefix has the probability 0, or no middle that was looked at fits.
+        """
+        natural("max_bytes", max_bytes)
+        natural("trajectories", trajectories)
+        natural("budget", budget)
+        if budget == 0:
+            raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
+        check_draw(1.0, 1.0, seed)
+        check_utf8(utf8)
+        text, after = text_bytes(prefix), text_bytes(suffix)
+        before = self._before + text
+        tail = unfinished(before) if utf8 == "strict" else None
+        limit = None if constraint is None else AllOf(constraint)
+        rules = Rules(max_bytes, stop_strings(stop), tail, after, end, limit)
+        place = place_after(self, text, "prefix")
+        tree = Middles(self, rules)
+        tree.explore(place, before, budget)
+        tree.cover(trajectories, np.random.default_rng(seed))
+        fitting = (middle for middle in tree.seen.values() if rules.fits(middle))
+        joined, unread = join(self, fitting, after, end=end, start=place.logprob)
+        if not joined:
+            raise DataError(
+                f"between prefix and suffix no middle of at most {max_bytes} bytes is possible "
+                f"among the {len(tree.seen)} that were looked at"
+            )
+        below = tree.below(0 if end else period(after))
+        return _summed(tree, joined, below, unread)
+
+    def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
+        """The model behind a prompt that tells it the text around."""
+        raise ArgumentError(
+            "fim: a format is told to a ByteModel; of several, make an Ensemble of what "
+            "FimFormat.open gives for each"
         )
-    tree = Middles(source, rules)
-    tree.explore(place, before + text, budget)
-    tree.cover(trajectories, np.random.default_rng(seed))
-    fitting = (middle for middle in tree.seen.values() if rules.fits(middle))
-    joined, unread = join(source, fitting, after, end=end, start=start)
-    if not joined:
-        raise DataError(
-            f"between prefix and suffix no middle of at most {max_bytes} bytes is possible among "
-            f"the {len(tree.seen)} that were looked at"
-        )
-    below = tree.below(0 if end else period(after))
-    return _summed(tree, joined, below, unread)
 
 
 def _summed(

@@ -24,23 +24,21 @@ special are text, and stand where they are found in a text before a pattern cuts
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
-from bytewright.bytelm.constraints import Constraint
-from bytewright.bytelm.distribution import END
-from bytewright.bytelm.fim import FimFormat, fim_format
-from bytewright.bytelm.infilling import Infilling, infill_candidates
+from bytewright.bytelm.arguments import check_share, text_bytes
+from bytewright.bytelm.fim import FimFormat, FimPrompt, fim_format
+from bytewright.bytelm.infilling import InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.rows import Rows
-from bytewright.bytelm.sampling import Ends, Utf8, sample
+from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.text import check_share, mean_bits, text_bytes
-from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.errors import ArgumentTypeError
 from bytewright.models import PromptedModel, TokenModel
 from bytewright.models.protocol import check_model
 from bytewright.sizes import byte_size
@@ -53,7 +51,7 @@ Semantics = Literal["all", "valid", "fast", "local"]
 _WINDOW = 256
 
 
-class ByteModel:
+class ByteModel(InfillingPredictor, ScoringPredictor):
     """Exact probabilities of bytes from any model of tokens.
 
     >>> import bytewright as bw
@@ -181,15 +179,6 @@ class ByteModel:
         states = [one for one in places if isinstance(one, ByteState) and one._rows is self._rows]
         self._rows.prepare((state._tree for state in states), goal)
 
-    def logprob(self, text: str | bytes, *, end: bool = False) -> float:
-        """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
-        state = self.start(text)
-        logprob = state.logprob
-        if not end or logprob == -np.inf:
-            return logprob
-        last = state.next()
-        return float(logprob + last.log_kept + last.logprobs[END])
-
     def score(self, text: str | bytes) -> NDArray[np.float64]:
         """For each byte, how its coming changes the logarithm of the probability.
 
@@ -213,206 +202,8 @@ class ByteModel:
         scores[possible] = np.diff(logprobs[: 1 + int(possible.sum())])
         return scores
 
-    def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
-        """The mean number of bits that a byte of these texts takes, over all bytes alike.
-
-        Bytes are the same whatever the tokenizer, so models compare.
-
-        Args:
-            texts: each a text of its own.
-            end: count what the end of each text takes too; the number of bytes stays.
-
-        Raises:
-            ArgumentError: there is no byte.
-        """
-        return mean_bits(texts, lambda text: self.logprob(text, end=end))
-
-    def sample(
-        self,
-        prompt: str | bytes = b"",
-        *,
-        max_bytes: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        ends: Ends = "text",
-    ) -> bytes:
-        """Draw what follows a prompt, which may end anywhere: inside a token, inside a character.
-
-        Args:
-            prompt: the text so far.
-            max_bytes: no more bytes than these; fewer where the text ends.
-            temperature: probabilities are raised to the power of its inverse; 0 takes the likeliest
-                outcome, of equals the one with the smallest number.
-            top_p: keep the fewest outcomes, the likeliest first and of equals those with the
-                smaller numbers, that have this share of the probability; the temperature comes
-                first.
-            seed: equal seeds give equal texts; None draws another text each time.
-            stop: strings that end the text where they come to stand in what is drawn; they are not
-                part of the result.
-            utf8: `"strict"` leaves out bytes that cannot continue UTF-8 and shares out their
-                probability; a last character for which `max_bytes` leaves no room is left out. An
-                unfinished character at the end of the prompt is finished; before that the prompt
-                may hold any bytes.
-            constraint: what the text has to be; it satisfies the constraint or is an error. At each
-                step the model's probabilities are shared out among the bytes that are allowed:
-                `sample_weighted` draws texts as the model as a whole has them.
-            ends: with a constraint, `"match"` leaves the text at the first byte that the constraint
-                does not allow, where it satisfies the constraint by then; otherwise the text is
-                what the model writes up to its end.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
-            DataError: the prompt has the probability 0, nothing that is allowed may follow, or the
-                constraint does not allow the text to end after `max_bytes`.
-
-        >>> import bytewright as bw
-        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
-        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["lo and lo and lo"] * 9))
-        >>> model.sample("l", max_bytes=9, temperature=0)
-        b'o and lo '
-        >>> model.sample("lo ", max_bytes=20, stop="lo", seed=1)
-        b'and '
-        >>> model.sample("lo ", max_bytes=20, ends="match", constraint=bw.RegexConstraint("[a-m]+"))
-        b'a'
-        """
-        return sample(
-            self,
-            prompt,
-            max_bytes=max_bytes,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            ends=ends,
-        )
-
-    def infill(
-        self,
-        prefix: str | bytes,
-        suffix: str | bytes,
-        *,
-        max_bytes: int,
-        end: bool = False,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        budget: int = 1000,
-        trajectories: int = 32,
-        fim: FimFormat | str | None = None,
-    ) -> bytes:
-        """Draw what stands between two texts, each of which may end and begin anywhere.
-
-        A middle m is drawn with the probability P(m | prefix, suffix), which is in proportion to
-        P(prefix m suffix), among all of at most so many bytes: exactly where the budget is enough
-        for all of them, and the better the larger it is where not. `infill_candidates` tells how
-        well.
-
-        A model that was trained to fill in is told the text around in its own format (`fim`) and
-        draws the middle byte for byte, as `sample` does; `bytewright.bytelm.fim` says what is exact
-        then. With a format by lines (FIM-SE) the middle is drawn as without one.
-
-        Args:
-            prefix: the text before.
-            suffix: the text behind.
-            max_bytes: no more bytes than these.
-            end: the text ends behind the suffix.
-            temperature: the probabilities of middles are raised to the power of its inverse; 0
-                takes the likeliest that was looked at.
-            top_p: keep the fewest middles, the likeliest first, that have this share.
-            seed: equal seeds give equal middles; None draws another each time.
-            stop: strings that the middle does not contain: with a line break, it is on one line.
-            utf8: `"strict"` leaves out middles with which the text is not UTF-8; what the prefix
-                begins of a character and the suffix ends of one is finished.
-            constraint: what the middle has to satisfy.
-            budget: how many of the likeliest middles are looked at.
-            trajectories: how many texts are drawn to cover the others, of up to `max_bytes` each.
-            fim: the format that the model was trained with, or a name in `bytelm.FIM_FORMATS`.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed, or tokens of `fim` that are not
-            there. DataError: the prefix has the probability 0, or no middle that was looked at
-            fits.
-
-        >>> import bytewright as bw
-        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
-        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["low tide, low water"] * 9))
-        >>> model.infill("low ti", "ow water", max_bytes=9, temperature=0)
-        b'de, l'
-        """
-        if fim is not None:
-            if end:
-                raise ArgumentError("end: a format to fill in with tells no end of the text")
-            return (
-                fim_format(fim)
-                .open(self, prefix, suffix)
-                .draw(
-                    max_bytes=max_bytes,
-                    temperature=temperature,
-                    top_p=top_p,
-                    seed=seed,
-                    stop=stop,
-                    utf8=utf8,
-                    budget=budget,
-                    trajectories=trajectories,
-                )
-            )
-        return self.infill_candidates(
-            prefix,
-            suffix,
-            max_bytes=max_bytes,
-            end=end,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            budget=budget,
-            trajectories=trajectories,
-            seed=seed,
-        ).draw(temperature=temperature, top_p=top_p, seed=seed)
-
-    def infill_candidates(
-        self,
-        prefix: str | bytes,
-        suffix: str | bytes,
-        *,
-        max_bytes: int,
-        end: bool = False,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        budget: int = 1000,
-        trajectories: int = 32,
-        seed: int | None = None,
-    ) -> Infilling:
-        """What may stand between two texts, with how much each middle counts and what is certain.
-
-        The arguments are those of `infill`; equal seeds draw equal trajectories.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prefix has the probability 0, or no middle that was looked at fits.
-        """
-        return infill_candidates(
-            self,
-            prefix,
-            suffix,
-            max_bytes=max_bytes,
-            end=end,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            budget=budget,
-            trajectories=trajectories,
-            seed=seed,
-        )
+    def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
+        return fim_format(fim).open(self, prefix, suffix)
 
     def __repr__(self) -> str:
         return f"<ByteModel of {self._model!r}, semantics {self._semantics!r}>"

@@ -37,11 +37,16 @@ class BytePlace(Protocol):
 class BytePredictor(Protocol):
     """A model of bytes; `ByteModel` is one.
 
+    A class with `start` is one; it need not inherit. One that inherits `SamplingPredictor`,
+    `InfillingPredictor` or `ScoringPredictor` gets all that follows from `start`.
+
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
     >>> isinstance(bw.ByteModel(bw.NgramModel.fit(tok, ["lo and lo"])), BytePredictor)
     True
     """
+
+    __slots__ = ()
 
     def start(self, prefix: str | bytes = b"") -> BytePlace:
         """The place after a text."""

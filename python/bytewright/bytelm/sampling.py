@@ -17,144 +17,155 @@ as one from which it leaves much. `weighted` draws texts with weights that make 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.arguments import (
+    Ends,
+    Utf8,
+    check_draw,
+    check_ends,
+    check_utf8,
+    natural,
+    stop_strings,
+    text_bytes,
+)
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
-from bytewright.bytelm.text import text_bytes
 from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
-from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.errors import ArgumentError, DataError
 
-__all__ = [
-    "Ends",
-    "Utf8",
-    "check_draw",
-    "check_ends",
-    "check_utf8",
-    "draw",
-    "leave",
-    "limits",
-    "natural",
-    "pick",
-    "place_after",
-    "sample",
-    "stop_strings",
-    "trimmed",
-]
-
-Utf8 = Literal["any", "strict"]
-Ends = Literal["text", "match"]
+__all__ = ["SamplingPredictor", "draw", "leave", "limits", "pick", "place_after", "trimmed"]
 
 # Probabilities that should add up to top-p may miss it by their rounding.
 _ROUNDING = 1e-12
 
 
-def sample(
-    source: BytePredictor,
-    prompt: str | bytes,
-    *,
-    max_bytes: int,
-    temperature: float,
-    top_p: float,
-    seed: int | None,
-    stop: str | bytes | Sequence[str | bytes],
-    utf8: Utf8,
-    constraint: Constraint | None = None,
-    ends: Ends = "text",
-    before: bytes = b"",
-) -> bytes:
-    """Draw what follows a prompt; `ByteModel.sample` says what the arguments are.
+class SamplingPredictor(BytePredictor):
+    """A model of bytes from which texts are drawn: a class that inherits this needs `start`.
 
-    `before` is a text before the prompt that the model is not asked about.
+    >>> import bytewright as bw
+    >>> class Delayed(SamplingPredictor):
+    ...     def __init__(self, make):
+    ...         self.make = make
+    ...     def start(self, prefix=b""):
+    ...         return self.make().start(prefix)
+    >>> def make():
+    ...     return bw.ByteModel(bw.NgramModel.fit(bw.Tokenizer.from_merges([]), ["low"] * 9))
+    >>> Delayed(make).sample("l", max_bytes=9, temperature=0)
+    b'ow'
     """
-    natural("max_bytes", max_bytes)
-    check_draw(temperature, top_p, seed)
-    check_utf8(utf8)
-    check_ends(ends)
-    stops = stop_strings(stop)
-    if constraint is None and ends == "match":
-        raise ArgumentError("ends='match' without a constraint: nothing is to be matched")
-    if constraint is not None and stops:
-        raise ArgumentError("stop: a text that is cut there need not satisfy the constraint")
-    text = text_bytes(prompt)
-    state = place_after(source, text)
-    place = limits(utf8, constraint).start(before + text)
-    rng = np.random.default_rng(seed)
-    out = bytearray()
-    while len(out) < max_bytes:
-        mask = place.mask(max_bytes - len(out))
-        if ends == "match" and leave(place, mask):
-            break
-        outcome = _outcome(state, place, mask, (temperature, top_p, ends), rng)
-        if outcome is None:
-            what = _what(constraint, utf8)
-            raise DataError(f"after {len(text) + len(out)} bytes the model expects nothing {what}")
-        if outcome == END:
-            break
-        out.append(outcome)
-        if stops and out.endswith(stops):
-            del out[min(len(out) - len(end) for end in stops if out.endswith(end)) :]
-            break
-        place = place.after(outcome)
-        if len(out) < max_bytes:
-            state.advance(bytes([outcome]))
-    found = trimmed(before + text, bytes(out), utf8)
-    if len(out) == max_bytes and constraint is not None and not satisfied(constraint, text, found):
-        raise DataError(f"max_bytes={max_bytes}: the constraint does not let a text end there")
-    return found
+
+    __slots__ = ()
+
+    def sample(
+        self,
+        prompt: str | bytes = b"",
+        *,
+        max_bytes: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        stop: str | bytes | Sequence[str | bytes] = (),
+        utf8: Utf8 = "any",
+        constraint: Constraint | None = None,
+        ends: Ends = "text",
+    ) -> bytes:
+        """Draw what follows a prompt, which may end anywhere: inside a token, inside a character.
+
+        Args:
+            prompt: the text so far.
+            max_bytes: no more bytes than these; fewer where the text ends.
+            temperature: probabilities are raised to the power of its inverse; 0 takes the likeliest
+                outcome, of equals the one with the smallest number.
+            top_p: keep the fewest outcomes, the likeliest first and of equals those with the
+                smaller numbers, that have this share of the probability; the temperature comes
+                first.
+            seed: equal seeds give equal texts; None draws another text each time.
+            stop: strings that end the text where they come to stand in what is drawn; they are not
+                part of the result.
+            utf8: `"strict"` leaves out bytes that cannot continue UTF-8 and shares out their
+                probability; a last character for which `max_bytes` leaves no room is left out. An
+                unfinished character at the end of the prompt is finished; before that the prompt
+                may hold any bytes.
+            constraint: what the text has to be; it satisfies the constraint or is an error. At each
+                step the model's probabilities are shared out among the bytes that are allowed:
+                `sample_weighted` draws texts as the model as a whole has them.
+            ends: with a constraint, `"match"` leaves the text at the first byte that the constraint
+                does not allow, where it satisfies the constraint by then; otherwise the text is
+                what the model writes up to its end.
+
+        Raises:
+            ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
+            DataError: the prompt has the probability 0, nothing that is allowed may follow, or the
+                constraint does not allow the text to end after `max_bytes`.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["lo and lo and lo"] * 9))
+        >>> model.sample("l", max_bytes=9, temperature=0)
+        b'o and lo '
+        >>> model.sample("lo ", max_bytes=20, stop="lo", seed=1)
+        b'and '
+        >>> word = bw.RegexConstraint("[a-m]+")
+        >>> model.sample("lo ", max_bytes=20, ends="match", constraint=word, seed=1)
+        b'a'
+        """
+        natural("max_bytes", max_bytes)
+        check_draw(temperature, top_p, seed)
+        check_utf8(utf8)
+        check_ends(ends)
+        stops = stop_strings(stop)
+        if constraint is None and ends == "match":
+            raise ArgumentError("ends='match' without a constraint: nothing is to be matched")
+        if constraint is not None and stops:
+            raise ArgumentError("stop: a text that is cut there need not satisfy the constraint")
+        text = text_bytes(prompt)
+        before = self._before + text
+        state = place_after(self, text)
+        place = limits(utf8, constraint).start(before)
+        rng = np.random.default_rng(seed)
+        out = bytearray()
+        while len(out) < max_bytes:
+            mask = place.mask(max_bytes - len(out))
+            if ends == "match" and leave(place, mask):
+                break
+            outcome = _outcome(state, place, mask, (temperature, top_p, ends), rng)
+            if outcome is None:
+                raise DataError(
+                    f"after {len(text) + len(out)} bytes the model expects nothing that "
+                    f"{_limit(constraint, utf8)}"
+                )
+            if outcome == END:
+                break
+            out.append(outcome)
+            if stops and out.endswith(stops):
+                del out[min(len(out) - len(end) for end in stops if out.endswith(end)) :]
+                break
+            place = place.after(outcome)
+            if len(out) < max_bytes:
+                state.advance(bytes([outcome]))
+        found = trimmed(before, bytes(out), utf8)
+        cut = len(out) == max_bytes
+        if cut and constraint is not None and not satisfied(constraint, before, found):
+            raise DataError(f"max_bytes={max_bytes}: the constraint does not let a text end there")
+        return found
+
+    @property
+    def _before(self) -> bytes:
+        """What stands before every prompt, and is no part of what the model is asked about."""
+        return b""
 
 
-def natural(name: str, number: int) -> None:
-    """Raise if an argument is no whole number from 0 on."""
-    if not isinstance(number, int) or isinstance(number, bool):
-        raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
-    if number < 0:
-        raise ArgumentError(f"{name}={number}: 0 and more are allowed")
-
-
-def check_draw(temperature: float, top_p: float, seed: int | None) -> None:
-    """Raise if these do not say how to draw."""
-    if seed is not None:
-        natural("seed", seed)
-    if not 0.0 <= temperature < math.inf:
-        raise ArgumentError(f"temperature={temperature}: 0 (the likeliest) and more")
-    if not 0.0 < top_p <= 1.0:
-        raise ArgumentError(f"top_p={top_p} is not in 0.0 < top_p <= 1.0")
-
-
-def check_utf8(utf8: Utf8) -> None:
-    """Raise if this does not say which bytes are allowed."""
-    if utf8 not in ("any", "strict"):
-        raise ArgumentError(f"utf8={utf8!r}: 'any' and 'strict' are allowed")
-
-
-def check_ends(ends: Ends) -> None:
-    """Raise if this does not say where texts end."""
-    if ends not in ("text", "match"):
-        raise ArgumentError(f"ends={ends!r}: 'text' and 'match' are allowed")
-
-
-def stop_strings(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:
-    """Stop strings as a caller gives them."""
-    if not isinstance(stop, str | bytes | Iterable):
-        raise ArgumentTypeError(f"stop: texts, not {type(stop).__name__}")
-    stops = tuple(map(text_bytes, [stop] if isinstance(stop, str | bytes) else stop))
-    if b"" in stops:
-        raise ArgumentError("stop: an empty stop string would end every text at once")
-    return stops
-
-
-def place_after(source: BytePredictor, text: bytes) -> BytePlace:
+def place_after(source: BytePredictor, text: bytes, name: str = "prompt") -> BytePlace:
     """The place after a prompt that can be."""
     state = source.start(text)
     if state.logprob == -math.inf:
         raise DataError(
-            f"prompt: these {len(text)} bytes have the probability 0, so nothing follows them"
+            f"{name}: these {len(text)} bytes have the probability 0, so nothing follows them"
         )
     return state
 
@@ -176,10 +187,11 @@ def trimmed(prompt: bytes, text: bytes, utf8: Utf8) -> bytes:
     return text[: max(0, len(text) - len(cut))]
 
 
-def _what(constraint: Constraint | None, utf8: Utf8) -> str:
+def _limit(constraint: Constraint | None, utf8: Utf8) -> str:
+    """What the bytes that may follow do."""
     if constraint is not None:
-        return "that the constraint allows"
-    return "that the semantics allows" if utf8 == "any" else "that keeps the text UTF-8"
+        return "the constraint allows"
+    return "the semantics allows" if utf8 == "any" else "keeps the text UTF-8"
 
 
 def _outcome(

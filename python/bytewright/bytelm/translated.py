@@ -34,8 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
+from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
-from bytewright.bytelm.text import check_share, text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.tokenizer import Tokenizer
 

@@ -35,23 +35,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
-from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
-from bytewright.bytelm.sampling import (
+from bytewright.bytelm.arguments import (
     Ends,
     Utf8,
     check_draw,
     check_ends,
     check_utf8,
-    draw,
-    leave,
-    limits,
     natural,
-    place_after,
-    trimmed,
+    text_bytes,
 )
-from bytewright.bytelm.text import text_bytes
+from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
+from bytewright.bytelm.distribution import END
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
+from bytewright.bytelm.sampling import draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
 
 __all__ = ["WeightedSample", "WeightedText", "rejection", "sample_weighted", "systematic"]

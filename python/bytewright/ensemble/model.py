@@ -18,12 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm import BytePredictor
-from bytewright.bytelm.constraints import Constraint
-from bytewright.bytelm.distribution import END
-from bytewright.bytelm.infilling import Infilling, infill_candidates
+from bytewright.bytelm.arguments import text_bytes
+from bytewright.bytelm.infilling import InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal, PreparedPredictor
-from bytewright.bytelm.sampling import Ends, Utf8, sample
-from bytewright.bytelm.text import mean_bits, text_bytes
+from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
@@ -38,7 +36,7 @@ RuleName = Literal["arithmetic", "geometric", "bayes", "fixed_share", "online", 
 _NAMES = (*RULES, "fixed_share", "online")
 
 
-class Ensemble:
+class Ensemble(InfillingPredictor, ScoringPredictor):
     """One model of bytes out of several, whatever their tokenizers.
 
     >>> import bytewright as bw
@@ -134,13 +132,6 @@ class Ensemble:
             if isinstance(model, PreparedPredictor) and goal == "next":
                 model.prepare([member for state in states if (member := state._member(at))])
 
-    def logprob(self, text: str | bytes, *, end: bool = False) -> float:
-        """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
-        state = self.start(text)
-        if not end or state.logprob == -math.inf:
-            return state.logprob
-        return state.logprob + float(state.next().logprobs[END])
-
     def score(self, text: str | bytes) -> NDArray[np.float64]:
         """The logarithm of what each byte of a text was expected with.
 
@@ -170,124 +161,6 @@ class Ensemble:
             for byte in data[:-1]:
                 places.append(places[-1].fork().advance(bytes([byte])))
             model.prepare(places)
-
-    def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
-        """The mean number of bits that a byte of these texts takes, over all bytes alike.
-
-        Args:
-            texts: each a text of its own; what was learned from one is forgotten for the next.
-            end: count what the end of each text takes too; the number of bytes stays.
-
-        Raises:
-            ArgumentError: there is no byte.
-        """
-        return mean_bits(texts, lambda text: self.logprob(text, end=end))
-
-    def sample(
-        self,
-        prompt: str | bytes = b"",
-        *,
-        max_bytes: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        ends: Ends = "text",
-    ) -> bytes:
-        """Draw what follows a prompt, with the arguments of `ByteModel.sample`.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prompt has the probability 0, or nothing that is allowed may follow.
-
-        >>> import bytewright as bw
-        >>> model = bw.ByteModel(bw.NgramModel.fit(bw.Tokenizer.from_merges([]), ["low"] * 9))
-        >>> Ensemble([model, model]).sample("l", max_bytes=9, temperature=0)
-        b'ow'
-        """
-        return sample(
-            self,
-            prompt,
-            max_bytes=max_bytes,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            ends=ends,
-        )
-
-    def infill(
-        self,
-        prefix: str | bytes,
-        suffix: str | bytes,
-        *,
-        max_bytes: int,
-        end: bool = False,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        seed: int | None = None,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        budget: int = 1000,
-        trajectories: int = 32,
-    ) -> bytes:
-        """Draw what stands between two texts, with the arguments of `ByteModel.infill`.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prefix has the probability 0, or no middle that was looked at fits.
-        """
-        return self.infill_candidates(
-            prefix,
-            suffix,
-            max_bytes=max_bytes,
-            end=end,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            budget=budget,
-            trajectories=trajectories,
-            seed=seed,
-        ).draw(temperature=temperature, top_p=top_p, seed=seed)
-
-    def infill_candidates(
-        self,
-        prefix: str | bytes,
-        suffix: str | bytes,
-        *,
-        max_bytes: int,
-        end: bool = False,
-        stop: str | bytes | Sequence[str | bytes] = (),
-        utf8: Utf8 = "any",
-        constraint: Constraint | None = None,
-        budget: int = 1000,
-        trajectories: int = 32,
-        seed: int | None = None,
-    ) -> Infilling:
-        """What may stand between two texts, with the arguments of `ByteModel.infill_candidates`.
-
-        Raises:
-            ArgumentError: an argument outside what is allowed.
-            DataError: the prefix has the probability 0, or no middle that was looked at fits.
-        """
-        return infill_candidates(
-            self,
-            prefix,
-            suffix,
-            max_bytes=max_bytes,
-            end=end,
-            stop=stop,
-            utf8=utf8,
-            constraint=constraint,
-            budget=budget,
-            trajectories=trajectories,
-            seed=seed,
-        )
 
     def __reduce__(self) -> tuple[functools.partial[Ensemble], tuple[()]]:
         return self._made, ()

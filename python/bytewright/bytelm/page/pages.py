@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.page.document import View, write_document
 from bytewright.bytelm.page.survey import Reading, survey
 from bytewright.bytelm.protocol import BytePredictor
-from bytewright.bytelm.text import text_bytes
 from bytewright.errors import ArgumentError, ArgumentTypeError, BytewrightError
 
 __all__ = ["MOST_BYTES", "PageProgress", "byte_page"]
