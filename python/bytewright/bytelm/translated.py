@@ -37,6 +37,7 @@ from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
@@ -183,8 +184,7 @@ class TranslatedModel:
                 is not known what it makes of a text that goes on.
         """
         _is_teacher(teacher)
-        if not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        check_tokenizer(tokenizer)
         check_share(epsilon, "epsilon")
         if budget is not None and budget < 1:
             raise ArgumentError(f"budget={budget}: 1 and more are allowed")

@@ -3,7 +3,7 @@
 `protocol` says what every model has; nothing else is asked of one. `callable` makes a model of any
 function, `prompted` puts one behind a prompt of ids, `ngram` is the embedded default, fitted to
 text in seconds, and `ngram_file` is its file. `transformers` is any causal network of that library,
-`llama_cpp` and `vllm` any model of those engines.
+`llama_cpp` and `vllm` any model of those engines; `engine` is what the three have in common.
 """
 
 from bytewright.models.callable import CallableModel

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_contexts
 from bytewright.models.outcomes import as_floats
-from bytewright.models.protocol import check_end
+from bytewright.models.protocol import check_end, check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["CallableModel"]
@@ -52,8 +52,7 @@ class CallableModel:
             ArgumentError: an end of text that is no id.
             ArgumentTypeError: no tokenizer, nothing that can be called, or an end that is no int.
         """
-        if not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        check_tokenizer(tokenizer)
         if not callable(fn):
             raise ArgumentTypeError(f"fn must be callable, not {type(fn).__name__}")
         check_end(eos_id)

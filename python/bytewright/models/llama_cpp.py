@@ -28,9 +28,10 @@ from bytewright.errors import (
     LoadError,
     UnsupportedError,
 )
-from bytewright.models.contexts import behind, inside
+from bytewright.models.contexts import behind
+from bytewright.models.engine import EngineModel, check_size
 from bytewright.models.extras import library
-from bytewright.models.outcomes import Outcomes
+from bytewright.models.protocol import check_tokenizer
 from bytewright.models.trunk import Branches, Context
 from bytewright.models.trunk import branches as grouped
 from bytewright.tokenizer import Tokenizer
@@ -41,7 +42,7 @@ __all__ = ["LlamaCppModel"]
 _NO_TOKEN: Final = -1
 
 
-class LlamaCppModel:
+class LlamaCppModel(EngineModel):
     """A model of llama.cpp (`pip install 'bytewright[llama-cpp]'`).
 
     Threads may share it; they take turns.
@@ -102,21 +103,18 @@ class LlamaCppModel:
             raise ArgumentTypeError(f"model: a GGUF file or a Llama, not {type(model).__name__}")
         if tokenizer is None:
             tokenizer = Tokenizer.load(llama.model_path)
-        elif not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
-        self._engine, self._llama, self._tokenizer = engine, llama, tokenizer
+        check_tokenizer(tokenizer)
+        self._engine, self._llama = engine, llama
         vocab = engine.llama_model_get_vocab(llama.model)
-        self._ids = int(engine.llama_vocab_n_tokens(vocab))
-        if tokenizer.vocab_size > self._ids:
-            raise ArgumentError(
-                f"tokenizer: {tokenizer.vocab_size} ids, and the model has {self._ids}"
-            )
-        ends = _ends(engine, vocab, self._ids) if eos_id is None else eos_id
-        ends = inside("eos_id", ends, self._ids)
-        begin = _begin(engine, vocab, ends) if prefix is None else prefix
-        begin = inside("prefix", begin, self._ids)
-        self._prefix = np.array(begin, np.int32)
-        self._outcomes = Outcomes(tokenizer.vocab_size, ends)
+        ids = int(engine.llama_vocab_n_tokens(vocab))
+        check_size(tokenizer, ids)
+        self._take(
+            tokenizer,
+            ids,
+            ends=_ends(engine, vocab, ids) if eos_id is None else eos_id,
+            begins=_token(engine.llama_vocab_bos(vocab)),
+            prefix=prefix,
+        )
         self._recurrent = bool(
             engine.llama_model_is_recurrent(llama.model)
             or engine.llama_model_is_hybrid(llama.model)
@@ -155,21 +153,6 @@ class LlamaCppModel:
                 self._forget()
                 raise
         return rows
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer whose ids the model knows."""
-        return self._tokenizer
-
-    @property
-    def eos_id(self) -> int | None:
-        """The id of the end of text, which stands for all where there are several."""
-        return self._outcomes.end
-
-    @property
-    def prefix(self) -> NDArray[np.int32]:
-        """The ids in front of every context."""
-        return self._prefix.copy()
 
     @property
     def tokens_read(self) -> int:
@@ -282,11 +265,10 @@ def _free(engine: Any, llama: Any, context: Any) -> None:
 
 def _ends(engine: Any, vocab: Any, ids: int) -> list[int]:
     """The ids that end a generation, the end of text first."""
-    first = int(engine.llama_vocab_eos(vocab))
+    first = _token(engine.llama_vocab_eos(vocab))
     others = [token for token in range(ids) if engine.llama_vocab_is_eog(vocab, token)]
-    return list(dict.fromkeys([first] * (first != _NO_TOKEN) + others))
+    return list(dict.fromkeys([*first, *others]))
 
 
-def _begin(engine: Any, vocab: Any, ends: list[int]) -> list[int]:
-    first = int(engine.llama_vocab_bos(vocab))
-    return [first] if first != _NO_TOKEN else ends[:1]
+def _token(token: int) -> list[int]:
+    return [int(token)] if token != _NO_TOKEN else []

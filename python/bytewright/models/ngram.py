@@ -42,6 +42,7 @@ from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models import ngram_file
 from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["END_OF_TEXT", "UNBOUNDED", "FitProgress", "Match", "NgramModel"]
@@ -156,8 +157,7 @@ class NgramModel:
         >>> model.eos_id, model.logprobs([[0]]).shape
         (2, (1, 3))
         """
-        if not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        check_tokenizer(tokenizer)
         if threads is not None and threads < 1:
             raise ArgumentError(f"threads={threads}: at least 1 is allowed")
         if order is not None and not isinstance(order, int):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["TokenModel", "check_end", "check_model"]
+__all__ = ["TokenModel", "check_end", "check_model", "check_tokenizer"]
 
 # Ids are int32.
 _MOST = 2**31 - 1
@@ -67,9 +67,14 @@ def check_model(model: object) -> None:
         raise ArgumentTypeError(
             f"model: needs tokenizer, eos_id and logprobs, which {type(model).__name__} lacks"
         )
-    if not isinstance(model.tokenizer, Tokenizer):
-        raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(model.tokenizer).__name__}")
+    check_tokenizer(model.tokenizer)
     check_end(model.eos_id)
+
+
+def check_tokenizer(tokenizer: object) -> None:
+    """Raise if something is no tokenizer."""
+    if not isinstance(tokenizer, Tokenizer):
+        raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
 
 
 def check_end(eos_id: int | None) -> None:

@@ -9,13 +9,7 @@ network reads each token once, however many contexts begin with it.
 Whether that is exact depends on the network. It is measured when the model is made, and again as
 contexts grow (`reader` says how); a network that cannot do it is asked in plain batches.
 
-**Beginning.** Behind a document's beginning nothing has been read, and a network says nothing about
-nothing. So every context stands behind a `prefix`: the network's token for the beginning of text;
-where it names none, its end of text, behind which the next document began when it was trained, as
-GPT-2's did.
-
-**End.** Models tuned for conversation name several ends of text. They are one outcome: the first
-has the probability of all of them, the others have none.
+How contexts and texts begin and end is said in `engine`.
 """
 
 from __future__ import annotations
@@ -37,10 +31,11 @@ from bytewright.errors import (
     LoadError,
     UnsupportedError,
 )
-from bytewright.models.contexts import behind, inside
+from bytewright.models.contexts import behind
+from bytewright.models.engine import EngineModel, first_line, named
 from bytewright.models.extras import library
 from bytewright.models.network import Network
-from bytewright.models.outcomes import Outcomes
+from bytewright.models.protocol import check_tokenizer
 from bytewright.models.reader import Reader
 from bytewright.sizes import byte_size
 from bytewright.tokenizer import Tokenizer
@@ -48,7 +43,7 @@ from bytewright.tokenizer import Tokenizer
 __all__ = ["TransformersModel"]
 
 
-class TransformersModel:
+class TransformersModel(EngineModel):
     """A causal language model of `transformers` (`pip install 'bytewright[torch]'`).
 
     Threads may share it; they take turns.
@@ -97,8 +92,8 @@ class TransformersModel:
         """
         torch = library("torch", extra="torch")
         library("transformers", extra="torch")
-        if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        if tokenizer is not None:
+            check_tokenizer(tokenizer)
         if batch < 1:
             raise ArgumentError(f"batch={batch}: at least 1 is allowed")
         budget = byte_size(memory, "memory")
@@ -115,16 +110,16 @@ class TransformersModel:
         if device is not None or dtype is not None:
             model.to(device=device, dtype=dtype)
         model.eval()
-        self._torch, self._tokenizer, self._model = torch, tokenizer, model
-        self._rows = int(model.get_input_embeddings().weight.shape[0])
-        ends = inside(
-            "eos_id", _ids(model, "eos_token_id") if eos_id is None else eos_id, self._rows
+        self._torch, self._model = torch, model
+        self._take(
+            tokenizer,
+            int(model.get_input_embeddings().weight.shape[0]),
+            ends=_ids(model, "eos_token_id") if eos_id is None else eos_id,
+            begins=_ids(model, "bos_token_id"),
+            prefix=prefix,
+            double=model.dtype == torch.float64,
         )
-        begin = (_ids(model, "bos_token_id") or ends)[:1] if prefix is None else prefix
-        begin = inside("prefix", begin, self._rows)
-        self._prefix = np.array(begin, np.int32)
         ordinary = self._ordinary()
-        self._outcomes = Outcomes(tokenizer.vocab_size, ends, double=model.dtype == torch.float64)
         self._most = _positions(model)
         self._network = Network(model, batch)
         self._lock = threading.Lock()
@@ -151,31 +146,16 @@ class TransformersModel:
             ArgumentError: contexts that are no ids; one that is longer, with the prefix, than the
                 positions that the network has; an empty one where there is no prefix.
         """
-        whole = behind(contexts, self._prefix, width=self._rows, most=self._most)
+        whole = behind(contexts, self._prefix, width=self._ids, most=self._most)
         if not whole:
             return self._outcomes.empty(0)
         with self._lock, self._torch.inference_mode():
             return self._reader.rows(whole)
 
     @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer whose ids the model knows."""
-        return self._tokenizer
-
-    @property
-    def eos_id(self) -> int | None:
-        """The id of the end of text, which stands for all where there are several."""
-        return self._outcomes.end
-
-    @property
     def contexts_at_once(self) -> int | None:
         """How many contexts are better asked for together; a GPU reads many as fast as few."""
         return None if self._network.device.type == "cpu" else 256
-
-    @property
-    def prefix(self) -> NDArray[np.int32]:
-        """The ids in front of every context."""
-        return self._prefix.copy()
 
     @property
     def model(self) -> Any:
@@ -213,9 +193,9 @@ class TransformersModel:
         ordinary = [at for at, kind in enumerate(kinds) if kind and not kind & SPECIAL]
         if not ordinary:
             raise ArgumentError("tokenizer: it has no token of text")
-        if ordinary[-1] >= self._rows:
+        if ordinary[-1] >= self._ids:
             raise ArgumentError(
-                f"tokenizer: its token {ordinary[-1]} is outside the {self._rows} ids of the "
+                f"tokenizer: its token {ordinary[-1]} is outside the {self._ids} ids of the "
                 f"model, which is that of another tokenizer"
             )
         chance = np.random.default_rng(0)
@@ -243,8 +223,7 @@ def _load(folder: Path, dtype: Any) -> Any:
             )
     # What is wrong with a folder comes as any exception, of many libraries.
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LoadError(f"{folder}: no causal language model: {first}") from error
+        raise LoadError(f"{folder}: no causal language model: {first_line(error)}") from error
 
 
 @contextmanager
@@ -283,11 +262,8 @@ def _dtype(torch: Any, dtype: Any) -> Any:
 def _ids(model: Any, name: str) -> list[int]:
     """The ids that the configurations of a model name, that of generation first."""
     generation = getattr(model, "generation_config", None)
-    for config in (generation, model.config.get_text_config(decoder=True)):
-        ids = getattr(config, name, None)
-        if ids is not None:
-            return [ids] if isinstance(ids, int) else list(ids)
-    return []
+    configs = (generation, model.config.get_text_config(decoder=True))
+    return named(*(getattr(config, name, None) for config in configs))
 
 
 def _positions(model: Any) -> int | None:

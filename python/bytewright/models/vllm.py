@@ -29,9 +29,10 @@ from bytewright.errors import (
     LoadError,
     UnsupportedError,
 )
-from bytewright.models.contexts import behind, inside
+from bytewright.models.contexts import behind
+from bytewright.models.engine import EngineModel, check_size, first_line, named
 from bytewright.models.extras import library
-from bytewright.models.outcomes import Outcomes
+from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["VllmModel"]
@@ -39,7 +40,7 @@ __all__ = ["VllmModel"]
 _RAW: Final = ("raw_logprobs", "raw_logits")
 
 
-class VllmModel:
+class VllmModel(EngineModel):
     """A model of vLLM (`pip install 'bytewright[vllm]'`).
 
     Threads may share it; they take turns.
@@ -84,20 +85,19 @@ class VllmModel:
             raise ArgumentTypeError(f"model: a folder or an LLM, not {type(model).__name__}")
         if tokenizer is None:
             raise ArgumentError("tokenizer= is missing: an LLM that is given brings none")
-        if not isinstance(tokenizer, Tokenizer):
-            raise ArgumentTypeError(f"tokenizer: a Tokenizer, not {type(tokenizer).__name__}")
+        check_tokenizer(tokenizer)
         config = model.llm_engine.model_config
-        self._ids = int(config.get_vocab_size())
-        _check(config, self._ids)
-        if tokenizer.vocab_size > self._ids:
-            raise ArgumentError(
-                f"tokenizer: {tokenizer.vocab_size} ids, and the model has {self._ids}"
-            )
-        ends = inside("eos_id", _named(config, "eos") if eos_id is None else eos_id, self._ids)
-        begin = (_named(config, "bos") or ends)[:1] if prefix is None else prefix
-        self._prefix = np.array(inside("prefix", begin, self._ids), np.int32)
-        self._model, self._tokenizer = model, tokenizer
-        self._outcomes = Outcomes(tokenizer.vocab_size, ends)
+        ids = int(config.get_vocab_size())
+        _check(config, ids)
+        check_size(tokenizer, ids)
+        self._take(
+            tokenizer,
+            ids,
+            ends=_named(config, "eos") if eos_id is None else eos_id,
+            begins=_named(config, "bos"),
+            prefix=prefix,
+        )
+        self._model = model
         # One position is that of the token drawn.
         self._most = int(config.max_model_len) - 1
         self._asking = engine.SamplingParams(
@@ -150,21 +150,6 @@ class VllmModel:
         return row
 
     @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer whose ids the model knows."""
-        return self._tokenizer
-
-    @property
-    def eos_id(self) -> int | None:
-        """The id of the end of text, which stands for all where there are several."""
-        return self._outcomes.end
-
-    @property
-    def prefix(self) -> NDArray[np.int32]:
-        """The ids in front of every context."""
-        return self._prefix.copy()
-
-    @property
     def model(self) -> Any:
         """The `vllm.LLM`."""
         return self._model
@@ -186,8 +171,7 @@ def _load(engine: Any, folder: Path) -> Any:
         )
     # What is wrong comes as any exception, of many libraries.
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise LoadError(f"{folder}: vLLM does not run it: {first}") from error
+        raise LoadError(f"{folder}: vLLM does not run it: {first_line(error)}") from error
 
 
 def _check(config: Any, ids: int) -> None:
@@ -207,7 +191,4 @@ def _named(config: Any, which: str) -> list[int]:
     """The ids that the configurations name, that of generation first."""
     name = f"{which}_token_id"
     generation = config.try_get_generation_config() or {}
-    for ids in (generation.get(name), getattr(config.hf_text_config, name, None)):
-        if ids is not None:
-            return [ids] if isinstance(ids, int) else list(ids)
-    return []
+    return named(generation.get(name), getattr(config.hf_text_config, name, None))
