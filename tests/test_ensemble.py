@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import bytewright as bw
 from bytewright import demo
+from bytewright.bytelm import compress, decompress
 from bytewright.ensemble.model import RuleName
 
 RULES: tuple[RuleName, ...] = get_args(RuleName)
@@ -271,9 +272,6 @@ def test_zeros_are_no_numbers_only_where_nothing_is_left(rule: RuleName) -> None
         assert probs[256] == pytest.approx(1.0)
         assert pair.logprob("a") == -math.inf
         assert pair.score("ab").tolist() == [-math.inf, -math.inf]
-        endless = [member(2, forbidden=[1], end=False), member(2, forbidden=[0], end=False)]
-        with pytest.raises(bw.DataError, match="after 0 bytes no outcome is possible"):
-            bw.Ensemble(endless, rule=rule).start().next()
     else:
         assert probs[ord("a")] > 0
         assert probs[ord("b")] > 0
@@ -290,6 +288,46 @@ def test_zeros_are_no_numbers_only_where_nothing_is_left(rule: RuleName) -> None
         dead.next()
     with pytest.raises(bw.DataError, match="prompt: these 1 bytes"):
         pair.sample("c", max_bytes=1)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_where_no_outcome_is_left_an_ensemble_is_as_a_single_model(rule: RuleName) -> None:
+    only_a, only_b = member(2, forbidden=[1], end=False), member(2, forbidden=[0], end=False)
+    tok = bw.Tokenizer.from_merges([(b"a", b"b")], alphabet=b"ab")
+
+    def never_joined(contexts: Any) -> Any:
+        # Behind "a" nothing but "b", which the tokenizer would have joined.
+        after_a = [len(ids) > 0 and ids[-1] == 0 for ids in contexts]
+        with np.errstate(divide="ignore"):
+            return np.log([[0.0, 1.0, 0.0] if a else [0.5, 0.5, 0.0] for a in after_a])
+
+    dead = bw.ByteModel(bw.CallableModel(tok, never_joined))
+    alone = dead.start("a").next()
+    assert (alone.lost_mass, alone.logprobs.max()) == (1.0, -math.inf)
+    left = {"one": bw.Ensemble([dead], rule=rule), "both": bw.Ensemble([dead, dead], rule=rule)}
+    if rule in ("geometric", "online"):
+        left |= {"vetoed": bw.Ensemble([dead, member(1)], rule=rule)}
+        disagreeing = bw.Ensemble([only_a, only_b], rule=rule)
+        assert disagreeing.start().next().lost_mass == 1.0
+        assert disagreeing.logprob("ab") == -math.inf
+    else:
+        assert bw.Ensemble([dead, member(1)], rule=rule).start("a").next().lost_mass == 0.0
+    for ensemble in left.values():
+        state = ensemble.start("a")
+        last = state.next()
+        assert (last.lost_mass, last.logprobs.max()) == (1.0, -math.inf)
+        assert last.log_kept == -math.inf
+        assert len(state.weights) == len(ensemble.models)
+        assert ensemble.score("ab").tolist() == [
+            pytest.approx(ensemble.logprob("a")), -math.inf
+        ]  # fmt: skip
+        assert ensemble.logprob("ab") == ensemble.logprob("a", end=True) == -math.inf
+        assert ensemble.bits_per_byte(["ab"]) == math.inf
+        assert decompress(ensemble, compress(ensemble, b"abba")) == b"abba"
+        with pytest.raises(bw.DataError, match="after 1 bytes the model expects nothing that"):
+            ensemble.sample("a", max_bytes=1)
+        with pytest.raises(bw.DataError, match="probability is 0 after 2 bytes"):
+            state.advance(b"b").next()
 
 
 def test_a_weight_of_0_is_no_veto() -> None:

@@ -67,7 +67,8 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
                 the first for the main model.
             rule: how their predictions become one; the module `bytewright.ensemble.rules` has the
                 formulas. Where a model gives an outcome the probability 0, the products
-                (`geometric`, `online`) do, and the means go on without it.
+                (`geometric`, `online`) do, and the means go on without it; what no outcome is left
+                for has the probability 0, as with a single model.
             weights: of the models at the start, scaled to add up to 1; equal unless given. `core`
                 finds its own.
             share: of `fixed_share`, how much of the weight is dealt out anew after each byte.
@@ -113,11 +114,7 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         return self._weights.copy()
 
     def start(self, prefix: str | bytes = b"") -> EnsembleState:
-        """The state after a text, which may end anywhere.
-
-        Raises:
-            DataError: the models agree on no byte somewhere in the text.
-        """
+        """The state after a text, which may end anywhere."""
         members = [model.start() for model in self._models]
         return EnsembleState(self._rule, members, self._weights).advance(text_bytes(prefix))
 

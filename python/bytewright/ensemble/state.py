@@ -48,14 +48,15 @@ class EnsembleState:
     def advance(self, data: bytes) -> Self:
         """Read more bytes, in place.
 
-        Every byte is predicted first, since each changes what the ensemble knows of its models.
+        A text that cannot be has the probability 0 (`logprob` is minus infinity), which is no
+        error. Every byte is predicted first, since each changes what the ensemble knows of its
+        models.
 
         Returns:
             The state itself.
 
         Raises:
             ArgumentTypeError: `data` is not bytes.
-            DataError: the models agree on no byte.
         """
         if not isinstance(data, bytes):
             raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
@@ -111,14 +112,10 @@ class EnsembleState:
         mixed = np.full(OUTCOMES, -np.inf)
         if len(rows[live]):
             mixed, weights[live] = self._rule.mix(self._memory[live], rows[live])
-        whole = total(mixed)
-        if whole == -math.inf:
-            raise DataError(
-                f"after {self._length} bytes no outcome is possible for all models that the rule "
-                "asks"
-            )
+        if mixed.max() > -np.inf:
+            mixed -= total(mixed)
         bounds = np.array([one.error_bound for one in found])
-        return _Step(rows, mixed - whole, weights, self._bound(bounds, rows, weights))
+        return _Step(rows, mixed, weights, self._bound(bounds, rows, weights))
 
     def _bound(self, bounds: Floats, rows: Floats, weights: Floats) -> float:
         if self._exact and not bounds.any():
@@ -150,14 +147,18 @@ class EnsembleState:
         """What may follow.
 
         Nothing is lost (`lost_mass` is 0): what counts of each model is its prediction with what it
-        loses left out. `error_bound` is the mean of the models' where the rule is `arithmetic`; of
-        the other rules pruning allows no statement, so it is 1 there once a model has pruned.
+        loses left out. Only where that leaves nothing, all is: no model expects anything, or the
+        rule is a product and the models agree on no outcome.
+
+        `error_bound` is the mean of the models' where the rule is `arithmetic`; of the other rules
+        pruning allows no statement, so it is 1 there once a model has pruned.
 
         Raises:
-            DataError: the text so far has the probability 0, or the models agree on no outcome.
+            DataError: the text so far has the probability 0.
         """
         step = self._predicted()
-        return ByteDistribution(step.mixed, 0.0, step.error_bound)
+        lost = 0.0 if step.mixed.max() > -np.inf else 1.0
+        return ByteDistribution(step.mixed, lost, step.error_bound)
 
     @property
     def logprob(self) -> float:
@@ -168,7 +169,7 @@ class EnsembleState:
     def weights(self) -> Floats:
         """The weight of each model in what comes next, float64 `[models]`.
 
-        They add up to 1.
+        They add up to 1, unless every model is left out.
 
         Raises:
             DataError: as `next`.
