@@ -121,6 +121,28 @@ def test_options_go_with_a_black_box() -> None:
     ) == b"cdef"  # fmt: skip
 
 
+def test_a_function_is_given_the_text_of_its_place() -> None:
+    rng = random.Random(2)
+    asked: list[bytes] = []
+
+    def noted(text: bytes) -> bool:
+        asked.append(text)
+        return True
+
+    for begins in (noted, None):
+        places = [(b"", bw.CallableConstraint(noted, begins=begins).start(b"before"))]
+        for _ in range(300):
+            # Mostly the longest goes on; the others are still what they were.
+            text, place = places[-1] if rng.random() < 0.8 else rng.choice(places)
+            byte = rng.randrange(256)
+            asked.clear()
+            assert place.allows(byte)
+            assert place.allows(END)
+            assert asked == [text + bytes([byte])] * (begins is not None) + [text]
+            places.append((text + bytes([byte]), place.after(byte)))
+        assert max(len(text) for text, _ in places) > 30
+
+
 def test_what_cannot_be_is_said() -> None:
     regex = bw.RegexConstraint("ab*")
     for pattern, named in [(r"(a)\1", "backreference"), ("a(?=bc)", "look-ahead"), ("(", "group")]:

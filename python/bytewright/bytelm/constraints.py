@@ -215,7 +215,10 @@ class _Choices:
 class CallableConstraint:
     r"""The text has to satisfy a function of its bytes, of which nothing else is known.
 
-    Where many outcomes are not allowed, the functions are called once for each that is drawn.
+    `begins` is called for each outcome that is drawn, refused ones too, and `whole` where a text
+    may end. Each call is given all of the text, so with `begins` a text of n bytes is copied n
+    times, n^2 / 2 bytes in all. Where that is too much, a `Constraint` of one's own, whose places
+    remember what matters, reads each byte once.
 
     >>> even = CallableConstraint(lambda text: text.count(b"1") % 2 == 0)
     >>> satisfied(even, b"", b"0110"), satisfied(even, b"", b"01")
@@ -240,23 +243,29 @@ class CallableConstraint:
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
-        return _Asked(self._whole, self._begins, b"")
+        return _Asked(self._whole, self._begins, ())
 
     def __repr__(self) -> str:
         return f"CallableConstraint({self._whole!r}, begins={self._begins!r})"
 
 
 class _Asked:
-    __slots__ = ("_begins", "_data", "_whole")
+    """The text so far, in parts whose lengths are powers of two, each longer than the next.
+
+    So a byte is copied once for each power of two that the text outgrows, and the whole text only
+    where a function is asked.
+    """
+
+    __slots__ = ("_begins", "_parts", "_whole")
     exact = False
 
     def __init__(
         self,
         whole: Callable[[bytes], bool],
         begins: Callable[[bytes], bool] | None,
-        data: bytes,
+        parts: tuple[bytes, ...],
     ) -> None:
-        self._whole, self._begins, self._data = whole, begins, data
+        self._whole, self._begins, self._parts = whole, begins, parts
 
     def mask(self, room: int) -> Mask:
         mask = np.full(OUTCOMES, room > 0)
@@ -265,11 +274,16 @@ class _Asked:
 
     def allows(self, outcome: int) -> bool:
         if outcome == END:
-            return bool(self._whole(self._data))
-        return self._begins is None or bool(self._begins(self._data + bytes([outcome])))
+            return bool(self._whole(b"".join(self._parts)))
+        if self._begins is None:
+            return True
+        return bool(self._begins(b"".join((*self._parts, bytes([outcome])))))
 
     def after(self, byte: int) -> _Asked:
-        return _Asked(self._whole, self._begins, self._data + bytes([byte]))
+        parts = [*self._parts, bytes([byte])]
+        while len(parts) > 1 and len(parts[-2]) == len(parts[-1]):
+            parts[-2:] = [parts[-2] + parts[-1]]
+        return _Asked(self._whole, self._begins, tuple(parts))
 
 
 class AllOf:

@@ -30,7 +30,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,14 +114,14 @@ class WeightedSample:
 class _Particle:
     state: BytePlace
     place: ConstraintPlace
-    text: bytes = b""
+    text: bytearray = field(default_factory=bytearray)
     log_weight: float = 0.0
     complete: bool = False
     stopped: bool = False
 
     def twin(self) -> _Particle:
         state = self.state if self.stopped else self.state.fork()
-        return replace(self, state=state)
+        return replace(self, state=state, text=self.text.copy())
 
     def leave(self, room: int) -> None:
         """End the text if nothing more matches, whatever the model says: it need not be asked."""
@@ -130,8 +130,9 @@ class _Particle:
     def cut(self, constraint: Constraint, prompt: bytes, utf8: Utf8) -> None:
         """End the text here, where there is no more room."""
         self.stopped = True
-        self.text = trimmed(prompt, self.text, utf8)
-        if not satisfied(constraint, prompt, self.text):
+        text = trimmed(prompt, bytes(self.text), utf8)
+        self.text = bytearray(text)
+        if not satisfied(constraint, prompt, text):
             self.log_weight = -math.inf
 
 
@@ -210,7 +211,7 @@ def sample_weighted(
         again = _drawn_anew(crowd, rng)
         resamplings += again is not crowd
         crowd = again
-    texts = tuple(WeightedText(one.text, one.log_weight, one.complete) for one in crowd)
+    texts = tuple(WeightedText(bytes(one.text), one.log_weight, one.complete) for one in crowd)
     return WeightedSample(texts, _log_mean([one.log_weight for one in crowd]), resamplings)
 
 
@@ -241,7 +242,7 @@ def _step(
     one.stopped = outcome is None or outcome == END
     one.complete = outcome == END
     if outcome is not None and outcome != END:
-        one.text += bytes([outcome])
+        one.text.append(outcome)
         one.place = one.place.after(outcome)
         if len(one.text) < max_bytes:
             one.state.advance(bytes([outcome]))
