@@ -1,4 +1,4 @@
-"""The command `bytewright`: one file a command, and the only room that prints.
+"""The command `bytewright`: a file for a command or two, and the only room that prints.
 
 Results go to standard output; notes, errors and the progress bar to standard error. Exit codes:
 0 done, 1 a vocabulary or an argument is wrong, 2 the command line is wrong, 3 the data is wrong,

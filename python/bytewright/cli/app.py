@@ -29,13 +29,20 @@ COMMANDS = {
     "doctor": "doctor",
 }
 
-# Command with commands of its own: what it is about, the module, and the commands, each of them
-# there as a function of both names.
+# Command with commands of its own: what it is about, and the commands with the modules that hold
+# them, each as a function of both names.
 GROUPS = {
     "bytes": (
         "Probabilities of bytes from a model of tokens: exact wherever the text ends.",
-        "likelihood",
-        ("next", "score", "page", "sample", "infill", "compress", "decompress"),
+        {
+            "next": "likelihood",
+            "score": "likelihood",
+            "page": "page",
+            "sample": "drawing",
+            "infill": "drawing",
+            "compress": "packing",
+            "decompress": "packing",
+        },
     ),
 }
 
@@ -59,15 +66,18 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     for name, module in COMMANDS.items():
-        home = importlib.import_module(f"bytewright.cli.{module}")
-        app.command(name)(_unhandled(getattr(home, name.replace("-", "_"))))
-    for name, (about, module, commands) in GROUPS.items():
-        home = importlib.import_module(f"bytewright.cli.{module}")
+        app.command(name)(_found(module, name.replace("-", "_")))
+    for name, (about, commands) in GROUPS.items():
         group = typer.Typer(help=about, no_args_is_help=True)
-        for command in commands:
-            group.command(command)(_unhandled(getattr(home, f"{name}_{command}")))
+        for command, module in commands.items():
+            group.command(command)(_found(module, f"{name}_{command}"))
         app.add_typer(group, name=name)
     return app
+
+
+def _found(module: str, name: str) -> Callable[..., int | None]:
+    home = importlib.import_module(f"bytewright.cli.{module}")
+    return _unhandled(getattr(home, name))
 
 
 def _options(

@@ -52,10 +52,7 @@ Meaning = Annotated[
 
 def read_text(text: str) -> bytes:
     """The text of an argument, or standard input."""
-    if text != "-":
-        return common.argument_bytes(text)
-    with common.opened(text) as file:
-        return file.read()
+    return common.argument_bytes(text) if text != "-" else common.read(text)
 
 
 def finite(number: float) -> float | None:

@@ -45,6 +45,8 @@ MapOfIds = Annotated[
         "--map", metavar="FILE", help="Write the new id of each old one there, as JSON; -1: gone."
     ),
 ]
+TextField = Annotated[str, typer.Option(help="Field or column of the text.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Default: every processor.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress bar.")]
@@ -106,6 +108,12 @@ def opened(name: str) -> Iterator[BinaryIO]:
         return
     with open(name, "rb") as file:
         yield file
+
+
+def read(name: str) -> bytes:
+    """All bytes of the named file, or of standard input for `-`."""
+    with opened(name) as file:
+        return file.read()
 
 
 def argument_bytes(text: str) -> bytes:

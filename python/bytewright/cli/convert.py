@@ -68,7 +68,7 @@ def _reload(old: Tokenizer, output: Path) -> tuple[Tokenizer, list[str]]:
 
 
 def _compare(old: Tokenizer, new: Tokenizer) -> tuple[int, list[bytes]]:
-    from bytewright.cli.samples import samples
+    from bytewright.cli.probes import probes
 
-    strings = samples(old)
+    strings = probes(old)
     return len(strings), [text for text in strings if old.encode(text) != new.encode(text)]

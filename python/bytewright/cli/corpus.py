@@ -46,6 +46,9 @@ class Documents(StrEnum):
     line = "line"
 
 
+DocumentOf = Annotated[Documents, typer.Option(help="What a document of a text file is.")]
+
+
 class DType(StrEnum):
     """Widths of a stored id."""
 
@@ -62,13 +65,11 @@ def encode_corpus(
     format: Annotated[
         Format, typer.Option("--format", "-f", help="Format of the ids.")
     ] = Format.parquet,
-    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
+    text_field: common.TextField = "text",
     id_field: Annotated[
         str | None, typer.Option(help="Field or column that names a document; it is kept.")
     ] = None,
-    documents: Annotated[
-        Documents, typer.Option(help="What a document of a text file is.")
-    ] = Documents.file,
+    documents: DocumentOf = Documents.file,
     bos: Annotated[
         str | None,
         typer.Option(
@@ -86,7 +87,7 @@ def encode_corpus(
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on with what the folder holds.")
     ] = True,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: every processor.")] = None,
+    threads: common.Threads = None,
     part_bytes: Annotated[
         str, typer.Option(metavar="SIZE", help="Text in a part, as 512K, 256M or 1G.")
     ] = "256M",

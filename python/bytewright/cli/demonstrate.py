@@ -30,7 +30,7 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Where to leave the files. Default: a temporary folder."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: every processor.")] = None,
+    threads: common.Threads = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:

@@ -38,10 +38,10 @@ def doctor(as_json: common.AsJson = False, quiet: common.Quiet = False) -> None:
 def self_test() -> tuple[int, int]:
     """Number of strings encoded and decoded, and how many of them came back different."""
     from bytewright import demo
-    from bytewright.cli.samples import samples
+    from bytewright.cli.probes import probes
 
     tokenizer = demo.tokenizer()
-    strings = samples(tokenizer)
+    strings = probes(tokenizer)
     return len(strings), sum(tokenizer.decode_bytes(tokenizer.encode(s)) != s for s in strings)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bytewright.cli import common
-from bytewright.cli.corpus import Documents
+from bytewright.cli.corpus import DocumentOf, Documents
 from bytewright.cli.progress import byte_bar
 
 if TYPE_CHECKING:
@@ -38,11 +38,9 @@ def count_pretokens(
             metavar="NAME|REGEX", help="How text is cut; 'none' leaves each document whole."
         ),
     ] = "o200k",
-    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
-    documents: Annotated[
-        Documents, typer.Option(help="What a document of a text file is.")
-    ] = Documents.file,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: every processor.")] = None,
+    text_field: common.TextField = "text",
+    documents: DocumentOf = Documents.file,
+    threads: common.Threads = None,
     memory: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="About how much memory to use, as 512M. Default: any."),

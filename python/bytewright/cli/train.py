@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bytewright.cli import common
-from bytewright.cli.corpus import Documents
+from bytewright.cli.corpus import DocumentOf, Documents
 
 if TYPE_CHECKING:
     from bytewright.tokenizer import Tokenizer
@@ -110,10 +110,8 @@ def train(
     shared_merges: Annotated[
         int | None, typer.Option(min=0, help="With --parity: merges first made by all texts.")
     ] = None,
-    text_field: Annotated[str, typer.Option(help="Field or column of the text.")] = "text",
-    documents: Annotated[
-        Documents, typer.Option(help="What a document of a text file is.")
-    ] = Documents.file,
+    text_field: common.TextField = "text",
+    documents: DocumentOf = Documents.file,
     checkpoint: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="For merges so far. Default: beside --out."),
@@ -122,7 +120,7 @@ def train(
         str | None,
         typer.Option(metavar="SIZE", help="About how much memory counting uses, as 512M."),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Default: every processor.")] = None,
+    threads: common.Threads = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:

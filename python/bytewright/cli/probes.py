@@ -31,7 +31,7 @@ _TRIPS = (
 )  # fmt: skip
 
 
-def samples(tokenizer: Tokenizer) -> list[bytes]:
+def probes(tokenizer: Tokenizer) -> list[bytes]:
     """The strings, each a few dozen bytes, most of them valid UTF-8."""
     draw = random.Random(SEED)
     made = (_repeat(make, draw) for make in (_tokens(tokenizer), _characters, _trips))
