@@ -12,6 +12,7 @@ from bytewright.errors import ArgumentError, ArgumentTypeError
 __all__ = [
     "Ends",
     "Utf8",
+    "check_bytes",
     "check_draw",
     "check_ends",
     "check_share",
@@ -38,6 +39,12 @@ def text_bytes(text: str | bytes) -> bytes:
         raise ArgumentError(
             f"text: a lone surrogate, {text[at]!r} at character {at}, has no UTF-8"
         ) from None
+
+
+def check_bytes(data: object) -> None:
+    """Raise if something is not bytes."""
+    if not isinstance(data, bytes):
+        raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
 
 
 def check_share(number: float, name: str) -> None:

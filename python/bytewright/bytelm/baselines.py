@@ -22,18 +22,19 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.bytelm.arguments import check_share, natural, text_bytes
+from bytewright.bytelm.arguments import check_bytes, check_share, natural, text_bytes
 from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution
 from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
+from bytewright.bytelm.protocol import ForkingPlace
 from bytewright.bytelm.sampling import SamplingPredictor
 from bytewright.bytelm.state import ByteState
-from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.errors import ArgumentError, DataError
 from bytewright.models import TokenModel
 
 __all__ = ["BaselineModel", "BaselinePlace", "Method"]
@@ -196,7 +197,7 @@ def _next(part: Inside | ByteState) -> tuple[Floats, float]:
     return found.probs, found.lost_mass
 
 
-class BaselinePlace:
+class BaselinePlace(ForkingPlace):
     """A place behind a prompt; `BaselineModel.start` makes them.
 
     `logprob` is that of the bytes behind the prompt: of the prompt itself these methods know none.
@@ -253,8 +254,7 @@ class BaselinePlace:
         Raises:
             ArgumentTypeError: `data` is not bytes.
         """
-        if not isinstance(data, bytes):
-            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
+        check_bytes(data)
         for at in range(len(data)):
             self._read(data[at : at + 1])
         return self
@@ -281,12 +281,3 @@ class BaselinePlace:
         other._model, other._parts = self._model, self._parts
         other._logprob, other._untried = self._logprob, self._untried
         return other
-
-    def __copy__(self) -> Self:
-        return self.fork()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.fork()
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise ArgumentTypeError("a place is not pickled: pickle the model and the text")

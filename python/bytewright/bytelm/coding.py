@@ -17,9 +17,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
-from bytewright.errors import ArgumentTypeError, DataError
+from bytewright.errors import DataError
 
 __all__ = ["compress", "decompress"]
 
@@ -49,7 +50,7 @@ def compress(model: BytePredictor, data: bytes) -> bytes:
     >>> len(small) < 9, decompress(low, small)
     (True, b'low tide low tide')
     """
-    _is_bytes(data)
+    check_bytes(data)
     text, interval, out = _Text(model), _Interval(), _Bits()
     for outcome in (*data, END):
         parts = text.parts()
@@ -67,7 +68,7 @@ def decompress(model: BytePredictor, data: bytes) -> bytes:
         DataError: the data is damaged, or another model made it. Not every damage can be told:
             what is stored for long needs a checksum.
     """
-    _is_bytes(data)
+    check_bytes(data)
     text, interval, source = _Text(model), _Interval(), _Source(data)
     out = bytearray()
     while True:
@@ -85,11 +86,6 @@ def decompress(model: BytePredictor, data: bytes) -> bytes:
     if not source.is_whole():
         raise DataError(f"the {len(data)} bytes go on behind the text: damaged, or another model")
     return bytes(out)
-
-
-def _is_bytes(data: bytes) -> None:
-    if not isinstance(data, bytes):
-        raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
 
 
 class _Text:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["END", "OUTCOMES", "ByteDistribution"]
+__all__ = ["END", "OUTCOMES", "ByteDistribution", "log_sum"]
 
 END = 256  # The outcome that the text ends.
 OUTCOMES = 257
@@ -65,3 +65,13 @@ class ByteDistribution:
         """
         order = np.argsort(-self.logprobs, kind="stable")[:count]
         return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]
+
+
+def log_sum(logs: NDArray[np.float64]) -> float:
+    """The logarithm of the sum of what these are the logarithms of.
+
+    >>> round(log_sum(np.array([-1000.0, -1000.0])), 4), log_sum(np.array([-np.inf]))
+    (-999.3069, -inf)
+    """
+    most = float(logs.max())
+    return most if math.isinf(most) else most + math.log(float(np.exp(logs - most).sum()))

@@ -17,7 +17,7 @@ import numpy as np
 
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.middles import Middle
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, Goal, PreparedPredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 
 __all__ = ["NEGLIGIBLE", "join", "period"]
 
@@ -112,22 +112,17 @@ def _read(
         rest = suffix[reader.read : reader.read + max(_STRETCH, reader.read)]
         reader.place = reader.place.fork().advance(rest)
         reader.read += len(rest)
-    _prepare(source, reading, "end")
+    ask_together(source, [reader.place for reader in reading], "end")
     for reader in reading:
         reader.logprob = min(reader.logprob, reader.place.logprob - start)
     finished = [reader for reader in readers if reader.read == len(suffix)]
     last = [reader for reader in finished if end and reader.logprob > -math.inf]
-    _prepare(source, last, "next")
+    ask_together(source, [reader.place for reader in last])
     for reader in last:
         found = reader.place.next()
         reader.logprob += float(found.log_kept + found.logprobs[END])
     for reader in finished:
         reader.done = True
-
-
-def _prepare(source: BytePredictor, readers: Sequence[_Reader], goal: Goal) -> None:
-    if isinstance(source, PreparedPredictor) and len(readers) > 1:
-        source.prepare([reader.place for reader in readers], goal)
 
 
 def period(text: bytes) -> int:

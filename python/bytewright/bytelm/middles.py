@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.constraints import Constraint, ConstraintPlace
 from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 from bytewright.bytelm.utf8 import may_follow, unfinished
 
 __all__ = ["Middle", "Middles", "Rules"]
@@ -187,9 +187,8 @@ class Middles:
             data = parent.data + bytes([byte])
             if data not in self.seen and data not in new:
                 new[data] = parent, byte, parent.place.fork().advance(bytes([byte]))
-        if isinstance(self.source, PreparedPredictor) and len(new) > 1:
-            asked = [place for data, (_, _, place) in new.items() if len(data) < self.rules.most]
-            self.source.prepare(asked)
+        going_on = [place for data, (_, _, place) in new.items() if len(data) < self.rules.most]
+        ask_together(self.source, going_on)
         for data, (parent, byte, place) in new.items():
             assert parent.outcomes is not None
             limit = None if parent.limit is None else parent.limit.after(byte)

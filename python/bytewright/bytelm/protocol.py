@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
 from bytewright.bytelm.distribution import ByteDistribution
+from bytewright.errors import ArgumentTypeError
 
-__all__ = ["BytePlace", "BytePredictor", "Goal", "PreparedPredictor"]
+__all__ = [
+    "BytePlace",
+    "BytePredictor",
+    "ForkingPlace",
+    "Goal",
+    "PreparedPredictor",
+    "ask_together",
+]
 
 Goal = Literal["next", "end"]
 
 
 class BytePlace(Protocol):
     """A place in a text; `ByteState` is one."""
+
+    __slots__ = ()
 
     @property
     def logprob(self) -> float:
@@ -31,6 +41,21 @@ class BytePlace(Protocol):
     def fork(self) -> Self:
         """Another place after the same bytes."""
         ...
+
+
+class ForkingPlace(BytePlace):
+    """A place whose copies are forks, and which is not pickled."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self.fork()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError("a place in a text is not pickled: pickle the model and the text")
 
 
 @runtime_checkable
@@ -60,3 +85,9 @@ class PreparedPredictor(Protocol):
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
         """Find out together what places will be asked for: the next bytes, or `logprob`."""
         ...
+
+
+def ask_together(source: object, places: Sequence[BytePlace], goal: Goal = "next") -> None:
+    """Have a model find out together what several places will be asked for, if it can."""
+    if isinstance(source, PreparedPredictor) and len(places) > 1:
+        source.prepare(places, goal)

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
+from bytewright.bytelm.protocol import Goal
 from bytewright.errors import ArgumentError
 from bytewright.models import TokenModel
 from bytewright.models.outcomes import as_floats
 
-__all__ = ["Goal", "Rows"]
+__all__ = ["Rows"]
 
-Goal = Literal["end", "next", "every"]
 Row = NDArray[np.float32] | NDArray[np.float64]
 
 # Bytes of rows that are asked for at a time: they are all in memory at once.
@@ -43,7 +43,7 @@ class Rows:
         self._lock = threading.Lock()
         self.contexts = 0
 
-    def fill(self, tree: _core.ByteTree, goal: Goal) -> None:
+    def fill(self, tree: _core.ByteTree, goal: Goal | Literal["every"]) -> None:
         """Feed a tree all the rows that it needs."""
         while True:
             nodes = tree.pending(goal)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import Any
+from typing import Self
 
 from bytewright import _core
+from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.paths import TokenPath
+from bytewright.bytelm.protocol import ForkingPlace
 from bytewright.bytelm.rows import Rows
-from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.errors import ArgumentError
 
 __all__ = ["ByteState"]
 
@@ -19,7 +21,7 @@ __all__ = ["ByteState"]
 _STRETCH = 4096
 
 
-class ByteState:
+class ByteState(ForkingPlace):
     """The probability of the bytes so far, and of those that may follow.
 
     Made by `ByteModel.start`. The model is asked when a probability is, and only for contexts
@@ -36,7 +38,7 @@ class ByteState:
         # Between asking for rows and taking them the tree must stay as it is.
         self._lock = threading.Lock()
 
-    def advance(self, data: bytes) -> ByteState:
+    def advance(self, data: bytes) -> Self:
         """Read more bytes, in place.
 
         A text that cannot be has the probability 0 (`logprob` is minus infinity), which is no
@@ -50,8 +52,7 @@ class ByteState:
             ArgumentError: more sequences of tokens cover the text than can be followed, which only
                 happens with the semantics `"all"`.
         """
-        if not isinstance(data, bytes):
-            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
+        check_bytes(data)
         with self._lock:
             self._read(data)
         return self
@@ -71,18 +72,9 @@ class ByteState:
             self._tree.advance(data[start : start + _STRETCH])
             self._tree.skip()
 
-    def fork(self) -> ByteState:
+    def fork(self) -> Self:
         """Another state at the same place; the two go their own ways."""
-        return ByteState(self._tree.fork(), self._rows, stepwise=self._stepwise)
-
-    def __copy__(self) -> ByteState:
-        return self.fork()
-
-    def __deepcopy__(self, memo: object) -> ByteState:
-        return self.fork()
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise ArgumentTypeError("a state is not pickled: pickle the model and the text")
+        return type(self)(self._tree.fork(), self._rows, stepwise=self._stepwise)
 
     @property
     def logprob(self) -> float:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
@@ -255,8 +255,7 @@ class TranslatedModel:
             if not texts:
                 break
             texts = [text.read() for text in texts]
-            if isinstance(self._teacher, PreparedPredictor) and len(texts) > 1:
-                self._teacher.prepare([text.state for text in texts])
+            ask_together(self._teacher, [text.state for text in texts])
             for text in texts:
                 probs = -text.negative * text.state.next().probs
                 calls += 1

@@ -45,8 +45,8 @@ from bytewright.bytelm.arguments import (
     text_bytes,
 )
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
-from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, PreparedPredictor
+from bytewright.bytelm.distribution import END, log_sum
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 from bytewright.bytelm.sampling import draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
 
@@ -204,8 +204,7 @@ def sample_weighted(
         going = [one for one in crowd if not one.stopped]
         if not going:
             break
-        if isinstance(source, PreparedPredictor) and len(going) > 1:
-            source.prepare([one.state for one in going])
+        ask_together(source, [one.state for one in going])
         for one in going:
             _step(one, max_bytes, temperature, ends, rng)
         again = _drawn_anew(crowd, rng)
@@ -224,7 +223,7 @@ def _step(
     if logprobs.max() > -math.inf:
         # So that no temperature makes all of them 0.
         logprobs = (logprobs - logprobs.max()) / temperature
-        logprobs -= _log_sum(logprobs)
+        logprobs -= log_sum(logprobs)
     if ends == "match" and mask[END] and one.place.allows(END):
         # Each byte that may not follow is the end: all that the model expects is allowed.
         outcome, log_weight = _likely(logprobs, rng)
@@ -250,7 +249,7 @@ def _step(
 
 def _likely(logprobs: Floats, rng: np.random.Generator) -> tuple[int | None, float]:
     """One of the outcomes, and the logarithm of the probability of all."""
-    mass = _log_sum(logprobs)
+    mass = log_sum(logprobs)
     return (None if mass == -math.inf else draw(logprobs, 1.0, 1.0, rng)), mass
 
 
@@ -287,20 +286,20 @@ def rejection(
         The outcome, and the logarithm of W; None and minus infinity where none is accepted.
     """
     logprobs = logprobs.copy()
-    left = [_log_sum(logprobs)]
+    left = [log_sum(logprobs)]
     accepted: set[int] = set()
     first = None
     while left[-1] > -math.inf:
         outcome = draw_one(logprobs)
         if outcome in accepted or accepts(outcome):
             if first is not None:
-                return first, -_log_sum(-np.array(left))
+                return first, -log_sum(-np.array(left))
             first = outcome
             accepted.add(outcome)
         else:
             logprobs[outcome] = -np.inf
             # Summed again: what is left may be far less than what was taken.
-            left.append(_log_sum(logprobs))
+            left.append(log_sum(logprobs))
     return None, -math.inf
 
 
@@ -344,12 +343,5 @@ def systematic(shares: Floats, offset: float) -> list[int]:
     return [int(count) for count in np.bincount(found, minlength=number)]
 
 
-def _log_sum(values: Floats) -> float:
-    largest = float(values.max())
-    if not math.isfinite(largest):
-        return largest
-    return largest + math.log(float(np.exp(values - largest).sum()))
-
-
 def _log_mean(values: Floats | list[float]) -> float:
-    return _log_sum(np.asarray(values)) - math.log(len(values))
+    return log_sum(np.asarray(values)) - math.log(len(values))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bytewright.bytelm import BytePredictor
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.infilling import InfillingPredictor
-from bytewright.bytelm.protocol import BytePlace, Goal, PreparedPredictor
+from bytewright.bytelm.protocol import BytePlace, Goal, PreparedPredictor, ask_together
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
@@ -123,11 +123,10 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
 
         It changes nothing but how often the models are asked.
         """
-        states = [one for one in places if isinstance(one, EnsembleState)]
+        # An ensemble knows the probability of what it has read.
+        states = [one for one in places if isinstance(one, EnsembleState) and goal == "next"]
         for at, model in enumerate(self._models):
-            # An ensemble knows the probability of what it has read.
-            if isinstance(model, PreparedPredictor) and goal == "next":
-                model.prepare([member for state in states if (member := state._member(at))])
+            ask_together(model, [member for state in states if (member := state._member(at))])
 
     def score(self, text: str | bytes) -> NDArray[np.float64]:
         """The logarithm of what each byte of a text was expected with.

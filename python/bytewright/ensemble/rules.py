@@ -27,7 +27,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["RULES", "Floats", "Rule", "fixed_share", "online", "total"]
+from bytewright.bytelm.distribution import log_sum
+
+__all__ = ["RULES", "Floats", "Rule", "fixed_share", "online"]
 
 Floats = NDArray[np.float64]
 
@@ -57,12 +59,6 @@ class Rule:
     learn: Callable[[Floats, Floats, Floats, int], Floats]
 
 
-def total(logs: Floats) -> float:
-    """The logarithm of the sum of what these are the logarithms of."""
-    most = float(logs.max())
-    return most if most == -math.inf else most + math.log(float(np.exp(logs - most).sum()))
-
-
 def _logs(weights: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         return np.log(weights)
@@ -77,7 +73,7 @@ def _unchanged(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Flo
 
 
 def _mean(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
-    logs = memory - total(memory) if memory.max() > -np.inf else memory
+    logs = memory - log_sum(memory) if memory.max() > -np.inf else memory
     return np.logaddexp.reduce(logs[:, None] + rows, axis=0), np.exp(logs)
 
 
@@ -97,7 +93,7 @@ def _learned_product(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
 
 def _posterior(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
     logs = memory + rows[:, outcome]
-    return logs - total(logs)
+    return logs - log_sum(logs)
 
 
 def fixed_share(share: float, prior: Floats) -> Rule:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm import ByteDistribution, BytePlace
-from bytewright.bytelm.distribution import OUTCOMES
-from bytewright.ensemble.rules import Floats, Rule, total
-from bytewright.errors import ArgumentTypeError, DataError
+from bytewright.bytelm.arguments import check_bytes
+from bytewright.bytelm.distribution import OUTCOMES, log_sum
+from bytewright.bytelm.protocol import ForkingPlace
+from bytewright.ensemble.rules import Floats, Rule
+from bytewright.errors import DataError
 
 __all__ = ["EnsembleState"]
 
@@ -28,7 +30,7 @@ class _Step:
     error_bound: float
 
 
-class EnsembleState:
+class EnsembleState(ForkingPlace):
     """The probability of the bytes so far, and of those that may follow.
 
     Made by `Ensemble.start`. The bytes' probability is the product of what the ensemble predicted
@@ -58,8 +60,7 @@ class EnsembleState:
         Raises:
             ArgumentTypeError: `data` is not bytes.
         """
-        if not isinstance(data, bytes):
-            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
+        check_bytes(data)
         for at, byte in enumerate(data):
             if self._logprob == -math.inf:
                 self._length += len(data) - at
@@ -113,7 +114,7 @@ class EnsembleState:
         if len(rows[live]):
             mixed, weights[live] = self._rule.mix(self._memory[live], rows[live])
         if mixed.max() > -np.inf:
-            mixed -= total(mixed)
+            mixed -= log_sum(mixed)
         bounds = np.array([one.error_bound for one in found])
         return _Step(rows, mixed, weights, self._bound(bounds, rows, weights))
 
@@ -133,15 +134,6 @@ class EnsembleState:
         other._logprob, other._length = self._logprob, self._length
         other._exact, other._step = self._exact, self._step
         return other
-
-    def __copy__(self) -> Self:
-        return self.fork()
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self.fork()
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        raise ArgumentTypeError("a state is not pickled: pickle the ensemble and the text")
 
     def next(self) -> ByteDistribution:
         """What may follow.

@@ -20,7 +20,6 @@ __all__ = ["MAGIC", "read_header"]
 MAGIC: Final = b"GGUF"
 _STRING: Final = 8
 _ARRAY: Final = 9
-_BOOL: Final = 7
 _SCALARS: Final = {
     0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d",
 }  # fmt: skip

@@ -22,8 +22,7 @@ from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble, learned_size
-from bytewright.training.counts import PretokenCounts
-from bytewright.training.picky import counted
+from bytewright.training.counting import counted
 from bytewright.training.segments import unsigned
 
 __all__ = ["train_compression_aware"]
@@ -64,7 +63,7 @@ def train_compression_aware(
             f"candidates={candidates}, min_frequency={min_frequency}: at least 1 is allowed"
         )
     wanted = learned_size(vocab_size, special_tokens)
-    counts: PretokenCounts = counted(sources, pattern, threads)
+    counts = counted(sources, pattern, threads)
     pattern = counts.pattern or pattern
     text = _Text(validation, pattern)
     stepper = _core.Stepper(unsigned(counts))

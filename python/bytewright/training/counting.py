@@ -26,7 +26,7 @@ from bytewright.training.feeding import CountProgress, Feeder, reading
 from bytewright.training.sources import Files, Texts, open_sources
 from bytewright.training.stored import aside, map_flat
 
-__all__ = ["count_pretokens"]
+__all__ = ["count_pretokens", "counted"]
 
 _LEAST_MEMORY: Final = 64 << 20
 
@@ -95,6 +95,13 @@ def count_pretokens(
             raise ArgumentError("a checkpoint needs files: other sources cannot be read again")
         return run.count_parts(opened, Path(checkpoint), size)
     return run.count(opened)
+
+
+def counted(sources: Any, pattern: str, threads: int | None) -> PretokenCounts:
+    """Counts as they are; anything else is counted."""
+    if isinstance(sources, PretokenCounts):
+        return sources
+    return count_pretokens(sources, pattern=pattern, threads=threads)
 
 
 class _Run:

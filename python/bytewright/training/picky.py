@@ -23,8 +23,7 @@ from bytewright import _core
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble_steps, learned_size
-from bytewright.training.counting import count_pretokens
-from bytewright.training.counts import PretokenCounts
+from bytewright.training.counting import counted
 from bytewright.training.segments import unsigned
 
 __all__ = ["train_picky"]
@@ -68,10 +67,3 @@ def train_picky(
     told = _core.picky_history(unsigned(counts), wanted, bytes(range(256)), min_frequency, tau)
     pattern = counts.pattern or pattern
     return assemble_steps(told, pattern=pattern, special_tokens=special_tokens, wanted=wanted)
-
-
-def counted(sources: Any, pattern: str, threads: int | None) -> PretokenCounts:
-    """Counts as they are; anything else is counted."""
-    if isinstance(sources, PretokenCounts):
-        return sources
-    return count_pretokens(sources, pattern=pattern, threads=threads)
