@@ -21,19 +21,34 @@ class Cover:
     """P(x) of a toy model; `row` is its log-probabilities, the end of text last."""
 
     def __init__(
-        self, tok: bw.Tokenizer, row: Callable[[Ids], Any], semantics: str, *, tails: int
+        self,
+        tok: bw.Tokenizer,
+        row: Callable[[Ids], Any],
+        semantics: str,
+        *,
+        tails: int,
+        utf8: bool = False,
+        alphabet: bytes | None = None,
     ) -> None:
-        self.tok, self.row, self.semantics = tok, row, semantics
+        """Texts go on by so many tokens of one byte, or bytes, and are UTF-8 if that is said."""
+        self.tok, self.row, self.semantics, self.utf8 = tok, row, semantics, utf8
         self.size = tok.vocab_size
         self.tokens = [tok.token_bytes(at) for at in range(self.size)]
-        alphabet = sorted({token for token in self.tokens if len(token) == 1})
-        self.tails = [b"".join(t) for n in range(tails + 1) for t in product(alphabet, repeat=n)]
+        single = {token for token in self.tokens if len(token) == 1}
+        letters = sorted(single if alphabet is None else {bytes([byte]) for byte in alphabet})
+        self.tails = [b"".join(t) for n in range(tails + 1) for t in product(letters, repeat=n)]
         self.viable = lru_cache(None)(self._viable)
         self.encode = lru_cache(None)(lambda text: tuple(tok.encode(text)))
 
     def _viable(self, ids: Ids) -> bool:
         text = self.tok.decode_bytes(list(ids))
-        return any(self.encode(text + tail)[: len(ids)] == ids for tail in self.tails)
+        return any(
+            self._is_text(text + tail) and self.encode(text + tail)[: len(ids)] == ids
+            for tail in self.tails
+        )
+
+    def _is_text(self, data: bytes) -> bool:
+        return not self.utf8 or data.decode(errors="ignore").encode() == data
 
     def prob(self, x: bytes) -> float:
         """The probability that a text begins with x."""
@@ -52,7 +67,7 @@ class Cover:
         for ids in self._covers(x, ()) if x else [()]:
             if self.tok.decode_bytes(list(ids)) != x:
                 continue
-            whole = self.semantics == "all" or self.encode(x) == ids
+            whole = self.semantics == "all" or (self._is_text(x) and self.encode(x) == ids)
             total += self._share(ids) * self._step(ids, self.size) if whole else 0.0
         return total
 
@@ -76,7 +91,8 @@ class Cover:
         if self.semantics != "local":
             return float(probs[token])
         counts = [self.viable((*context, at)) for at in range(self.size)]
-        ends = self.encode(self.tok.decode_bytes(list(context))) == context
+        text = self.tok.decode_bytes(list(context))
+        ends = self._is_text(text) and self.encode(text) == context
         return float(probs[token] / probs[np.array([*counts, ends])].sum())
 
 

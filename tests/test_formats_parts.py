@@ -129,6 +129,20 @@ def test_byte_level_parts_mean_what_tokenizers_does(name: str, tmp_path: Path) -
     assert_same_ids(file)
 
 
+def test_digits_of_other_scripts_are_no_digits_in_stand_ins(tmp_path: Path) -> None:
+    digits = pretokenizers(LEVEL, split({"Regex": r"\d"}, "Isolated"))
+    merges = ["Ù £", "Ù£ Ù£", "1 1"]
+    vocab = model()["vocab"] | {pair.replace(" ", ""): 500 + n for n, pair in enumerate(merges)}
+    file = tmp_path / "tokenizer.json"
+    root = tokenizer_json(**digits, model=model(vocab=vocab, merges=merges))
+    file.write_bytes(dumped(root))
+    reference = tokenizers.Tokenizer.from_file(str(file))
+    expected = reference.encode("٣٣ 11", add_special_tokens=False).ids
+    assert expected[0] == vocab["Ù£Ù£"]
+    assert vocab["11"] not in expected
+    assert bw.Tokenizer.load(file).encode("٣٣ 11") == expected
+
+
 METASPACE_PARTS: dict[str, dict[str, Any]] = {
     "first": {"pre_tokenizer": META | {"prepend_scheme": "first"}},
     "always": {"pre_tokenizer": META | {"prepend_scheme": "always"}},

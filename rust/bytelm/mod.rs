@@ -103,13 +103,13 @@ impl ByteVocab {
         let viability = match semantics {
             Semantics::All => None,
             _ => {
-                let (model, alphabet, steps) = tokenizer.plain_model()?;
+                let (model, steps) = tokenizer.plain_model()?;
                 let added = match tokenizer.lead() {
                     None => tokenizer.added(),
                     // Another space stands behind each added token.
                     Some(_) => &[],
                 };
-                Some(Mutex::new(Viability::new(model, alphabet, steps, added, &sorted)?))
+                Some(Mutex::new(Viability::new(model, steps, added, &sorted)?))
             }
         };
         let lead = tokenizer.lead();

@@ -86,20 +86,22 @@ pub(super) struct Viability {
     added: Option<Added>,
     /// The tokens that spell characters which are no symbols.
     spelled: Vec<Place>,
-    /// For each set of ways, the tokens that may follow in the same piece, neighbours aside.
-    following: HashMap<SetId, Arc<Bits>>,
+    /// Whether pieces are cut.
+    cuts: bool,
+    /// For each set of ways and what has begun, the tokens that may follow in the same piece,
+    /// neighbours aside.
+    following: HashMap<(SetId, Begun), Arc<Bits>>,
     /// For places where sequences stood, the tokens that may follow.
     tokens: HashMap<Spot, Arc<Mask>>,
     /// Bytes that these take.
     held: usize,
     /// Whether a piece goes on after a token, where it cannot end.
-    goes_on: HashMap<(SetId, Place), bool>,
+    goes_on: HashMap<(SetId, Place, Begun), bool>,
 }
 
 impl Viability {
     pub fn new(
         model: &Model,
-        alphabet: [bool; 256],
         steps: &[Step],
         added: &[AddedToken],
         sorted: &Sorted,
@@ -109,15 +111,13 @@ impl Viability {
             model.whole_piece(bytes) == Some(sorted.id(place))
         };
         let whole = sorted.all().filter(is_whole).collect();
-        let is_byte = |place: Place| model.vocab.kind(sorted.id(place)).has(Kind::BYTE);
+        let is_byte = |&place: &Place| is_byte(model, sorted, place);
         Ok(Viability {
-            ways: Ways::new(Outlook::new(steps, alphabet)?, whole, sorted),
+            ways: Ways::new(Outlook::new(steps, model.speller())?, whole, sorted),
             pairs: Pairs::new(model, sorted)?,
             added: Added::new(added, sorted),
-            spelled: match model.units.spell() {
-                true => sorted.all().filter(|&place| is_byte(place)).collect(),
-                false => Vec::new(),
-            },
+            spelled: sorted.all().filter(is_byte).collect(),
+            cuts: !steps.is_empty(),
             following: HashMap::new(),
             tokens: HashMap::new(),
             held: 0,
@@ -173,7 +173,7 @@ impl Viability {
             open,
             turned,
             last: token,
-            begun: self.spell(model, sorted, spot.begun, token).0,
+            begun: spell(model, sorted, spot.begun, token).0,
             owed,
         })
     }
@@ -185,15 +185,15 @@ impl Viability {
         }
         let mut found = Bits::none(sorted.len());
         if spot.open != EMPTY {
-            found.add(&*self.following(model, sorted, spot.open)?);
+            found.add(&*self.following(model, sorted, spot.open, spot.begun)?);
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
-        found.add(&*self.following(model, sorted, spot.turned)?);
+        found.add(&*self.following(model, sorted, spot.turned, 0)?);
         for token in self.whole(sorted, spot.turned)? {
             found.insert(token);
         }
         for &token in self.spelled.iter().filter(|_| spot.begun != 0) {
-            if self.spell(model, sorted, spot.begun, token).1 {
+            if spell(model, sorted, spot.begun, token).1 {
                 found.remove(token);
             }
         }
@@ -211,32 +211,21 @@ impl Viability {
         Ok(found)
     }
 
-    /// What a token makes of a character that has begun, and whether the character is whole and a
-    /// symbol itself, so that it is never spelled.
-    fn spell(&self, model: &Model, sorted: &Sorted, begun: Begun, token: Place) -> (Begun, bool) {
-        let is_byte = model.units.spell() && model.vocab.kind(sorted.id(token)).has(Kind::BYTE);
-        let (&[byte], true) = (sorted.bytes(token), is_byte) else { return (0, false) };
-        let longer = begun << 8 | u32::from(byte);
-        let bytes = longer.to_be_bytes();
-        let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(3);
-        match (utf8::prefix(&bytes[start..]), begun) {
-            (Prefix::Part(_), _) => (longer, false),
-            (Prefix::Whole(code), _) => {
-                (0, char::from_u32(code).is_some_and(|c| model.units.has(c)))
-            }
-            (Prefix::Wrong, 0) => (0, false),
-            // What had begun was no character; another may begin here.
-            (Prefix::Wrong, _) => self.spell(model, sorted, 0, token),
-        }
-    }
-
     fn walk(&mut self, set: SetId, bytes: &[u8]) -> Result<SetId> {
         bytes.iter().try_fold(set, |set, &byte| self.ways.step(set, byte))
     }
 
     /// The tokens that may follow in the same piece, whatever the one before.
-    fn following(&mut self, model: &Model, sorted: &Sorted, set: SetId) -> Result<Arc<Bits>> {
-        if let Some(known) = self.following.get(&set) {
+    fn following(
+        &mut self,
+        model: &Model,
+        sorted: &Sorted,
+        set: SetId,
+        begun: Begun,
+    ) -> Result<Arc<Bits>> {
+        // Where all is one piece it may end anywhere, whatever has begun.
+        let begun = if self.cuts { begun } else { 0 };
+        if let Some(known) = self.following.get(&(set, begun)) {
             return Ok(Arc::clone(known));
         }
         let mut found = Bits::none(sorted.len());
@@ -252,7 +241,8 @@ impl Viability {
             Ok(true)
         })?;
         for (place, after) in stuck {
-            if self.goes_on(model, sorted, after, place)? {
+            let (begun, is_symbol) = spell(model, sorted, begun, place);
+            if !is_symbol && self.goes_on(model, sorted, (after, place, begun))? {
                 found.insert(place);
             }
         }
@@ -260,7 +250,7 @@ impl Viability {
         if self.following.len() * sorted.len() / 8 > KEPT_BYTES {
             self.following.clear();
         }
-        self.following.insert(set, Arc::clone(&found));
+        self.following.insert((set, begun), Arc::clone(&found));
         Ok(found)
     }
 
@@ -277,28 +267,30 @@ impl Viability {
         Ok(found)
     }
 
-    /// Whether tokens can follow this one in its piece, up to where the piece may end: a search.
+    /// Whether tokens can follow one in its piece, up to where the piece may end: a search.
     fn goes_on(
         &mut self,
         model: &Model,
         sorted: &Sorted,
-        set: SetId,
-        token: Place,
+        from: (SetId, Place, Begun),
     ) -> Result<bool> {
-        if let Some(&known) = self.goes_on.get(&(set, token)) {
+        if let Some(&known) = self.goes_on.get(&from) {
             return Ok(known);
         }
         let Viability { ways, pairs, goes_on, .. } = self;
-        let (mut seen, mut waiting) = (HashSet::from([(set, token)]), vec![(set, token)]);
+        let (mut seen, mut waiting) = (HashSet::from([from]), vec![from]);
         let mut found = false;
-        while let Some((set, token)) = waiting.pop() {
+        while let Some((set, token, begun)) = waiting.pop() {
             each_token(ways, sorted, set, |ways, next, after| {
-                let may =
-                    pairs.is_reachable(next) && pairs.go_together(model, sorted, token, next)?;
+                let (begun, is_symbol) = spell(model, sorted, begun, next);
+                let may = !is_symbol
+                    && pairs.is_reachable(next)
+                    && pairs.go_together(model, sorted, token, next)?;
                 if may {
-                    found = may_stop(ways, after)? || goes_on.get(&(after, next)) == Some(&true);
-                    if !found && seen.insert((after, next)) {
-                        waiting.push((after, next));
+                    let next = (after, next, begun);
+                    found = may_stop(ways, after)? || goes_on.get(&next) == Some(&true);
+                    if !found && seen.insert(next) {
+                        waiting.push(next);
                     }
                 }
                 Ok(!found)
@@ -307,11 +299,33 @@ impl Viability {
                 break;
             }
         }
-        self.goes_on.insert((set, token), found);
+        self.goes_on.insert(from, found);
         if !found {
             self.goes_on.extend(seen.into_iter().map(|stuck| (stuck, false)));
         }
         Ok(found)
+    }
+}
+
+/// Whether a token spells a byte of characters that are no symbols.
+fn is_byte(model: &Model, sorted: &Sorted, token: Place) -> bool {
+    model.units.are_characters() && model.vocab.kind(sorted.id(token)).has(Kind::BYTE)
+}
+
+/// What a token makes of a character that has begun, and whether the character is whole and a
+/// symbol itself, so that it is never spelled.
+fn spell(model: &Model, sorted: &Sorted, begun: Begun, token: Place) -> (Begun, bool) {
+    let is_byte = is_byte(model, sorted, token);
+    let (&[byte], true) = (sorted.bytes(token), is_byte) else { return (0, false) };
+    let longer = begun << 8 | u32::from(byte);
+    let bytes = longer.to_be_bytes();
+    let start = bytes.iter().position(|&byte| byte != 0).unwrap_or(3);
+    match (utf8::prefix(&bytes[start..]), begun) {
+        (Prefix::Part(_), _) => (longer, false),
+        (Prefix::Whole(code), _) => (0, char::from_u32(code).is_some_and(|c| model.units.has(c))),
+        (Prefix::Wrong, 0) => (0, false),
+        // What had begun was no character; another may begin here.
+        (Prefix::Wrong, _) => spell(model, sorted, 0, token),
     }
 }
 

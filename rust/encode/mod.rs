@@ -32,8 +32,8 @@ pub use ranks::{UnitKind, merges_from_ranks};
 use reach::Unreachable;
 use settle::Part;
 use short::{ABREAST, SHORT, Short};
-use units::Unit;
 pub(crate) use units::byte_table;
+use units::{ABSENT, Unit};
 pub use units::{CharTable, Units};
 use words::Words;
 
@@ -299,16 +299,17 @@ impl Model {
         }
     }
 
-    /// The bytes of texts, if merging begins with bytes and no others become tokens, or with
-    /// characters and unknown ones are spelled in bytes.
-    pub(crate) fn alphabet(&self) -> Option<[bool; 256]> {
-        match &self.units {
-            Units::Chars { .. } if self.units.spell() => Some([true; 256]),
-            Units::Bytes { first, last: None } => {
-                let own = |byte: usize| self.vocab.token_id(&[byte as u8]) == Some(first[byte]);
-                Some(std::array::from_fn(own))
-            }
-            _ => None,
+    /// Tells of which characters texts are made that tokens spell.
+    pub(crate) fn speller(&self) -> impl Fn(char) -> bool + '_ {
+        let spelled: [bool; 256] = std::array::from_fn(|byte| match &self.units {
+            Units::Bytes { first, .. } => self.vocab.token_id(&[byte as u8]) == Some(first[byte]),
+            Units::Chars { bytes, .. } => bytes[byte] != ABSENT,
+        });
+        let every = !spelled.contains(&false);
+        move |c| {
+            let bytes =
+                |c: char| c.encode_utf8(&mut [0; 4]).bytes().all(|b| spelled[usize::from(b)]);
+            every || self.units.has(c) || bytes(c)
         }
     }
 

@@ -53,9 +53,9 @@ impl Units {
         }
     }
 
-    /// Whether symbols are characters, and every byte of others has one.
-    pub(crate) fn spell(&self) -> bool {
-        matches!(self, Units::Chars { bytes, .. } if !bytes.contains(&ABSENT))
+    /// Whether symbols are characters.
+    pub(crate) fn are_characters(&self) -> bool {
+        matches!(self, Units::Chars { .. })
     }
 
     /// Whether a character is a symbol.

@@ -348,7 +348,7 @@ impl Found<'_> {
 
 /// Whether GPT-2's printable stand-in of the byte is a numeric character: the bytes of printable
 /// Latin-1 stand for themselves, and of these the digits, superscripts and fractions are numeric.
-fn stands_for_number(byte: u8) -> bool {
+pub(super) fn stands_for_number(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | 0xB2 | 0xB3 | 0xB9 | 0xBC..=0xBE)
 }
 

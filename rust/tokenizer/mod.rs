@@ -88,25 +88,21 @@ impl Tokenizer {
         (self.decoder.strip_leading_space && put(b"a") && put(b" a")).then_some(b' ')
     }
 
-    /// The model, its bytes and the steps of the pre-tokenizer, where each piece is merged by itself
-    /// and merging begins with bytes, or with characters and there are no steps.
+    /// The model and the steps of the pre-tokenizer, where each piece is merged by itself and tokens
+    /// spell what is in texts.
     ///
     /// # Errors
     /// [`Error::Argument`] with what else the tokenizer does.
-    pub(crate) fn plain_model(&self) -> Result<(&Model, [bool; 256], &[pretokenize::Step])> {
-        let what = match self.model.alphabet() {
-            _ if !self.inference.is_plain() => "does more than merge by rank",
-            Some(alphabet) if !self.model.units.spell() || self.pretokenizer.steps().is_empty() => {
-                return Ok((&self.model, alphabet, self.pretokenizer.steps()));
-            }
-            _ if !self.pretokenizer.steps().is_empty() => {
-                "merges characters of pieces, or marks the ends of words"
-            }
-            _ => "lacks tokens for bytes, or marks the ends of words",
+    pub(crate) fn plain_model(&self) -> Result<(&Model, &[pretokenize::Step])> {
+        let what = if !self.inference.is_plain() {
+            "does more than merge by rank: what it makes of a text that goes on is not known"
+        } else if self.model.units.mark_ends() {
+            "marks the ends of words: tokens that spell the mark spell what is in no text"
+        } else {
+            return Ok((&self.model, self.pretokenizer.steps()));
         };
         Err(Error::Argument(format!(
-            "the tokenizer {what}: what it makes of a text that goes on is not known, so only \
-             semantics 'all' can be asked for"
+            "the tokenizer {what}, so only semantics 'all' can be asked for"
         )))
     }
 

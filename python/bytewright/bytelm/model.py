@@ -12,8 +12,10 @@ do so only with their last token. Which of them count is the semantics:
 
 Where the model gives no probability to sequences that its tokenizer never makes, all four agree.
 What a text that goes on may be cut into is decided by the pre-tokenizer's own automaton, whatever its
-pattern, so that no sequence is missed or counted that should not be. Where a pattern cuts texts, a text is
-UTF-8: other bytes are for `"all"`.
+pattern, so that no sequence is missed or counted that should not be, even where it cuts characters apart.
+Where a pattern cuts texts, a text is UTF-8, of characters that have tokens: other bytes are for `"all"`.
+Tokenizers that mark the ends of words in their tokens are for `"all"` too, since no text has such marks, and
+so are those that do more than merge by rank.
 
 The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and
 decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never

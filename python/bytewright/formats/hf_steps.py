@@ -29,7 +29,7 @@ _BEHAVIORS: Final = {
     "MergedWithNext": "merged_with_next",
     "Contiguous": "contiguous",
 }
-# Means the same on the stand-ins of the bytes and on the text.
+# Finds ASCII digits alone in the stand-ins of the bytes.
 _ASCII_DIGITS: Final = re.compile(r"(?:(?:\[0-9\]|\\d)(?:\{\d+(?:,\d*)?\}|\+)?)+")
 
 
@@ -200,8 +200,11 @@ def _byte_level(step: Field, steps: Steps) -> None:
 def _split(step: Field, steps: Steps) -> None:
     kind, what = _pattern(step.get("pattern"))
     lowered = {kind: what, "behavior": _behavior(step), "invert": _invert(step)}
-    if steps.mapped and not (kind == "regex" and _ASCII_DIGITS.fullmatch(what)):
-        step.refuse("a Split after ByteLevel, other than of ASCII digits")
+    if steps.mapped:
+        if not (kind == "regex" and _ASCII_DIGITS.fullmatch(what)):
+            step.refuse("a Split after ByteLevel, other than of ASCII digits")
+        # No other digit is the stand-in of a byte, but the text may have some.
+        lowered[kind] = what.replace(r"\d", "[0-9]")
     if steps.spaces_lowered:
         if kind == "regex":
             step.refuse("a regular expression after spaces became U+2581")

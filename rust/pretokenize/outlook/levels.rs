@@ -3,8 +3,14 @@
 //! Each step cuts the pieces of the one before, and sees each as a text of its own. So a state holds
 //! a level for each step; where the piece of a level ends, the levels below see the end of their text
 //! and begin anew.
+//!
+//! A step that finds digits in the stand-ins of bytes cuts characters apart, so it and the steps
+//! behind it read bytes, each as a character. Where a character has begun, they stand behind its
+//! bytes, and the steps before them still in front of it.
 
-use super::super::steps::{Finder, Stage};
+use std::collections::HashSet;
+
+use super::super::steps::{Finder, Stage, stands_for_number};
 use super::super::{Behavior, Step};
 use super::characters::Characters;
 use crate::regex::{Regex, Walker};
@@ -12,6 +18,19 @@ use crate::{Error, Result};
 
 /// Where every step stands, the first step first.
 pub(super) type State = Vec<Level>;
+
+/// Where a text stands: between two characters, or in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Between,
+    Inside,
+}
+
+/// A digit and a letter, for bytes whose stand-ins are one.
+const STAND_INS: [u32; 2] = ['a' as u32, '0' as u32];
+
+/// States of a pattern after which it is taken to read more than ASCII.
+const MOST_ASCII_STATES: usize = 1 << 12;
 
 /// Where one step stands in its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,8 +73,8 @@ pub(super) struct Turn {
 #[derive(Debug)]
 pub(super) struct Levels {
     stages: Vec<Searching>,
-    /// The bytes that texts are made of.
-    alphabet: [bool; 256],
+    /// The first of those that read bytes.
+    bytewise: usize,
 }
 
 /// A step that finds by a pattern.
@@ -65,43 +84,75 @@ struct Searching {
     walker: Walker,
     behavior: Behavior,
     invert: bool,
+    /// Whether it finds digits in the stand-ins of bytes.
+    stand_ins: bool,
 }
 
 impl Levels {
-    pub fn new(steps: &[Step], alphabet: [bool; 256]) -> Result<Levels> {
-        let stage = |step| {
+    pub fn new(steps: &[Step]) -> Result<Levels> {
+        let mut levels = Levels { stages: Vec::new(), bytewise: steps.len() };
+        for (at, step) in steps.iter().enumerate() {
             let Stage { finder, behavior, invert } = Stage::new(step)?;
-            let Finder::Pattern(pattern) = finder else {
-                return Err(Error::Argument(
-                    "the pre-tokenizer finds digits in GPT-2's printable stand-ins of bytes, which \
-                     cuts characters apart: what it makes of a text that goes on is not known"
-                        .into(),
-                ));
+            let pattern = match finder {
+                Finder::Pattern(pattern) => pattern,
+                Finder::NumericStandIns => {
+                    levels.bytewise = levels.bytewise.min(at);
+                    Box::new(Regex::new("0")?)
+                }
             };
             let walker = pattern.walker();
-            Ok(Searching { pattern, walker, behavior, invert })
-        };
-        let stages = steps.iter().map(stage).collect::<Result<_>>()?;
-        Ok(Levels { stages, alphabet })
+            let stand_ins = matches!(step, Step::Digits { stand_ins: true, .. });
+            let mut stage = Searching { pattern, walker, behavior, invert, stand_ins };
+            if at > levels.bytewise && !stage.leaves_all_but_ascii()? {
+                let pattern = stage.pattern.as_str();
+                return Err(Error::Argument(format!(
+                    "the pre-tokenizer finds {pattern:?} in pieces that cut characters apart: what \
+                     it makes of a text that goes on is not known"
+                )));
+            }
+            levels.stages.push(stage);
+        }
+        Ok(levels)
     }
 
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
 
+    /// Whether some steps read bytes.
+    pub fn read_bytes(&self) -> bool {
+        self.bytewise < self.stages.len()
+    }
+
     /// The characters of texts, in classes that no pattern tells apart.
-    pub fn characters(&self) -> Characters {
-        let every = self.alphabet.iter().all(|&has| has);
+    pub fn characters(&self, has: impl Fn(char) -> bool) -> Characters {
+        let kinds = self.kinds_of_bytes();
+        let most = kinds.iter().max().map_or(0, |&most| most + 1);
         Characters::new(|char| {
-            let mut buffer = [0; 4];
-            let has = |byte: &u8| self.alphabet[usize::from(*byte)];
-            if !every && !char.encode_utf8(&mut buffer).as_bytes().iter().all(has) {
+            if !has(char) {
                 return None;
             }
-            Some(self.stages.iter().fold(0, |class, stage| {
+            let class = self.stages[..self.bytewise].iter().fold(0, |class, stage| {
                 let kind = stage.pattern.kind(u32::from(char)) as u128;
                 class * (stage.pattern.edge() as u128 + 1) + kind
-            }))
+            });
+            if !self.read_bytes() {
+                return Some(class);
+            }
+            let mut buffer = [0; 4];
+            let bytes = char.encode_utf8(&mut buffer).as_bytes();
+            // No character has more than four bytes.
+            let kind = |at: usize| bytes.get(at).map_or(0, |&byte| kinds[usize::from(byte)] + 1);
+            Some((0..4).fold(class, |class, at| class * (most + 1) + kind(at)))
+        })
+    }
+
+    /// For each byte a number; the steps that read bytes do not tell two of one number apart.
+    pub fn kinds_of_bytes(&self) -> [u128; 256] {
+        std::array::from_fn(|byte| {
+            self.stages[self.bytewise..].iter().fold(0, |class, stage| {
+                class * (stage.pattern.edge() as u128 + 1) + stage.kind_of_byte(byte as u8) as u128
+            })
         })
     }
 
@@ -114,11 +165,26 @@ impl Levels {
         Ok(states)
     }
 
-    /// The state after a character, if there is one; a token has none that a step removes.
-    pub fn read(&mut self, state: &State, code: u32, in_token: bool) -> Result<Option<State>> {
+    /// The state after a byte, and after the character that it ends, if there is one; a token has
+    /// nothing that a step removes.
+    pub fn read(
+        &mut self,
+        state: &State,
+        byte: u8,
+        ended: Option<u32>,
+        in_token: bool,
+    ) -> Result<Option<State>> {
         let mut after = Vec::with_capacity(state.len());
-        for (stage, level) in self.stages.iter_mut().zip(state) {
-            match stage.read(level, code, in_token)? {
+        for (at, (stage, level)) in self.stages.iter_mut().zip(state).enumerate() {
+            let kind = match ended {
+                _ if at >= self.bytewise => stage.kind_of_byte(byte),
+                Some(code) => stage.pattern.kind(code),
+                None => {
+                    after.push(level.clone());
+                    continue;
+                }
+            };
+            match stage.read(level, kind, in_token)? {
                 Some(level) => after.push(level),
                 None => return Ok(None),
             }
@@ -137,9 +203,13 @@ impl Levels {
     }
 
     /// The ways to go on here, but for that of changing nothing.
-    pub fn turns(&mut self, state: &State) -> Result<Vec<Turn>> {
+    pub fn turns(&mut self, state: &State, place: Place) -> Result<Vec<Turn>> {
         let mut turns = vec![(Vec::new(), false, false)];
-        for (stage, level) in self.stages.iter_mut().zip(state) {
+        for (at, (stage, level)) in self.stages.iter_mut().zip(state).enumerate() {
+            if place == Place::Inside && at < self.bytewise {
+                turns.iter_mut().for_each(|turn| turn.0.push(level.clone()));
+                continue;
+            }
             let mut longer = Vec::new();
             let closes = stage.closes(level)?;
             for (before, cuts, changed) in turns {
@@ -171,6 +241,49 @@ fn joined(states: &[State], levels: &[Level]) -> Vec<State> {
 }
 
 impl Searching {
+    /// The kind of a byte that is read as a character.
+    fn kind_of_byte(&self, byte: u8) -> usize {
+        self.pattern.kind(match byte {
+            _ if self.stand_ins => STAND_INS[usize::from(stands_for_number(byte))],
+            0..=0x7F => u32::from(byte),
+            // One of those that are not told apart.
+            _ => 0x80,
+        })
+    }
+
+    /// Whether the pattern neither matches nor tells apart any but ASCII characters, so that it makes
+    /// no difference whether others are read byte by byte.
+    fn leaves_all_but_ascii(&mut self) -> Result<bool> {
+        let pattern = &self.pattern;
+        let other = pattern.kind(0x80);
+        if (0x80..=0x10_FFFF).any(|code| pattern.kind(code) != other) {
+            return Ok(false);
+        }
+        let ascii: HashSet<usize> = (0..0x80).map(|code| pattern.kind(code)).collect();
+        let before = ascii.iter().copied().chain([other, pattern.edge()]);
+        let starts = before.map(|kind| self.walker.start(pattern, pattern.facts_after(kind)));
+        let mut seen: HashSet<u32> = starts.collect();
+        let mut waiting: Vec<u32> = seen.iter().copied().collect();
+        for &start in &waiting {
+            // An empty match would cut what it stands in.
+            if self.walker.step(pattern, start, other)?.0 {
+                return Ok(false);
+            }
+        }
+        while let Some(state) = waiting.pop() {
+            if seen.len() > MOST_ASCII_STATES
+                || self.walker.step(pattern, state, other)?.1.is_some()
+            {
+                return Ok(false);
+            }
+            for &kind in &ascii {
+                let next = self.walker.step(pattern, state, kind)?.1;
+                waiting.extend(next.filter(|&next| seen.insert(next)));
+            }
+        }
+        Ok(true)
+    }
+
     /// The ways to begin a text.
     fn starts(&mut self) -> Vec<Level> {
         let facts = self.pattern.facts_after(self.pattern.edge());
@@ -231,9 +344,8 @@ impl Searching {
         }
     }
 
-    /// The level after a character.
-    fn read(&mut self, level: &Level, code: u32, in_token: bool) -> Result<Option<Level>> {
-        let kind = self.pattern.kind(code);
+    /// The level after a character of a kind.
+    fn read(&mut self, level: &Level, kind: usize, in_token: bool) -> Result<Option<Level>> {
         let is_delimiter = (level.part != Part::Gap) != self.invert;
         if in_token && is_delimiter && self.behavior == Behavior::Removed {
             return Ok(None);

@@ -11,7 +11,8 @@
 //! set exactly when some text makes the pre-tokenizer cut so. Sets are numbered and their steps
 //! remembered, so walking along a text costs a table look-up a byte.
 //!
-//! The text has to be UTF-8: no text goes on from bytes that are not.
+//! The text has to be UTF-8: no text goes on from bytes that are not. Where steps read bytes and may
+//! cut characters apart, they are read byte by byte, each character only once it is whole.
 
 mod characters;
 mod levels;
@@ -25,9 +26,9 @@ use std::sync::Arc;
 use super::Step;
 use crate::{Error, Result};
 use characters::{After, Characters, Class, PartId};
-use levels::{Levels, State};
+use levels::{Levels, Place, State, Turn};
 
-/// A set of ways to cut the text so far, with the place where the text stands in a character.
+/// A set of ways to cut the text so far, all at the same place in a character.
 pub type SetId = u32;
 
 /// The set without ways: no text that begins so is cut so.
@@ -43,56 +44,78 @@ const MOST_STATES: usize = 1 << 20;
 pub struct Outlook {
     levels: Levels,
     characters: Characters,
+    /// Where steps read bytes: of those that lead to the same, one, by what has begun.
+    bytes: HashMap<Option<PartId>, Arc<[u8]>>,
     /// The ways after a character of a class.
     whole: HashMap<(SetId, Class), SetId>,
-    states: Vec<Arc<State>>,
-    state_ids: HashMap<Arc<State>, u32>,
-    /// Whether some text follows a state.
+    ways: Vec<Arc<Way>>,
+    way_ids: HashMap<Arc<Way>, u32>,
+    /// Whether some text follows a way.
     hopes: Vec<Option<bool>>,
     sets: Vec<Set>,
-    set_ids: HashMap<Arc<SetKey>, SetId>,
+    set_ids: HashMap<Arc<[u32]>, SetId>,
     start: SetId,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SetKey {
+/// A way to cut a text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Way {
+    state: State,
     /// The character that has begun.
-    part: Option<PartId>,
-    /// In ascending order.
-    states: Vec<u32>,
+    begun: Option<Begun>,
+}
+
+/// The beginning of a character.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Begun {
+    part: PartId,
+    /// Whether some of it is part of a token.
+    in_token: bool,
+}
+
+impl Way {
+    fn place(&self) -> Place {
+        if self.begun.is_some() { Place::Inside } else { Place::Between }
+    }
+
+    fn part(&self) -> Option<PartId> {
+        self.begun.map(|begun| begun.part)
+    }
 }
 
 #[derive(Debug)]
 struct Set {
-    key: Arc<SetKey>,
+    /// In ascending order.
+    ways: Arc<[u32]>,
     next: Box<[SetId; 256]>,
     turned: SetId,
     ends: Option<bool>,
 }
 
 impl Outlook {
-    /// The outlook of a list of steps, on texts of the bytes of an alphabet.
+    /// The outlook of a list of steps, on texts of the characters that `has` tells.
     ///
     /// # Errors
-    /// [`Error::Pattern`] for a pattern that cannot run, [`Error::Argument`] for a step that reads
-    /// bytes instead of characters.
-    pub fn new(steps: &[Step], alphabet: [bool; 256]) -> Result<Outlook> {
-        let levels = Levels::new(steps, alphabet)?;
-        let characters = levels.characters();
+    /// [`Error::Pattern`] for a pattern that cannot run, [`Error::Argument`] for one that looks for
+    /// more than ASCII in pieces that cut characters apart.
+    pub fn new(steps: &[Step], has: impl Fn(char) -> bool) -> Result<Outlook> {
+        let levels = Levels::new(steps)?;
+        let characters = levels.characters(has);
         let mut outlook = Outlook {
             levels,
             characters,
+            bytes: HashMap::new(),
             whole: HashMap::new(),
-            states: Vec::new(),
-            state_ids: HashMap::new(),
+            ways: Vec::new(),
+            way_ids: HashMap::new(),
             hopes: Vec::new(),
             sets: Vec::new(),
             set_ids: HashMap::new(),
             start: EMPTY,
         };
-        outlook.set(None, Vec::new());
-        let first = outlook.levels.starts()?;
-        outlook.start = outlook.hopeful_set(None, first)?;
+        outlook.set(Vec::new());
+        let first = outlook.levels.starts()?.into_iter();
+        outlook.start = outlook.hopeful(first.map(|state| Way { state, begun: None }).collect())?;
         Ok(outlook)
     }
 
@@ -114,35 +137,30 @@ impl Outlook {
 
     /// The ways in which a piece ends here and another begins, or the text ends.
     pub fn turn(&mut self, set: SetId) -> Result<SetId> {
-        let Set { turned, key, .. } = &self.sets[set as usize];
+        let Set { turned, ways, .. } = &self.sets[set as usize];
         if *turned != UNKNOWN {
             return Ok(*turned);
         }
-        let key = Arc::clone(key);
         let mut found = Vec::new();
-        if key.part.is_none() {
-            for &state in &key.states {
-                let turns = self.levels.turns(&Arc::clone(&self.states[state as usize]))?;
-                found.extend(turns.into_iter().filter(|turn| turn.cuts).map(|turn| turn.state));
-            }
+        for &way in &*Arc::clone(ways) {
+            let begun = self.ways[way as usize].begun;
+            let turns = self.turns(way)?.into_iter().filter(|turn| turn.cuts);
+            found.extend(turns.map(|turn| Way { state: turn.state, begun }));
         }
-        let turned = self.hopeful_set(None, found)?;
+        let turned = self.hopeful(found)?;
         self.sets[set as usize].turned = turned;
         Ok(turned)
     }
 
     /// Whether the text may end here.
     pub fn ends(&mut self, set: SetId) -> Result<bool> {
-        let Set { ends, key, .. } = &self.sets[set as usize];
+        let Set { ends, ways, .. } = &self.sets[set as usize];
         if let Some(known) = ends {
             return Ok(*known);
         }
-        let key = Arc::clone(key);
         let mut ends = false;
-        if key.part.is_none() {
-            for &state in &key.states {
-                ends = ends || self.levels.closes(&Arc::clone(&self.states[state as usize]))?;
-            }
+        for &way in &*Arc::clone(ways) {
+            ends = ends || self.closes(way)?;
         }
         self.sets[set as usize].ends = Some(ends);
         Ok(ends)
@@ -156,112 +174,93 @@ impl Outlook {
         if one == EMPTY {
             return other;
         }
-        let [one, other] = [one, other].map(|set| Arc::clone(&self.sets[set as usize].key));
-        let mut states = [&one.states[..], &other.states].concat();
-        states.sort_unstable();
-        states.dedup();
-        self.set(one.part, states)
+        let [one, other] = [one, other].map(|set| &self.sets[set as usize].ways);
+        let mut ways = [&one[..], other].concat();
+        ways.sort_unstable();
+        ways.dedup();
+        self.set(ways)
     }
 
     fn read(&mut self, set: SetId, byte: u8) -> Result<SetId> {
-        let key = Arc::clone(&self.sets[set as usize].key);
-        let after = self.characters.after(key.part, byte);
-        if let After::Whole(class) = after
-            && let Some(&known) = self.whole.get(&(set, class))
-        {
+        let ways = Arc::clone(&self.sets[set as usize].ways);
+        let Some(&first) = ways.first() else { return Ok(EMPTY) };
+        let class = match self.characters.after(self.ways[first as usize].part(), byte) {
+            After::Nothing => return Ok(EMPTY),
+            After::Whole(class) => Some(class),
+            After::Part(_) => None,
+        };
+        if let Some(&known) = class.and_then(|class| self.whole.get(&(set, class))) {
             return Ok(known);
         }
-        let states = key.states.iter().map(|&state| Arc::clone(&self.states[state as usize]));
-        let states: Vec<Arc<State>> = states.collect();
-        match after {
-            After::Nothing => Ok(EMPTY),
-            After::Whole(class) => {
-                let code = self.characters.sample(class);
-                let mut found = Vec::new();
-                for state in states {
-                    found.extend(self.successors(&state, code)?);
-                }
-                let next = self.hopeful_set(None, found)?;
-                self.whole.insert((set, class), next);
-                Ok(next)
-            }
-            After::Part(part) => {
-                let classes = self.characters.classes(part);
-                let mut kept = Vec::new();
-                for (state, &id) in states.iter().zip(&key.states) {
-                    for &class in classes.iter() {
-                        let next = self.successors(state, self.characters.sample(class))?;
-                        if self.hopeful(next)?.next().is_some() {
-                            kept.push(id);
-                            break;
-                        }
-                    }
-                }
-                Ok(self.set(Some(part), kept))
+        let mut found = Vec::new();
+        for &way in &*ways {
+            let before = Arc::clone(&self.ways[way as usize]);
+            found.extend(self.after(&before, &before.state, byte, true)?);
+            for turn in self.turns(way)?.into_iter().filter(|turn| !turn.cuts) {
+                found.extend(self.after(&before, &turn.state, byte, true)?);
             }
         }
-    }
-
-    /// The states after a character of the same piece that is part of a token.
-    fn successors(&mut self, state: &State, code: u32) -> Result<Vec<State>> {
-        let mut found: Vec<State> = self.levels.read(state, code, true)?.into_iter().collect();
-        for turn in self.levels.turns(state)? {
-            if !turn.cuts {
-                found.extend(self.levels.read(&turn.state, code, true)?);
-            }
+        let next = self.hopeful(found)?;
+        if let Some(class) = class {
+            self.whole.insert((set, class), next);
         }
-        Ok(found)
+        Ok(next)
     }
 
-    /// The numbers of those states that some text follows.
-    fn hopeful(&mut self, states: Vec<State>) -> Result<impl Iterator<Item = u32> + use<>> {
+    /// The way after a byte of one that has turned to a state.
+    fn after(&mut self, way: &Way, state: &State, byte: u8, in_token: bool) -> Result<Option<Way>> {
+        let in_token = in_token || way.begun.is_some_and(|begun| begun.in_token);
+        let (ended, begun) = match self.characters.after(way.part(), byte) {
+            After::Nothing => return Ok(None),
+            After::Whole(class) => (Some(self.characters.sample(class)), None),
+            After::Part(part) => (None, Some(Begun { part, in_token })),
+        };
+        let state = self.levels.read(state, byte, ended, in_token)?;
+        Ok(state.map(|state| Way { state, begun }))
+    }
+
+    fn turns(&mut self, way: u32) -> Result<Vec<Turn>> {
+        let way = Arc::clone(&self.ways[way as usize]);
+        self.levels.turns(&way.state, way.place())
+    }
+
+    fn closes(&mut self, way: u32) -> Result<bool> {
+        let way = Arc::clone(&self.ways[way as usize]);
+        Ok(way.begun.is_none() && self.levels.closes(&way.state)?)
+    }
+
+    /// The set of those ways that some text follows.
+    fn hopeful(&mut self, ways: Vec<Way>) -> Result<SetId> {
         let mut kept = Vec::new();
-        for state in states {
-            let id = self.state(state)?;
+        for way in ways {
+            let id = self.way(way)?;
             if self.has_hope(id)? {
                 kept.push(id);
             }
         }
-        Ok(kept.into_iter())
-    }
-
-    fn hopeful_set(&mut self, part: Option<PartId>, states: Vec<State>) -> Result<SetId> {
-        let mut kept: Vec<u32> = self.hopeful(states)?.collect();
         kept.sort_unstable();
         kept.dedup();
-        Ok(self.set(part, kept))
+        Ok(self.set(kept))
     }
 
-    /// Whether some text, perhaps none, follows a state: a search through all that may.
+    /// Whether some text, perhaps none, follows a way: a search through all that may.
     fn has_hope(&mut self, id: u32) -> Result<bool> {
         if let Some(known) = self.hopes[id as usize] {
             return Ok(known);
         }
-        let samples = self.characters.samples().to_vec();
         let (mut seen, mut waiting) = (HashSet::from([id]), vec![id]);
         let mut hope = false;
-        'search: while let Some(id) = waiting.pop() {
-            let state = Arc::clone(&self.states[id as usize]);
-            if self.hopes[id as usize] == Some(true) || self.levels.closes(&state)? {
-                hope = true;
-                break;
-            }
-            let turns = self.levels.turns(&state)?;
-            let befores = turns.iter().map(|turn| &turn.state).chain([&*state]);
-            for before in befores {
-                for &code in samples.iter() {
-                    let Some(after) = self.levels.read(before, code, false)? else { continue };
-                    let after = self.state(after)?;
-                    match self.hopes[after as usize] {
-                        Some(true) => {
-                            hope = true;
-                            break 'search;
-                        }
-                        Some(false) => {}
-                        None if seen.insert(after) => waiting.push(after),
-                        None => {}
+        while let Some(id) = waiting.pop() {
+            hope = self.hopes[id as usize] == Some(true)
+                || self.closes(id)?
+                || self.any_after(id, |known, after| {
+                    if known.is_none() && seen.insert(after) {
+                        waiting.push(after);
                     }
-                }
+                    known == Some(true)
+                })?;
+            if hope {
+                break;
             }
         }
         self.hopes[id as usize] = Some(hope);
@@ -274,35 +273,92 @@ impl Outlook {
         Ok(hope)
     }
 
-    fn state(&mut self, state: State) -> Result<u32> {
-        if let Some(&id) = self.state_ids.get(&state) {
+    /// Whether a test holds of some way behind this one: of what is known of its hopes, and of itself.
+    fn any_after(
+        &mut self,
+        id: u32,
+        mut test: impl FnMut(Option<bool>, u32) -> bool,
+    ) -> Result<bool> {
+        let way = Arc::clone(&self.ways[id as usize]);
+        let turns = self.turns(id)?;
+        for before in turns.iter().map(|turn| &turn.state).chain([&way.state]) {
+            for symbol in self.symbols(&way) {
+                let after = match symbol {
+                    Symbol::Byte(byte) => self.after(&way, before, byte, false)?,
+                    Symbol::Whole(class) => {
+                        let code = self.characters.sample(class);
+                        let in_token = way.begun.is_some_and(|begun| begun.in_token);
+                        let state = self.levels.read(before, 0, Some(code), in_token)?;
+                        state.map(|state| Way { state, begun: None })
+                    }
+                };
+                let Some(after) = after else { continue };
+                let after = self.way(after)?;
+                if test(self.hopes[after as usize], after) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// What may come next, one of each sort: bytes where steps read them, else whole characters.
+    fn symbols(&mut self, way: &Way) -> Vec<Symbol> {
+        let part = way.part();
+        if !self.levels.read_bytes() {
+            let classes = match part {
+                Some(part) => self.characters.classes(part).to_vec(),
+                None => (0..self.characters.samples().len() as Class).collect(),
+            };
+            return classes.into_iter().map(Symbol::Whole).collect();
+        }
+        let Outlook { bytes, levels, characters, .. } = self;
+        let known = bytes.entry(part).or_insert_with(|| {
+            let (kinds, mut seen) = (levels.kinds_of_bytes(), HashSet::new());
+            let mut is_new = |&byte: &u8| {
+                let after = characters.after(part, byte);
+                after != After::Nothing && seen.insert((after, kinds[usize::from(byte)]))
+            };
+            (0..=u8::MAX).filter(&mut is_new).collect()
+        });
+        known.iter().copied().map(Symbol::Byte).collect()
+    }
+
+    fn way(&mut self, way: Way) -> Result<u32> {
+        if let Some(&id) = self.way_ids.get(&way) {
             return Ok(id);
         }
-        if self.states.len() == MOST_STATES {
+        if self.ways.len() == MOST_STATES {
             return Err(Error::Argument(format!(
                 "the pre-tokenizer leaves more than {MOST_STATES} states open before a text's end"
             )));
         }
-        let state = Arc::new(state);
-        let id = self.states.len() as u32;
-        self.states.push(Arc::clone(&state));
+        let way = Arc::new(way);
+        let id = self.ways.len() as u32;
+        self.ways.push(Arc::clone(&way));
         self.hopes.push(None);
-        self.state_ids.insert(state, id);
+        self.way_ids.insert(way, id);
         Ok(id)
     }
 
-    fn set(&mut self, part: Option<PartId>, states: Vec<u32>) -> SetId {
-        let part = part.filter(|_| !states.is_empty());
-        let key = Arc::new(SetKey { part, states });
-        if let Some(&id) = self.set_ids.get(&key) {
+    fn set(&mut self, ways: Vec<u32>) -> SetId {
+        if let Some(&id) = self.set_ids.get(&ways[..]) {
             return id;
         }
+        let ways: Arc<[u32]> = ways.into();
         let id = self.sets.len() as SetId;
-        let empty = key.states.is_empty();
+        let empty = ways.is_empty();
         let next = Box::new([if empty { EMPTY } else { UNKNOWN }; 256]);
         let (turned, ends) = if empty { (EMPTY, Some(false)) } else { (UNKNOWN, None) };
-        self.sets.push(Set { key: Arc::clone(&key), next, turned, ends });
-        self.set_ids.insert(key, id);
+        self.sets.push(Set { ways: Arc::clone(&ways), next, turned, ends });
+        self.set_ids.insert(ways, id);
         id
     }
+}
+
+/// What comes next in a text.
+#[derive(Debug, Clone, Copy)]
+enum Symbol {
+    Byte(u8),
+    Whole(Class),
 }
