@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::Tokenizer;
 use super::inference::{Across, Inference};
-use super::special::{Allowed, matchers};
+use super::special::{Allowed, check_contents, matchers};
 use crate::encode::{CharTable, Model, Units, WholePieces, byte_table};
 use crate::error::{Error, Result};
 use crate::header::{Header, Unit};
@@ -54,6 +54,7 @@ impl Tokenizer {
         let normalizer = Normalizer::new(&owned(steps))?;
         let (_, inner): (Vec<_>, Vec<_>) = header.normalizer.iter().partition(|step| step.opens());
         let keeps_words = inner.iter().all(|step| step.cuts_at_words());
+        check_contents(&header.added, &normalizer)?;
         let always = Arc::new(matchers(&header.added, &normalizer, &Allowed::None)?);
         Ok(Tokenizer {
             model,

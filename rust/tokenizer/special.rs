@@ -79,13 +79,7 @@ pub(super) fn matchers(
     let raw = added.iter().filter(active).filter(|token| !token.normalized);
     let mut normalized = Vec::new();
     for token in added.iter().filter(active).filter(|token| token.normalized) {
-        if token.verbatim {
-            normalized.push(token.clone());
-            continue;
-        }
-        let content =
-            normalizer.normalize(token.content.as_bytes(), true, &mut || Ok(()))?.into_owned();
-        let content = String::from_utf8(content).unwrap_or_default();
+        let content = normal_content(token, normalizer)?;
         normalized.push(AddedToken { content, ..token.clone() });
     }
     let splits_words = |token: &AddedToken| {
@@ -99,4 +93,27 @@ pub(super) fn matchers(
         raw: Matcher::new(raw)?,
         normalized: Matcher::new(normalized.iter())?,
     })
+}
+
+/// What is matched in normalized text.
+fn normal_content(token: &AddedToken, normalizer: &Normalizer) -> Result<String> {
+    if token.verbatim {
+        return Ok(token.content.clone());
+    }
+    let content = normalizer.normalize(token.content.as_bytes(), true, &mut || Ok(()))?;
+    Ok(String::from_utf8(content.into_owned()).unwrap_or_default())
+}
+
+/// Refuses tokens of normalized text of whose content the normalizer leaves nothing: the reference
+/// finds nothing everywhere.
+pub(super) fn check_contents(added: &[AddedToken], normalizer: &Normalizer) -> Result<()> {
+    for token in added.iter().filter(|token| token.normalized && !token.content.is_empty()) {
+        if normal_content(token, normalizer)?.is_empty() {
+            return Err(Error::Definition(format!(
+                "nothing is left of the added token {:?} in normalized text, where it is matched",
+                token.content
+            )));
+        }
+    }
+    Ok(())
 }

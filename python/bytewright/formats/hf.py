@@ -15,6 +15,8 @@ keep their UTF-8 bytes.
 next free id, whatever the file says; a file that says otherwise is refused.
 """
 
+import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +29,7 @@ from bytewright.errors import LoadError
 from bytewright.formats.fields import Field, parse_json, shown
 from bytewright.formats.hf_ends import read_decoder, read_template
 from bytewright.formats.hf_model import AddedToken, BpeModel, Ends, Merges, assemble
-from bytewright.formats.hf_steps import read_steps
+from bytewright.formats.hf_steps import METASYMBOL, Steps, read_steps
 
 __all__ = ["Plain", "parse_plain", "read", "read_added", "read_merges", "read_vocab"]
 
@@ -77,7 +79,25 @@ def read(root: Field, *, plain: Plain | None = None) -> Definition:
     strips = read_decoder(root.get("decoder"), byte_level=steps.byte_level)
     prefix, suffix = read_template(root.get("post_processor"))
     added = read_added(root.get("added_tokens"), model.vocab)
+    _check_normalized(root.get("added_tokens"), added, steps)
     return assemble(model, steps, added, ends=Ends(strips, prefix, suffix))
+
+
+def _check_normalized(field: Field, added: Sequence[AddedToken], steps: Steps) -> None:
+    """Refuses tokens of normalized text for which it is not what it is here.
+
+    In the file it may hold U+2581, which is no white space, or stand-ins, which may be letters.
+    """
+    for token in (token for token in added if token.normalized):
+        strips = token.lstrip or token.rstrip
+        if steps.stand_ins_in_text and (strips or token.single_word):
+            field.refuse(f"{token.content!r} looks at what is beside it after ByteLevel")
+        spaces = METASYMBOL in unicodedata.normalize("NFKC", token.content).replace(" ", METASYMBOL)
+        if steps.spaces_lowered and (strips or (spaces and not steps.symbols_in_text)):
+            field.refuse(
+                f"{token.content!r} is matched in normalized text and has spaces or takes white "
+                f"space along, and elsewhere a space and {METASYMBOL!r} are the same"
+            )
 
 
 def _read_model(model: Field, plain: Plain | None) -> BpeModel:

@@ -115,6 +115,8 @@ def assemble(
     mergeable = np.zeros(len(kinds) + 1, dtype=np.bool_)
     mergeable[rows] = True
     mergeable[[*units, *(last_units or ())]] = True  # -1, which is no id, is the last of all
+    if not steps.byte_level:
+        mergeable[[i for text, i in model.vocab.items() if len(text) == 1]] = True
     _add(added, tokens, kinds, mergeable=mergeable[:-1])
     header = make_header(
         unit="byte" if steps.byte_level else "char",
@@ -153,6 +155,10 @@ def _check_combination(model: BpeModel, steps: Steps) -> None:
         raise UnsupportedError(
             f"{model.where}.vocab: single bytes are missing, and byte_fallback or unk_token would "
             "stand in for them"
+        )
+    if fallback and steps.spaces_lowered and METASYMBOL not in model.vocab:
+        raise UnsupportedError(
+            f"{model.where}.vocab: {METASYMBOL!r} is missing, and its bytes would stand for a space"
         )
     if not steps.byte_level and 0 < fallback < 256:
         raise UnsupportedError(

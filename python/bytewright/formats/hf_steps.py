@@ -42,6 +42,8 @@ class Steps:
         normalizer: steps that change the text.
         pretokenizer: steps that cut it.
         spaces_lowered: the file's U+2581 is a space here.
+        symbols_in_text: spaces are U+2581 in the file when added tokens are looked for.
+        stand_ins_in_text: and so are bytes their stand-ins.
         mapped: the steps read so far end with a ByteLevel step.
     """
 
@@ -49,6 +51,8 @@ class Steps:
     normalizer: list[Step] = field(default_factory=list)
     pretokenizer: list[Step] = field(default_factory=list)
     spaces_lowered: bool = False
+    symbols_in_text: bool = False
+    stand_ins_in_text: bool = False
     mapped: bool = False
 
     def lower_spaces(self) -> None:
@@ -72,6 +76,7 @@ def read_steps(normalizer: Field, pretokenizer: Field) -> Steps:
     steps = Steps(byte_level="ByteLevel" in types)
     for step in normalizers:
         _lower(step, steps, _NORMALIZERS)
+    steps.symbols_in_text, steps.stand_ins_in_text = steps.spaces_lowered, steps.mapped
     for step in pretokenizers:
         _lower(step, steps, _PRETOKENIZERS)
     return steps
@@ -146,6 +151,8 @@ def _precompiled(step: Field, _steps: Steps) -> None:
 def _prepend(step: Field, steps: Steps) -> None:
     _refuse_mapped(step, steps)
     content = _mirrored(step.get("prepend"), steps)
+    if not content:
+        step.get("prepend").refuse("an empty string, with which the first character is doubled")
     steps.normalizer.append({"type": "prepend", "content": content})
 
 
@@ -256,6 +263,8 @@ def _metaspace(step: Field, steps: Steps) -> None:
         step.refuse("after a pre-tokenizer other than Digits and Punctuation")
     if scheme != "never" and steps.pretokenizer:
         step.get("prepend_scheme").refuse(f"{scheme} after another pre-tokenizer")
+    if scheme == "first" and any(map(_may_move_the_start, steps.normalizer)):
+        step.get("prepend_scheme").refuse("first, where a normalizer may change what is first")
     steps.lower_spaces()
     if scheme != "never":
         scope = "first" if scheme == "first" else "every"
@@ -264,6 +273,14 @@ def _metaspace(step: Field, steps: Steps) -> None:
     if step.get("split").flag(default=True):
         at_spaces = {"type": "split", "string": " ", "behavior": "merged_with_next"}
         steps.pretokenizer.append(at_spaces | {"invert": False})
+
+
+def _may_move_the_start(step: Step) -> bool:
+    """Whether `tokenizers` may take what comes first afterwards for something further on."""
+    kind = step["type"]
+    if kind == "replace":
+        return len(str(step.get("string", ""))) != 1 or not step["content"]
+    return kind in ("strip_accents", "nmt") or (kind == "strip" and bool(step["left"]))
 
 
 def prepend_scheme(step: Field) -> str:

@@ -145,14 +145,39 @@ def _vocab(
             token_id in vocab.values() and content not in vocab
         ):
             raise _refusal(f"the added token {content!r} with id {token_id}")
-    free = len(vocab)
+    for added_inside in (_out_of_order(vocab, contents), contents):
+        inside = vocab | added_inside
+        if _numbered(inside, contents) == contents:
+            return dict(sorted(inside.items(), key=lambda item: item[1]))
+    raise AssertionError("what stands in the vocabulary has its id there")
+
+
+def _out_of_order(vocab: Mapping[str, int], contents: Mapping[str, int]) -> dict[str, int]:
+    """The added tokens that go into the vocabulary so that the rest follow it in order.
+
+    No more than is needed: what is in the vocabulary is a token of the model too.
+    """
+    places = {text: at for at, text in enumerate(contents)}
+    outside = sorted((i, text) for text, i in contents.items() if text not in vocab)
+    next_place = len(contents)
+    while outside:
+        token_id, text = outside[-1]
+        if token_id != len(vocab) + len(outside) - 1 or places[text] > next_place:
+            break
+        next_place = places[text]
+        outside.pop()
+    return {text: i for i, text in outside}
+
+
+def _numbered(vocab: Mapping[str, int], contents: Mapping[str, int]) -> dict[str, int]:
+    """The ids that `tokenizers` gives to added tokens, in the order of the file."""
+    ids: dict[str, int] = {}
     largest = -1
-    for content, token_id in contents.items():
-        expected = vocab.get(content, largest + 1 if largest >= free else free)
-        if expected != token_id:
-            return dict(sorted((vocab | contents).items(), key=lambda item: item[1]))
-        largest = max(largest, token_id)
-    return vocab
+    for content in contents:
+        free = largest + 1 if largest >= len(vocab) or not vocab else len(vocab)
+        ids[content] = vocab.get(content, free)
+        largest = max(largest, ids[content])
+    return ids
 
 
 def _check_merges(merges: object, vocab: Mapping[str, int]) -> None:

@@ -9,7 +9,9 @@ does. Most of a pattern means the same in both; what does not is rewritten or re
 | `$`, `^` | ends and starts of lines | end and start of the text |
 | `\h` | a hexadecimal digit | the same, written out |
 | `(?m)` | `.` matches a line feed | `(?s)` |
+| `\w`, `\b` | without joiners; outside a set also `²³¹¼½¾` | with joiners: both are written out |
 | `(?i:ss)` | also matches ß | does not: refused |
+| `(?i:\p{Lu})` | upper case only, outside a set | both cases |
 
 One pass, linear in the pattern.
 """
@@ -39,13 +41,17 @@ class DialectError(Exception):
 
 @dataclass(slots=True)
 class _Pass:
-    """One walk over a pattern: what was written, and where the last atom began."""
+    """One walk over a pattern: what was written, where the last atom began, and the open groups.
+
+    Of each group: where it begins, and whether case was ignored around it.
+    """
 
     pattern: str
     at: int = 0
     out: list[str] = field(default_factory=list)
     atom: int = 0
-    groups: list[int] = field(default_factory=list)
+    groups: list[tuple[int, bool]] = field(default_factory=list)
+    ignoring: bool = False
 
     def write(self, text: str) -> None:
         self.atom = len(self.out)
@@ -71,6 +77,9 @@ class _Rules:
     flags: dict[str, str]
     escapes: dict[str, str]
     refused_escapes: frozenset[str]
+    outside: dict[str, str]
+    in_set: dict[str, str]
+    uncased: Callable[[str], str]
 
 
 def from_oniguruma(pattern: str) -> str:
@@ -113,7 +122,10 @@ def _translate(pattern: str, rules: _Rules) -> str:
 def _step(walk: _Pass, rules: _Rules) -> None:
     character = walk.pattern[walk.at]
     if character == "\\":
-        walk.write(_escape(walk, rules))
+        escape = _escape(walk, rules)
+        if walk.ignoring and escape.startswith(("\\p", "\\P")):
+            escape = rules.uncased(escape)
+        walk.write(rules.outside.get(escape, escape))
     elif character == "[":
         walk.write(_set(walk, rules))
     elif character == "(":
@@ -121,7 +133,9 @@ def _step(walk: _Pass, rules: _Rules) -> None:
     elif character == ")":
         walk.at += 1
         walk.out.append(")")
-        walk.atom = walk.groups.pop() if walk.groups else len(walk.out) - 1
+        walk.atom = len(walk.out) - 1
+        if walk.groups:
+            walk.atom, walk.ignoring = walk.groups.pop()
     elif character in "^$":
         walk.at += 1
         walk.write(rules.anchors[character])
@@ -155,9 +169,14 @@ def _set(walk: _Pass, rules: _Rules) -> str:
     pattern = walk.pattern
     while walk.at < len(pattern):
         here = pattern[walk.at]
+        if walk.ignoring and (
+            pattern.startswith(("&&", "\\P"), walk.at)
+            or (depth and pattern.startswith("[^", walk.at))
+        ):
+            raise DialectError(f"{pattern[walk.at : walk.at + 2]} in a set that ignores case")
         if here == "\\":
             inner = _escape(walk, rules)
-            out.append(_IN_SET.get(inner, inner))
+            out.append(rules.in_set.get(inner, _IN_SET.get(inner, inner)))
             continue
         if pattern.startswith("[:", walk.at):
             raise DialectError("a POSIX bracket such as [[:alpha:]]")
@@ -185,7 +204,7 @@ _PLAIN: Final = {"\r": "\\r", "\n": "\\n"}
 
 
 def _open(walk: _Pass, rules: _Rules) -> None:
-    walk.groups.append(len(walk.out))
+    walk.groups.append((len(walk.out), walk.ignoring))
     flags = _FLAGS.match(walk.pattern, walk.at)
     if flags is None or not flags[1]:
         if walk.pattern.startswith(("(?~", "(?P", "(?(", "(?{"), walk.at):
@@ -200,6 +219,8 @@ def _open(walk: _Pass, rules: _Rules) -> None:
         if flag not in rules.flags:
             raise DialectError(f"the flag {flag} in {flags[0]}")
     walk.at = flags.end()
+    on, _, off = flags[1].partition("-")
+    walk.ignoring = "i" not in off and ("i" in on or walk.ignoring)
     walk.out.append("(?" + "".join(rules.flags[flag] for flag in flags[1]) + flags[2])
     if flags[2] == ")":
         walk.groups.pop()
@@ -233,12 +254,43 @@ def _atomic_interval(walk: _Pass, interval: str) -> None:
     walk.wrap_atom("(?>", f"{interval})")
 
 
+def _words(members: str) -> dict[str, str]:
+    """What stands outside of sets for the escapes about words, written out."""
+    word = f"[{members}]"
+    inside, outside = f"(?<={word})", f"(?<!{word})"
+    return {
+        r"\w": word,
+        r"\W": f"[^{members}]",
+        r"\b": f"(?:{inside}(?!{word})|{outside}(?={word}))",
+        r"\B": f"(?:{inside}(?={word})|{outside}(?!{word}))",
+    }
+
+
+# Oniguruma has no joiners in words and, outside of sets, takes what is below U+0100 from another
+# table, with the superscripts and the fractions.
+_WORD: Final = r"\p{Alphabetic}\p{M}\p{Nd}\p{Pc}"
+_LATIN_NUMBERS: Final = "²³¹¼½¾"
+_JOINERS: Final = r"\x{200c}\x{200d}"
+
+
+def _with_case(escape: str) -> str:
+    """Oniguruma ignores case in letters and sets, not in a property that stands alone."""
+    return f"(?-i:{escape})"
+
+
+def _in_both_cases(escape: str) -> str:
+    return f"[^\\p{escape[2:]}]" if escape[1] == "P" else f"[{escape}]"
+
+
 _FROM: Final = _Rules(
     possessive_interval=_repeat_interval,
     anchors={"^": r"(?:\A|(?<=\n)(?!\z))", "$": r"(?:(?=\n)|\z)"},
     flags={"i": "i", "m": "s", "-": "-"},
     escapes={r"\h": "[0-9A-Fa-f]", r"\H": "[^0-9A-Fa-f]"},
     refused_escapes=_REFUSED_ESCAPES,
+    outside=_words(_WORD + _LATIN_NUMBERS),
+    in_set={r"\w": _WORD, r"\W": f"[^{_WORD}]"},
+    uncased=_with_case,
 )
 _TO: Final = _Rules(
     possessive_interval=_atomic_interval,
@@ -246,4 +298,7 @@ _TO: Final = _Rules(
     flags={"i": "i", "s": "m", "-": "-"},
     escapes={},
     refused_escapes=_REFUSED_ESCAPES,
+    outside=_words(_WORD + _JOINERS),
+    in_set={r"\w": _WORD + _JOINERS, r"\W": f"[^{_WORD}{_JOINERS}]"},
+    uncased=_in_both_cases,
 )
