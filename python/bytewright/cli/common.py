@@ -67,7 +67,15 @@ def write_json(value: object) -> None:
 
 def save_json(path: Path, value: object) -> None:
     """One JSON value as a file."""
-    path.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    save(path, (json.dumps(value) + "\n").encode())
+
+
+def save(path: Path, data: bytes) -> None:
+    """Bytes as a file, which is whole or absent."""
+    from bytewright.files import saved
+
+    with saved(path) as file:
+        file.write(data)
 
 
 def refuse_existing(paths: Iterable[Path | None], *, force: bool) -> None:

@@ -85,7 +85,7 @@ def _write(output: Path, data: bytes) -> None:
     if output == _STDOUT:
         sys.stdout.buffer.write(data)
     else:
-        output.write_bytes(data)
+        common.save(output, data)
 
 
 def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool, quiet: bool) -> None:

@@ -1,29 +1,26 @@
-"""Files that are either whole or absent: temporary name, fsync, rename, fsync of the folder.
+"""The files of a job: each whole or absent (`files` says how), hashed on the way, one writer.
 
-A reader, a killed process or a power cut never sees half a file under its final name: the content
-reaches the disk under a temporary name first, then `rename` (atomic on one file system) gives it
-its name, then the folder itself is flushed so that the name survives too. Cost: two fsyncs a file,
-some milliseconds, which is why a part holds megabytes and not documents.
+Making a file durable costs two fsyncs, some milliseconds, which is why a part holds megabytes and
+not documents. A job that was killed leaves at most files that the next run writes over or removes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from bytewright.errors import DataError, LockedError
+from bytewright import files
+from bytewright.errors import LockedError
 
 __all__ = [
     "FolderLock",
     "HashingFile",
     "move",
     "sha256_range",
-    "sync_folder",
     "write_atomic",
     "writing",
 ]
@@ -31,36 +28,15 @@ __all__ = [
 _COPY = 1 << 20
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about an output file into a `DataError` that names it."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(
-            f"cannot write {path}: {reason}; what was finished is kept, run again to go on"
-        ) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; where folders cannot be opened (Windows), do nothing."""
-    if os.name == "nt":  # pragma: no cover - Windows flushes names with the file
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def writing(path: Path) -> AbstractContextManager[None]:
+    """Turn what the operating system says about a file of a job into a `DataError`."""
+    return files.writing(path, then="what was finished is kept, run again to go on")
 
 
 def move(source: Path, target: Path) -> None:
     """Rename durably within one file system; an older file of that name is replaced."""
     with writing(target):
-        os.replace(source, target)
-        sync_folder(target.parent)
-        if source.parent != target.parent:
-            sync_folder(source.parent)
+        files.replace(source, target)
 
 
 def write_atomic(path: Path, content: bytes) -> None:

@@ -21,12 +21,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.corpus.durable import HashingFile, move, sync_folder, write_atomic, writing
+from bytewright.corpus.durable import HashingFile, move, write_atomic, writing
 from bytewright.corpus.manifest import WORK, Part
 from bytewright.corpus.megatron import build_index, sequences_of
 from bytewright.corpus.policy import Encoded
 from bytewright.corpus.stores import PartWriter, Written
 from bytewright.errors import ResumeError
+from bytewright.files import sync_folder
 
 __all__ = ["FlatStore", "npy_header"]
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from bytewright import _core
 from bytewright.corpus.documents import Cursor
-from bytewright.corpus.durable import FolderLock, sync_folder, writing
+from bytewright.corpus.durable import FolderLock, writing
 from bytewright.corpus.flat import FlatStore
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.job import Job, Progress
@@ -39,6 +39,7 @@ from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.corpus.rows import RowStore
 from bytewright.corpus.stores import Store
 from bytewright.errors import ArgumentError, ResumeError
+from bytewright.files import sync_folder
 
 __all__ = ["encode_corpus"]
 

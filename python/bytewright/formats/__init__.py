@@ -20,6 +20,7 @@ from typing import Final
 
 from bytewright.definition import Definition
 from bytewright.errors import ArgumentError, LoadError, UnsupportedError
+from bytewright.files import whole_file
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.gguf_header import MAGIC
@@ -99,15 +100,10 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
         data = _WRITERS[place.suffix](definition)
     except UnsupportedError as error:
         raise UnsupportedError(f"{place}: {error}") from error
-    aside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
-        with aside.open("wb") as file:
+        with whole_file(place) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(place)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise ArgumentError(f"{place}: {error.strerror or error}") from error
 
 

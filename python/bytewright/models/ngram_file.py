@@ -16,15 +16,14 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.corpus.durable import move, writing
 from bytewright.errors import DataError
+from bytewright.files import saved
 
 __all__ = ["FIELDS", "read", "write"]
 
@@ -39,27 +38,20 @@ _BLOCK: Final = 1 << 24
 
 
 def write(path: Path, header: dict[str, Any], words: NDArray[np.uint32]) -> None:
-    """Write a file that is whole or absent: beside its place, synced, and renamed.
+    """Write a file that is whole or absent.
 
     Raises:
         DataError: it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     data = words.astype("<u4", copy=False).view(np.uint8).data
     digest = hashlib.sha256()
-    try:
-        with writing(path), aside.open("wb") as file:
-            file.write(start := _start(header))
-            digest.update(start)
-            for at in range(0, len(data), _BLOCK):
-                file.write(data[at : at + _BLOCK])
-                digest.update(data[at : at + _BLOCK])
-            file.write(digest.digest())
-            file.flush()
-            os.fsync(file.fileno())
-        move(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with saved(path) as file:
+        file.write(start := _start(header))
+        digest.update(start)
+        for at in range(0, len(data), _BLOCK):
+            file.write(data[at : at + _BLOCK])
+            digest.update(data[at : at + _BLOCK])
+        file.write(digest.digest())
 
 
 def _start(header: dict[str, Any]) -> bytes:

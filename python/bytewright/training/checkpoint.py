@@ -22,13 +22,13 @@ from bytewright.corpus.durable import (
     FolderLock,
     move,
     sha256_range,
-    sync_folder,
     write_atomic,
     writing,
 )
 from bytewright.corpus.inputs import Source
 from bytewright.corpus.manifest import WORK, configure, read_sealed, seal
 from bytewright.errors import ArgumentError, ResumeError, VerifyError
+from bytewright.files import sync_folder
 
 __all__ = ["Checkpoint", "CountedPart", "opened"]
 

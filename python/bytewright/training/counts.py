@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.arrays import binary_array
-from bytewright.corpus.durable import move, writing
 from bytewright.definition import Step
 from bytewright.errors import ArgumentError, DataError
+from bytewright.files import saved
 from bytewright.formats.patterns import describe, pattern_steps
 from bytewright.training.stored import Flat, release
 from bytewright.training.tables import MOST, rows_of
@@ -163,21 +163,13 @@ class PretokenCounts:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a Parquet file; equal counts give equal files.
 
-        The file is whole or absent: it is written beside its place, synced, and renamed.
+        The file is whole or absent.
 
         Raises:
             DataError: the file cannot be written.
         """
-        target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with writing(target), aside.open("wb") as file:
-                self._write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            move(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
+        with saved(Path(path)) as file:
+            self._write(file)
 
     def _write(self, file: Any) -> None:
         known = {

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.corpus.durable import writing
+from bytewright.files import writing
 
 __all__ = ["Flat", "aside", "map_flat", "release"]
 

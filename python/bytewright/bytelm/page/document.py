@@ -12,7 +12,6 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from html import escape
 from importlib import resources
@@ -21,7 +20,7 @@ from typing import Any
 
 from bytewright.bytelm.page.cells import Cell, cells
 from bytewright.bytelm.page.survey import Reading
-from bytewright.errors import DataError
+from bytewright.files import saved
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["EDGES", "View", "write_document"]
@@ -55,16 +54,8 @@ class View:
 def write_document(path: Path, data: bytes, views: Sequence[View], title: str) -> None:
     """Write the page; the file is whole or not there."""
     shown = list(cells(data))
-    aside = path.with_name(path.name + ".tmp")
-    try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(_document(data, shown, views, title))
-        aside.replace(path)
-    except OSError as error:
-        raise DataError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+    with saved(path) as file:
+        file.writelines(part.encode() for part in _document(data, shown, views, title))
 
 
 def _document(

@@ -1,0 +1,102 @@
+"""Files that are either whole or absent: another name, fsync, rename, fsync of the folder.
+
+A reader, a killed process or a power cut never sees half a file under its own name: the content
+reaches the disk under another one first, then `rename` (atomic on one file system) gives it its
+name, then the folder itself is flushed so that the name survives too. Cost: two fsyncs a file, some
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from bytewright.errors import DataError
+
+__all__ = ["replace", "saved", "sync_folder", "whole_file", "writing"]
+
+
+@contextmanager
+def writing(path: Path, *, then: str = "") -> Iterator[None]:
+    """Turn what the operating system says about an output file into a `DataError` that names it.
+
+    Args:
+        path: the file.
+        then: what the user can do, told too.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(f"cannot write {path}: {reason}" + (then and f"; {then}")) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; where folders cannot be opened (Windows), do nothing."""
+    if os.name == "nt":  # pragma: no cover - Windows flushes names with the file
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename durably within one file system; an older file of that name is replaced.
+
+    Raises:
+        OSError: the system says no.
+    """
+    os.replace(source, target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write, which has its name once it is whole; after an error nothing has changed.
+
+    A link stays one: what it names is written. What is no file (a pipe, `/dev/null`) is written
+    straight away.
+
+    Raises:
+        OSError: the system says no.
+
+    >>> with whole_file(Path("new.txt")) as file:
+    ...     _ = file.write(b"all of it")
+    ...     Path("new.txt").exists()
+    False
+    >>> Path("new.txt").read_bytes()
+    b'all of it'
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with aside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        replace(aside, path)
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+@contextmanager
+def saved(path: Path) -> Iterator[BinaryIO]:
+    """The same, for files that the user names.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    with writing(path), whole_file(path) as file:
+        yield file

@@ -1,0 +1,67 @@
+"""Files are whole or absent, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import bytewright as bw
+from bytewright.files import saved, whole_file
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_an_error_leaves_what_was_there(
+    tmp_path: Path, error: type[BaseException], old: bytes | None
+) -> None:
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_bytes(old)
+
+    def broken_off() -> None:
+        with whole_file(path) as file:
+            file.write(b"new")
+            file.flush()
+            assert (path.read_bytes() if path.exists() else None) == old
+            raise error
+
+    with pytest.raises(error):
+        broken_off()
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [old] * (old is not None)
+    with whole_file(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_the_system_says_names_the_file(tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "file"
+    # Nothing was finished, so there is nothing to go on with.
+    message = r"cannot write .*absent.file: No such file or directory$"
+    with pytest.raises(bw.DataError, match=message), saved(absent):
+        raise AssertionError
+    with pytest.raises(bw.DataError, match="cannot write"), saved(tmp_path):
+        raise AssertionError
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no links and no pipes")
+def test_links_stay_and_pipes_are_written(tmp_path: Path) -> None:
+    link, target, pipe = (tmp_path / name for name in ("link", "target", "pipe"))
+    link.symlink_to(target)
+    with saved(link) as file:
+        file.write(b"through")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"through"
+    os.mkfifo(pipe)
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    with saved(pipe) as file:
+        file.write(b"along")
+    reader.join()
+    assert found == [b"along"]
+    assert pipe.is_fifo()
