@@ -16,7 +16,16 @@ from typing import BinaryIO
 
 from bytewright.errors import DataError
 
-__all__ = ["replace", "saved", "sync_folder", "whole_file", "writing"]
+__all__ = ["reading", "replace", "saved", "sync_folder", "whole_file", "writing"]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about an input file into a `DataError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -30,8 +39,8 @@ def writing(path: Path, *, then: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"cannot write {path}: {reason}" + (then and f"; {then}")) from error
+        reason = f"{error.strerror or error}" + (then and f"; {then}")
+        raise DataError(f"cannot write {path}: {reason}") from error
 
 
 def sync_folder(folder: Path) -> None:

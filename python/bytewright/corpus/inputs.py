@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytewright.errors import ArgumentError, DataError
+from bytewright.files import reading
 
 __all__ = ["Kind", "Source", "find_sources"]
 
@@ -72,7 +73,7 @@ class Source:
 
     def check_unchanged(self) -> None:
         """Refuse a file that was written to after the run looked at it."""
-        with _reading(self.path):
+        with reading(self.path):
             now = self.path.stat()
         if (now.st_size, now.st_mtime_ns) != (self.size, self.modified_ns):
             raise DataError(f"{self.path}: changed while it was being read")
@@ -137,7 +138,7 @@ def _source(path: Path, root: str, identified: bool) -> Source:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     codec = _CODECS.get(suffixes[-1]) if suffixes else None
     inner = suffixes[:-1] if codec else suffixes
-    with _reading(path):
+    with reading(path):
         status = path.stat()
         digest = _digest(path, status.st_size) if identified else ""
     name = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
@@ -156,17 +157,3 @@ def _digest(path: Path, size: int) -> str:
                 file.seek((size - _SAMPLE) * index // (_SAMPLES - 1))
                 digest.update(file.read(_SAMPLE))
     return digest.hexdigest()
-
-
-class _reading:
-    """Name the file in what the operating system says about reading it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            raise DataError(f"cannot read {self._path}: {error.strerror or error}") from error

@@ -21,7 +21,8 @@ from typing import Any
 from bytewright.corpus.documents import Cursor
 from bytewright.corpus.durable import move, write_atomic
 from bytewright.corpus.inputs import Source
-from bytewright.errors import DataError, ResumeError, VerifyError
+from bytewright.errors import ResumeError, VerifyError
+from bytewright.files import reading
 
 __all__ = [
     "MANIFEST",
@@ -255,12 +256,11 @@ def seal(value: Mapping[str, Any]) -> bytes:
 
 def read_sealed(path: Path) -> dict[str, Any]:
     """Read what `seal` made; any changed bit is a `VerifyError`."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise VerifyError(f"{path}: missing, so the folder is not finished") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    with reading(path):
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError as error:
+            raise VerifyError(f"{path}: missing, so the folder is not finished") from error
     try:
         value = json.loads(content)
         rest = {key: value[key] for key in value if key != "sha256"}

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.errors import DataError
-from bytewright.files import saved
+from bytewright.files import reading, saved
 
 __all__ = ["FIELDS", "read", "write"]
 
@@ -66,12 +66,9 @@ def read(path: Path) -> tuple[dict[str, Any], NDArray[np.uint32]]:
     Raises:
         DataError: no such file, another kind of file, a newer version, or a damaged file.
     """
-    try:
-        with path.open("rb") as file:
-            known = file.read(len(_MAGIC)) == _MAGIC
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if known else None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    with reading(path), path.open("rb") as file:
+        known = file.read(len(_MAGIC)) == _MAGIC
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if known else None
     if mapped is None:
         raise DataError(f"{path}: not an n-gram model")
     at = len(_MAGIC) + 8

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.corpus.durable import write_atomic
 from bytewright.errors import DataError, ResumeError
+from bytewright.files import reading
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
 
@@ -272,12 +273,11 @@ class Checkpoint:
 
     def read(self) -> bytes:
         """Merges as the trainer knows them; none where there is no file yet."""
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise DataError(f"cannot read {self._path}: {error.strerror or error}") from error
+        with reading(self._path):
+            try:
+                data = self._path.read_bytes()
+            except FileNotFoundError:
+                return b""
         head, _, rows = data.removeprefix(_MAGIC).partition(b"\n")
         if not data.startswith(_MAGIC) or len(rows) % self._row:
             raise DataError(f"{self._path}: not a checkpoint of a training")
