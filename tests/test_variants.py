@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import random
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bytewright as bw
-from bytewright import _core
 
 few = settings(max_examples=50)
 texts_of_words = st.lists(st.text("ab c'1.", max_size=30), max_size=5)
@@ -235,141 +233,6 @@ def test_words_are_what_the_expression_says(piece: str) -> None:
     assert (tok.token_id(joined) is not None) == expected
 
 
-# Parity-aware BPE
-
-
-def learned(languages: list[tuple[Counter[bytes], Counter[bytes]]], size: int, *turns: Any) -> Any:
-    rows = [(flat(text), flat(dev), 1.0) for text, dev in languages]
-    trainer = _core.ParityTrainer(rows, bytes(range(256)), 1, "[]", turns)
-    assert not trainer.advance(size, 1 << 60)
-    return np.frombuffer(trainer.steps(0)[0], "<u4").reshape(-1, 3), trainer.turns()
-
-
-@few
-@given(
-    st.lists(st.tuples(texts_of_words, texts_of_words), min_size=1, max_size=3),
-    st.integers(0, 14),
-    st.sampled_from([(0, 0, 2.0), (0, 4, 1.0), (3, 4, 2.0), (2, 0, 1.0)]),
-)
-def test_parity_training_is_the_definition(
-    texts: list[tuple[list[str], list[str]]], merges: int, turns: tuple[int, int, float]
-) -> None:
-    languages = [(counted(text), counted(dev)) for text, dev in texts]
-    shared, window, share = turns
-    expected = reference_variants.parity(
-        languages, merges, window=window, share=share, shared=shared
-    )
-    # A merge may make a token that is there, so the core is asked for tokens, not for merges.
-    tokens = {a + b for (a, b), _ in expected}
-    rows, whose = learned(languages, 256 + len(tokens), *turns)
-    names = [bytes([byte]) for byte in range(256)]
-    found = []
-    for left, right, product in rows.tolist():
-        found.append((names[left], names[right]))
-        if product == len(names):
-            names.append(names[left] + names[right])
-    assert list(zip(found, whose.tolist(), strict=True)) == expected[: len(found)]
-    assert len({a + b for a, b in found}) == len(tokens)
-
-
-def test_parity_goes_on_when_a_language_has_no_pair_left() -> None:
-    parity = bw.Parity({"x": [b"long text without any pair"], "y": [b"ab"]})
-    tok = bw.train({"x": [b"a"], "y": [b"abcd"]}, 259, parity=parity)
-    assert tok.merges == [(b"a", b"b"), (b"c", b"d"), (b"ab", b"cd")]
-
-
-def test_the_window_makes_a_language_wait() -> None:
-    texts = {"x": [b"abcdefghijklmnopqrstuvwxyz"], "y": [b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"]}
-    needs = {"x": [b"1" * 99], "y": [b"2"]}
-    greedy = bw.train(texts, 262, parity=bw.Parity(needs, window=0))
-    fair = bw.train(texts, 262, parity=bw.Parity(needs, window=4, share=1.0))
-    assert all(left.islower() for left, _ in greedy.merges)
-    assert sum(left.isupper() for left, _ in fair.merges) == 2
-
-
-def test_shared_merges_are_those_of_plain_training() -> None:
-    texts = {"x": [b"low lower lowest"] * 9, "y": [b"nieuw nieuwer nieuwst"]}
-    parity = bw.Parity({"x": [b"low"], "y": texts["y"]}, shared_merges=4)
-    tok = bw.train(texts, 264, pattern="gpt2", parity=parity)
-    plain = bw.train(texts, 264, pattern="gpt2")
-    assert tok.merges[:4] == plain.merges[:4]
-    assert tok.merges != plain.merges
-
-
-# SuperBPE
-
-
-def superwords(merges: int, transition: int, texts: list[bytes]) -> bw.Tokenizer:
-    return bw.train(
-        texts, 256 + merges, pattern="gpt2", superword=bw.Superword(transition=transition)
-    )
-
-
-@few
-@given(texts_of_words, st.integers(0, 12), st.integers(0, 12))
-def test_superword_training_is_the_definition(texts: list[str], transition: int, more: int) -> None:
-    data = [text.encode() for text in texts]
-    tok = quietly(superwords, transition + more, transition, data)
-    pieces = Counter(piece for text in data for piece in reference.gpt2_pieces(text))
-    # Of the probes' characters the coarse pattern cuts at digits, punctuation and trailing spaces.
-    coarse = Counter(piece for text in data for piece in reference_variants.superword_pieces(text))
-    expected = reference_variants.superwords(pieces, coarse, transition + more, transition, 4)
-    assert tok.merges == expected
-
-
-def test_superwords_are_encoded_by_rank(shared: Path) -> None:
-    # Pieces are sentences; their words are looked up, and what joins them is merged.
-    texts = [text.encode("ascii", "ignore") for text in english(shared, 6)]
-    tok = superwords(700, 400, texts[:4])
-    chance = random.Random(7)
-    words = [word for text in texts for word in text.split()]
-    strange = [b"x" * 70, b"e", b"", b".", b"of\xff", "é 東京".encode(), b"--", b"\t"]
-    probes = [text[:1500] for text in texts]
-    for _ in range(40):
-        picked = chance.choices(words, k=60) + chance.choices(strange, k=6)
-        chance.shuffle(picked)
-        probes.append(b" ".join(picked))
-    for probe in [*probes, *probes]:
-        spans = tok._core.pieces(probe).tolist()
-        expected = [
-            token
-            for a, b in zip(spans[::2], spans[1::2], strict=True)
-            for token in reference.merged(tok.merges, probe[a:b])
-        ]
-        ids, offsets = tok.encode_offsets(probe)
-        assert [tok.token_bytes(i) for i in tok.encode(probe)] == expected
-        assert ids.tolist() == tok.encode(probe)
-        assert np.diff(offsets).tolist() == [len(token) for token in expected]
-
-
-def test_superwords_are_the_definition_on_english(shared: Path) -> None:
-    texts = [t.encode("ascii", "ignore").replace(b"'", b"") for t in english(shared, 3)]
-    texts = [text[:4000] for text in texts]
-    tok = superwords(350, 120, texts)
-    pieces = Counter(piece for text in texts for piece in reference.gpt2_pieces(text))
-    coarse = Counter(piece for text in texts for piece in reference_variants.superword_pieces(text))
-    assert tok.merges == reference_variants.superwords(pieces, coarse, 350, 120, 4)
-
-
-def test_other_libraries_encode_superwords_alike(shared: Path, tmp_path: Path) -> None:
-    import tokenizers
-
-    texts = [text.encode() for text in english(shared, 30)]
-    tok = bw.train(texts, 2_000, superword=bw.Superword(transition=700), special_tokens=["<end>"])
-    words = bw.train(texts, 956)
-    assert tok.merges[:700] == words.merges[:700]
-    tokens = [tok.token_bytes(256 + rank) for rank in range(700, len(tok.merges))]
-    made = [left + right for left, right in tok.merges[700:]]
-    assert any(b" " in token.strip() for token in tokens)
-    assert all(len(t.split(b" ")) - t.split(b" ").count(b"") <= 4 and b": " not in t for t in made)
-    tok.save(tmp_path / "tokenizer.json")
-    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    for text in [*map(bytes.decode, texts), "Wait: 1234 it was   \n\n in the ... end\u00e9 "]:
-        assert tok.encode(text) == theirs.encode(text, add_special_tokens=False).ids
-    data = bytes(range(256))
-    assert tok.decode_bytes(tok.encode(data)) == data
-
-
 @pytest.mark.parametrize("call", [
     lambda: bw.train(bw.count_pretokens([b"a"], pattern="o200k"), 260,
                      superword=bw.Superword(transition=1)),
@@ -424,53 +287,3 @@ def test_counts_beyond_32_bits_are_counted() -> None:
         picky.token_bytes(i) for i in range(256, 260)
     ]
     assert plain.merges[0] == (b"b", b"c")
-
-
-# What the variants promise, on whole corpora
-
-
-def gini(counts: list[int]) -> float:
-    """Mean absolute difference over twice the mean."""
-    array = np.array(counts, float)
-    return float(np.abs(array[:, None] - array[None]).mean() / (2 * array.mean()))
-
-
-FLORES = {
-    "ar": "arb_Arab", "bg": "bul_Cyrl", "bn": "ben_Beng", "cs": "ces_Latn", "de": "deu_Latn",
-    "dz": "dzo_Tibt", "el": "ell_Grek", "es": "spa_Latn", "et": "est_Latn", "eu": "eus_Latn",
-    "fa": "pes_Arab", "fi": "fin_Latn", "fr": "fra_Latn", "he": "heb_Hebr", "hi": "hin_Deva",
-    "hu": "hun_Latn", "id": "ind_Latn", "it": "ita_Latn", "ja": "jpn_Jpan", "km": "khm_Khmr",
-    "ko": "kor_Hang", "nl": "nld_Latn", "pl": "pol_Latn", "pt": "por_Latn", "ro": "ron_Latn",
-    "ru": "rus_Cyrl", "ta": "tam_Taml", "th": "tha_Thai", "tr": "tur_Latn", "vi": "vie_Latn",
-    "zh-Hans": "zho_Hans", "zh-Hant": "zho_Hant",
-}  # fmt: skip
-
-
-@pytest.mark.long
-def test_parity_makes_languages_pay_alike_for_few_more_tokens(shared: Path) -> None:
-    corpora = shared / "data/corpora"
-    parallel = {
-        row["lang"]: row for row in read_jsonl_zst(corpora / "parallel/flores200_subset.jsonl.zst")
-    }
-    texts = {FLORES[lang]: corpora / f"multilingual/{lang}.jsonl.zst" for lang in FLORES}
-    parity = bw.Parity({lang: parallel[lang]["dev"] for lang in texts})
-    plain = bw.train(texts, 16_000)
-    fair = bw.train(texts, 16_000, parity=parity)
-    before, after = (
-        [int(tok.count_batch(parallel[lang]["devtest"]).sum()) for lang in texts]
-        for tok in (plain, fair)
-    )
-    assert gini(after) <= gini(before) * 2 / 3
-    assert sum(after) <= 1.05 * sum(before)
-
-
-@pytest.mark.long
-def test_superwords_save_a_quarter_of_the_tokens_of_english(shared: Path) -> None:
-    path = shared / "data/corpora/english/books_en.jsonl.zst"
-    texts = [row["text"] for row in read_jsonl_zst(path)]
-    train, held_out = [t for i, t in enumerate(texts) if i % 10], texts[::10]
-    words = bw.train(train, 32_000)
-    tok = bw.train(train, 32_000, superword=bw.Superword(transition=4_000))
-    assert tok.merges[:4_000] == words.merges[:4_000]
-    assert tok.vocab_size == words.vocab_size == 32_000
-    assert tok.count_batch(held_out).sum() <= 0.75 * words.count_batch(held_out).sum()

@@ -23,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bytewright import _core, arrays, formats
-from bytewright.definition import MODEL, SPECIAL, Definition, build, make_header
+from bytewright.definition import ADDED, MODEL, SPECIAL, Definition, build, make_header
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
 from bytewright.specials import special_entries, special_texts
 from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder
@@ -131,7 +131,7 @@ class Tokenizer:
         special = special_texts(special_tokens)
         added = special_entries(special, len(tokens))
         tokens += [text.encode() for text in special]
-        kinds += [2 | SPECIAL] * len(added)
+        kinds += [ADDED | SPECIAL] * len(added)
         header = make_header(
             unit="byte",
             byte_units=units,
