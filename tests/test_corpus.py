@@ -333,17 +333,7 @@ def test_ids_of_documents_may_be_numbers(tmp_path: Path, tokenizer: bw.Tokenizer
     assert read_rows(tmp_path / "out", "parquet")["id"].to_pylist() == ["7", None, "x"]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pa.string(),
-        pa.large_string(),
-        pa.string_view(),
-        pa.binary(),
-        pa.large_binary(),
-        pa.binary_view(),
-    ],
-)
+@pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("dictionary", [False, True])
 def test_any_column_of_text_is_read(
     tmp_path: Path, tokenizer: bw.Tokenizer, kind: pa.DataType, dictionary: bool

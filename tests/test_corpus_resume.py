@@ -8,16 +8,17 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from corpus_tools import EOT, FORMATS, MERGES, small_tokenizer, snapshot, write_input
+from stopping import Crash, Steps, killed_until, script
 
 import bytewright as bw
 from bytewright.corpus import rows
@@ -38,10 +39,6 @@ def told(progress):
 bw.encode_corpus(path, small_tokenizer(), out, format=format, eos=0, id_field="id",
                  part_bytes=20_000, progress=told)
 """
-
-
-class Crash(BaseException):
-    """Stands for the end of the process."""
 
 
 @pytest.fixture(scope="module")
@@ -67,32 +64,18 @@ def test_a_crash_at_every_durable_step_changes_no_byte(
     tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch, format: Any
 ) -> None:
     path = write_input(tmp_path, "jsonl.gz", TEXTS)
-    steps = 0
-    crash_at = 0
-
-    def stepping(call: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps == crash_at:
-                raise Crash
-            return None if call is os.fsync else call(*args)
-
-        return step
-
-    for name in ("fsync", "replace", "unlink"):
-        monkeypatch.setattr(os, name, stepping(getattr(os, name)))
+    steps = Steps(monkeypatch, "fsync", "replace", "unlink")
     manifest = encode(path, tmp_path / "whole", tokenizer, format=format)
-    whole, total = snapshot(tmp_path / "whole"), steps
+    whole, total = snapshot(tmp_path / "whole"), steps.taken
     assert len(manifest.parts) > 4
     assert total > 5 * len(manifest.parts)
     for step in range(1, total + 1):
         out = tmp_path / f"out-{step}"
-        steps, crash_at = 0, step
+        steps.begin(step)
         with pytest.raises(Crash):
             encode(path, out, tokenizer, format=format)
         recorded = len(list((out / ".bytewright").glob("part-*.json")))
-        crash_at = 0
+        steps.begin(0)
         seen: list[bw.Progress] = []
         assert encode(path, out, tokenizer, format=format, progress=seen.append) == manifest
         assert snapshot(out) == whole, f"after a crash at step {step} of {total}"
@@ -114,27 +97,17 @@ def test_kill_9_at_random_moments_changes_no_byte(tmp_path: Path, format: str, k
         attempt += 1
         assert attempt < 20 * kills, "the run ends before it can be killed"
         out = tmp_path / f"out-{attempt}"
-        while not (out / "_manifest.json").exists():
-            process = run(path, out, format)
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(moments.random() * min(span, 0.5))
-            done += process.poll() is None
-            process.kill()
-            process.communicate()
+        done += killed_until(
+            (out / "_manifest.json").exists, partial(run, path, out, format), moments,
+            min(span, 0.5),
+        )  # fmt: skip
         # The manifest may be there and the folder not yet tidy; going on ends that too.
         run(path, out, format).communicate()
         assert snapshot(out) == whole
 
 
 def run(path: Path, out: Path, format: str, limit: int = 0) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(path), str(out), format, str(limit)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])},
-    )
+    return script(SCRIPT, path, out, format, limit)
 
 
 @pytest.mark.parametrize("format", FORMATS)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from corpus_tools import write_input
+from stopping import Crash, Steps, environment, killed_until, script
 
 import bytewright as bw
 
@@ -135,10 +136,6 @@ def peak(texts: int, words: int, memory: str, out: Path) -> list[int]:
     return [int(word) for word in process.stdout.split()]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([p for p in sys.path if p])}
-
-
 on_linux = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the peak is read from /proc"
 )
@@ -186,10 +183,6 @@ counts.save(out)
 """
 
 
-class Crash(BaseException):
-    """Stands for the end of the process."""
-
-
 def count(path: Any, folder: Path, **options: Any) -> bw.PretokenCounts:
     chosen: dict[str, Any] = {"pattern": "cl100k", "part_bytes": PART, **options}
     return bw.count_pretokens(path, checkpoint=folder, **chosen)
@@ -214,23 +207,10 @@ def test_a_crash_at_every_durable_step_changes_nothing(
             (path / f"{row:04}.txt").write_text(" ".join(TEXTS[row : row + 50]))
     else:
         path = write_input(tmp_path, kind, list(TEXTS))
-    steps = crash_at = 0
-
-    def stepping(call: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **kwargs: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps == crash_at:
-                raise Crash
-            return None if call is os.fsync else call(*args, **kwargs)
-
-        return step
-
     expected = bw.count_pretokens(path, pattern="cl100k")
-    for name in ("fsync", "replace"):
-        monkeypatch.setattr(os, name, stepping(getattr(os, name)))
+    steps = Steps(monkeypatch, "fsync", "replace")
     assert count(path, tmp_path / "whole", memory=memory) == expected
-    total = steps
+    total = steps.taken
     parts = len(list((tmp_path / "whole" / ".bytewright").glob("*.run")))
     assert parts > 5
     assert total > 5 * parts
@@ -238,19 +218,16 @@ def test_a_crash_at_every_durable_step_changes_nothing(
     first = 1 + KINDS.index(kind) + len(KINDS) * (memory is None)
     for step in range(first, total + 1, 2 * len(KINDS)):
         folder = tmp_path / f"out-{step}"
-        steps, crash_at = 0, step
+        steps.begin(step)
         with pytest.raises(Crash):
             count(path, folder, memory=memory)
-        crash_at = 0
+        steps.begin(0)
         assert count(path, folder, memory=memory) == expected, f"after a crash at step {step}"
         assert work_files(folder) == work_files(tmp_path / "whole")
 
 
 def run(path: Path, folder: Path, out: Path, memory: str = "") -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(path), str(folder), str(out), memory],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
-    )  # fmt: skip
+    return script(SCRIPT, path, folder, out, memory)
 
 
 @pytest.mark.parametrize("memory", ["", "64MB"])
@@ -266,14 +243,8 @@ def test_kill_9_at_random_moments_changes_nothing(tmp_path: Path, kills: int, me
         attempt += 1
         assert attempt < 20 * kills, "the run ends before it can be killed"
         folder, out = tmp_path / f"out-{attempt}", tmp_path / f"out-{attempt}.parquet"
-        while not out.exists():
-            process = run(path, folder, out, memory)
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(moments.random() * min(span, 0.3))
-            done += process.poll() is None
-            process.kill()
-            process.communicate()
+        start_one = partial(run, path, folder, out, memory)
+        done += killed_until(out.exists, start_one, moments, min(span, 0.3))
         assert same_bytes(out, tmp_path / "whole.parquet")
     assert bw.PretokenCounts.load(tmp_path / "whole.parquet") == bw.count_pretokens(
         path, pattern="cl100k"
