@@ -1,10 +1,36 @@
-"""Numbers of bytes as people write them."""
+"""Whole numbers and numbers of bytes, as callers give them and as people write them."""
 
+import operator
 import re
+import sys
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["byte_size"]
+__all__ = ["byte_size", "whole"]
+
+
+def whole(number: int, name: str, *, least: int = 0) -> int:
+    """A whole number; one that no machine holds is the largest that it does.
+
+    Args:
+        number: an int, or what Python takes for one.
+        name: what to call it in an error.
+        least: the smallest that is allowed.
+
+    Raises:
+        ArgumentError: a smaller number.
+        ArgumentTypeError: no whole number.
+
+    >>> whole(3, "threads", least=1), whole(10**30, "threads") == sys.maxsize
+    (3, True)
+    """
+    try:
+        value = operator.index(number)
+    except TypeError:
+        raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}") from None
+    if value < least:
+        raise ArgumentError(f"{name}={value}: at least {least} is allowed")
+    return min(value, sys.maxsize)
 
 
 def byte_size(size: int | str, name: str) -> int:
@@ -24,10 +50,10 @@ def byte_size(size: int | str, name: str) -> int:
     if isinstance(size, int):
         if size < 0:
             raise ArgumentError(f"{name}={size}: 0 and more are allowed")
-        return size
+        return min(size, sys.maxsize)
     if not isinstance(size, str):
         raise ArgumentTypeError(f"{name} must be int or str, not {type(size).__name__}")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)
     if found is None:
         raise ArgumentError(f"{name} {size!r} is not a size such as 512K, 256M or 1G")
-    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+    return min(sys.maxsize, int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " ")))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["special_entries", "special_texts"]
 
 
 def special_texts(texts: Iterable[str]) -> tuple[str, ...]:
     """The texts, which must be distinct, not empty, and have UTF-8."""
+    if not isinstance(texts, Iterable):
+        raise ArgumentTypeError(f"special_tokens must be texts, not {type(texts).__name__}")
     found = () if isinstance(texts, str | bytes) else tuple(texts)
     for text in found:
         if not isinstance(text, str):

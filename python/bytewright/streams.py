@@ -9,6 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bytewright import _core, arrays
+from bytewright.errors import ArgumentTypeError
 
 __all__ = ["ErrorHandling", "Ids", "StreamDecoder", "StreamEncoder"]
 
@@ -35,6 +36,8 @@ class StreamEncoder:
 
     def push(self, data: bytes) -> NDArray[np.int32]:
         """Take the next bytes; returns the ids that are certain, often none."""
+        if not isinstance(data, bytes):
+            raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
         return self._core.push(data)
 
     def finish(self) -> NDArray[np.int32]:

@@ -11,7 +11,6 @@ white space nor line break. No normalizer changes such a byte.
 
 import json
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from bytewright import _core, arrays, formats
 from bytewright.definition import ADDED, MODEL, SPECIAL, Definition, build, make_header
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
+from bytewright.sizes import whole
 from bytewright.specials import special_entries, special_texts
 from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder
 
@@ -226,7 +226,8 @@ class Tokenizer:
         With a limit, counting stops soon after it is passed: the result is exact when it is at
         most `limit`, and otherwise some number above it.
         """
-        return self._core.count(text, _allowed(allowed_special), _natural(limit, "limit"))
+        most = None if limit is None else whole(limit, "limit")
+        return self._core.count(text, _allowed(allowed_special), most)
 
     def count_batch(
         self, texts: Any, *, allowed_special: AllowedSpecial = (), threads: int | None = None
@@ -253,7 +254,7 @@ class Tokenizer:
         'lo'
         """
         allowed = _allowed(allowed_special)
-        room = _natural(limit, "limit") or 0
+        room = whole(limit, "limit")
         ids, offsets = self._core.encode_offsets(text, allowed, room)
         end = int(offsets[-1])
         # No character has less than a byte, so that many of them hold that many bytes.
@@ -335,6 +336,8 @@ class Tokenizer:
 
     def token_id(self, token: bytes) -> int | None:
         """The id of a token by its bytes, or None."""
+        if not isinstance(token, bytes):
+            raise ArgumentTypeError(f"token must be bytes, not {type(token).__name__}")
         return self._core.token_id(token)
 
     @cached_property
@@ -411,13 +414,13 @@ class Tokenizer:
 
 
 def _allowed(allowed_special: AllowedSpecial) -> Literal["none", "all"] | list[str]:
-    if allowed_special == "all":
-        return "all"
     if isinstance(allowed_special, str):
+        if allowed_special == "all":
+            return "all"
         raise ArgumentError(
             f"allowed_special={allowed_special!r}: a collection of special tokens, or 'all'"
         )
-    if allowed_special == ():
+    if isinstance(allowed_special, tuple) and not allowed_special:
         return "none"
     if isinstance(allowed_special, bytes) or not isinstance(allowed_special, Iterable):
         raise ArgumentTypeError(
@@ -433,20 +436,14 @@ def _character_border(utf8: bytes, at: int) -> int:
     return at
 
 
-def _natural(value: int | None, name: str) -> int | None:
-    if value is not None and value < 0:
-        raise ArgumentError(f"{name}={value}: at least 0 is allowed")
-    return None if value is None else min(value, sys.maxsize)
-
-
 def _threads(threads: int | None) -> int | None:
-    if threads is not None and threads < 1:
-        raise ArgumentError(f"threads={threads}: at least 1 is allowed")
-    return None if threads is None else min(threads, sys.maxsize)
+    return None if threads is None else whole(threads, "threads", least=1)
 
 
 def _alphabet(alphabet: Iterable[bytes] | bytes | None) -> list[bytes]:
     source = _BYTES if alphabet is None else alphabet
+    if not isinstance(source, Iterable):
+        raise ArgumentTypeError(f"alphabet must be bytes, not {type(source).__name__}")
     tokens = [bytes([b]) for b in source] if isinstance(source, bytes) else list(source)
     seen = set()
     for token in tokens:
@@ -460,6 +457,8 @@ def _merge_rows(
     merges: Iterable[tuple[bytes, bytes]], ids: dict[bytes, int]
 ) -> list[tuple[int, int, int]]:
     """Rows of ids; products that are new join `ids`."""
+    if not isinstance(merges, Iterable):
+        raise ArgumentTypeError(f"merges must be pairs of bytes, not {type(merges).__name__}")
     pairs = []
     for rank, pair in enumerate(merges):
         if not isinstance(pair, (tuple, list)) or len(pair) != 2:

@@ -130,7 +130,8 @@ impl Ids<'_> {
             return Ok(Ids::Array(array));
         }
         let mut ids = Vec::with_capacity(value.len().unwrap_or(0));
-        for (at, item) in value.try_iter()?.enumerate() {
+        let items = value.try_iter().map_err(|_| not_ids(value))?;
+        for (at, item) in items.enumerate() {
             if at % POLL_ITEMS == POLL_ITEMS - 1 {
                 value.py().check_signals()?;
             }
@@ -154,9 +155,14 @@ pub(super) fn signed_id(item: &Bound<'_, PyAny>, size: usize) -> PyResult<i64> {
     item.extract::<i64>().map_err(|error| {
         match error.is_instance_of::<PyOverflowError>(item.py()) {
             true => unknown_token(item, size),
-            false => error,
+            false => not_ids(item),
         }
     })
+}
+
+fn not_ids(given: &Bound<'_, PyAny>) -> PyErr {
+    let name = given.get_type().name().map(|name| name.to_string()).unwrap_or_default();
+    wrong_type(given.py(), format!("token ids must be integers, not {name}"))
 }
 
 /// One chunk of a batch, held so that its bytes stay where they are.

@@ -67,6 +67,9 @@ def check_draw(temperature: float, top_p: float, seed: int | None) -> None:
     """Raise if these do not say how to draw."""
     if seed is not None:
         natural("seed", seed)
+    for name, number in {"temperature": temperature, "top_p": top_p}.items():
+        if not isinstance(number, Real):
+            raise ArgumentTypeError(f"{name} must be a number, not {type(number).__name__}")
     if not 0.0 <= temperature < math.inf:
         raise ArgumentError(f"temperature={temperature}: 0 (the likeliest) and more")
     if not 0.0 < top_p <= 1.0:

@@ -104,6 +104,7 @@ class RegexConstraint:
         if not isinstance(pattern, str):
             raise ArgumentTypeError(f"pattern must be str, not {type(pattern).__name__}")
         self._pattern = pattern
+        text_bytes(pattern)  # Lone surrogates are refused by name.
         self._guide = _core.ByteGuide(pattern)
         if self._guide.needs(self._guide.start()).min() == _NEVER:
             raise ArgumentError(f"pattern {pattern!r}: no text matches it")
@@ -162,6 +163,8 @@ class ChoiceConstraint:
         """
         if isinstance(choices, str | bytes):
             raise ArgumentTypeError("choices: a list of texts, not one text")
+        if not isinstance(choices, Iterable):
+            raise ArgumentTypeError(f"choices: a list of texts, not {type(choices).__name__}")
         self._choices = sorted(set(map(text_bytes, choices)))
         if not self._choices:
             raise ArgumentError("choices: there is none")

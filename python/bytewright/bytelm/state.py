@@ -12,7 +12,7 @@ from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import ForkingPlace
 from bytewright.bytelm.rows import Rows
-from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 
 __all__ = ["ByteState"]
 
@@ -119,13 +119,11 @@ class ByteState(ForkingPlace):
         (1, 0) b'' 0.5
         (1, 2) b'b' 0.5
         """
-        if count < 0:
-            raise ArgumentError(f"count={count} is negative")
-        if last is not None and last < 1:
-            raise ArgumentError(f"last={last} is below 1")
+        count = whole(count, "count")
+        last = sys.maxsize if last is None else whole(last, "last", least=1)
         with self._lock:
             self._rows.fill(self._tree, "end")
-            found = self._tree.paths(count, sys.maxsize if last is None else last)
+            found = self._tree.paths(count, last)
         return [TokenPath(tuple(ids), pending, share) for ids, pending, share in found]
 
     def __len__(self) -> int:

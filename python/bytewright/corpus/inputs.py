@@ -22,12 +22,13 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bytewright.errors import ArgumentError, DataError
+from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.files import reading
 
 __all__ = ["Kind", "Source", "find_sources"]
@@ -90,7 +91,7 @@ def find_sources(
     Where nothing will be resumed, files need not be `identified`: they are not read, and have no
     SHA-256.
     """
-    given = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    given = _given(inputs)
     exclude = exclude and exclude.resolve()
     found = [path for item in given for path in _expand(os.fspath(item), exclude)]
     seen: set[Path] = set()
@@ -105,6 +106,15 @@ def find_sources(
     # as a whole to another machine stays the same corpus.
     root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
     return tuple(_source(path, root, identified) for path in found)
+
+
+def _given(inputs: Any) -> list[str | os.PathLike[str]]:
+    single = isinstance(inputs, str | bytes | os.PathLike) or not isinstance(inputs, Iterable)
+    items = [inputs] if single else list(inputs)
+    for item in items:
+        if not isinstance(item, str | os.PathLike):
+            raise ArgumentTypeError(f"inputs must be paths or globs, not {type(item).__name__}")
+    return items
 
 
 def _expand(item: str, exclude: Path | None) -> list[Path]:
@@ -140,6 +150,8 @@ def _source(path: Path, root: str, identified: bool) -> Source:
     inner = suffixes[:-1] if codec else suffixes
     with reading(path):
         status = path.stat()
+        if identified and not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path}: no regular file, which could be read again")
         digest = _digest(path, status.st_size) if identified else ""
     name = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
     kind = _KINDS.get(inner[-1], "text") if inner else "text"

@@ -38,8 +38,9 @@ from bytewright.corpus.policy import CorpusTokenizer, Format, Policy, choose_dty
 from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.corpus.rows import RowStore
 from bytewright.corpus.stores import Store
-from bytewright.errors import ArgumentError, ResumeError
+from bytewright.errors import ArgumentError, ArgumentTypeError, ResumeError
 from bytewright.files import sync_folder
+from bytewright.sizes import byte_size
 
 __all__ = ["encode_corpus"]
 
@@ -62,8 +63,8 @@ def encode_corpus(
     name: str = "train",
     resume: bool = True,
     threads: int | None = None,
-    part_bytes: int = 256 << 20,
-    memory: int = 512 << 20,
+    part_bytes: int | str = 256 << 20,
+    memory: int | str = 512 << 20,
     progress: Callable[[Progress], object] | None = None,
 ) -> Manifest:
     """Encode files of text into a folder of ids that survives being killed.
@@ -96,6 +97,7 @@ def encode_corpus(
 
     Raises:
         ArgumentError: an argument that no run can have.
+        ArgumentTypeError: an argument of another type.
         DataError: an input cannot be read, or the output cannot be written.
         ResumeError: the folder belongs to another run; the message names what differs.
         LockedError: another process is writing to the folder.
@@ -104,6 +106,12 @@ def encode_corpus(
         raise ArgumentError(f"format {format!r} is not one of {', '.join(_FORMATS)}")
     if documents not in ("auto", "file", "line"):
         raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
+    for what, text in {"text_field": text_field, "id_field": id_field or "", "name": name}.items():
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"{what} must be str, not {type(text).__name__}")
+    if progress is not None and not callable(progress):
+        raise ArgumentTypeError(f"progress must be callable, not {type(progress).__name__}")
+    part_bytes, memory = byte_size(part_bytes, "part_bytes"), byte_size(memory, "memory")
     if part_bytes < 1:
         raise ArgumentError(f"part_bytes={part_bytes} is not positive")
     if memory < _MEMORY:

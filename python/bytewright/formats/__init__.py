@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from bytewright.definition import Definition
-from bytewright.errors import ArgumentError, LoadError, UnsupportedError
+from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError, UnsupportedError
 from bytewright.files import whole_file
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
@@ -60,7 +60,7 @@ def read(
         UnsupportedError: the vocabulary asks for what cannot be represented; it is named.
         ArgumentError: an argument that the format has no use for, or one that it needs is missing.
     """
-    place = Path(path)
+    place = _place(path)
     if place.is_dir():
         inside = _inside(place)
         if inside is None:
@@ -93,7 +93,7 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
         UnsupportedError: the format cannot say what the definition does; the part is named.
         ArgumentError: another suffix, or a place that cannot be written.
     """
-    place = Path(path)
+    place = _place(path)
     if place.suffix not in _WRITERS:
         raise ArgumentError(f"{place}: only .json and .tiktoken can be written")
     try:
@@ -144,3 +144,9 @@ def _unused(path: Path, kind: str, **arguments: object) -> None:
     for name, value in arguments.items():
         if value is not None:
             raise ArgumentError(f"{path}: {kind} files say it themselves: {name}= has no use here")
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError(f"path must be str or PathLike, not {type(path).__name__}")
+    return Path(path)

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.sizes import whole
 from bytewright.training.counts import PretokenCounts
 
 __all__ = [
@@ -203,12 +204,14 @@ Constraint = (
 
 def checked(constraints: Any) -> tuple[Constraint, ...]:
     """The constraints as a tuple; one alone may be given without a list."""
+    if not isinstance(constraints, Constraint | Iterable):
+        raise ArgumentTypeError(f"{constraints!r} is no constraint")
     found = (constraints,) if isinstance(constraints, Constraint) else tuple(constraints)
     for constraint in found:
         if not isinstance(constraint, Constraint):
             raise ArgumentTypeError(f"{constraint!r} is no constraint")
-        if isinstance(constraint, MaxBytes | MaxChars | MaxWords) and constraint.most < 1:
-            raise ArgumentError(f"{constraint!r}: at least 1 is allowed")
+        if isinstance(constraint, MaxBytes | MaxChars | MaxWords):
+            whole(constraint.most, f"{constraint!r}: most", least=1)
     if sum(isinstance(constraint, Digits) for constraint in found) > 1:
         raise ArgumentError("numbers are cut in one way: only one Digits is allowed")
     return found
@@ -222,11 +225,11 @@ def lowered(constraints: Iterable[Constraint]) -> str:
 def _rule(constraint: Constraint) -> dict[str, Any] | None:
     match constraint:
         case MaxBytes(most):
-            return {"type": "max_bytes", "most": most}
+            return {"type": "max_bytes", "most": whole(most, "most")}
         case MaxChars(most):
-            return {"type": "max_chars", "most": most}
+            return {"type": "max_chars", "most": whole(most, "most")}
         case MaxWords(most):
-            return {"type": "max_words", "most": most}
+            return {"type": "max_words", "most": whole(most, "most")}
         case ForbiddenSubstrings():
             texts = [list(text) for text in constraint.substrings]
             return {"type": "forbidden", "substrings": texts}

@@ -19,7 +19,7 @@ from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.prefetch import prefetched
 from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.errors import ArgumentError
-from bytewright.sizes import byte_size
+from bytewright.sizes import byte_size, whole
 from bytewright.training import checkpoint as checkpoints
 from bytewright.training.counts import PretokenCounts, pattern_of, steps_of
 from bytewright.training.feeding import CountProgress, Feeder, reading
@@ -80,8 +80,7 @@ def count_pretokens(
     [(b' be', 2), (b' not', 1), (b' to', 1), (b'or', 1), (b'to', 1)]
     """
     how = reading(text_field, documents)
-    if threads is not None and threads < 1:
-        raise ArgumentError(f"threads={threads} is not positive")
+    threads = None if threads is None else whole(threads, "threads", least=1)
     budget = None if memory is None else byte_size(memory, "memory")
     if budget is not None and budget < _LEAST_MEMORY:
         raise ArgumentError(f"memory={memory} is less than the {_LEAST_MEMORY} bytes of a run")

@@ -11,13 +11,15 @@ threads, any division of the text into files and any order of them.
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bytewright.corpus.readers import Documents
 from bytewright.definition import MAX_IDS
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.sizes import whole
 from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.constraints import (
@@ -115,6 +117,8 @@ def train(
     >>> [tok.token_bytes(id) for id in range(256, 260)]
     [b' w', b'aa', b' t', b'at']
     """
+    if not isinstance(superword, Superword | None) or not isinstance(parity, Parity | None):
+        raise ArgumentTypeError("superword and parity are a Superword and a Parity, or None")
     if superword is not None and parity is not None:
         raise ArgumentError("superword and parity cannot be combined")
     limits = () if max_token_bytes is None else (MaxBytes(max_token_bytes),)
@@ -123,7 +127,7 @@ def train(
     start = _start(initial_merges, byte_order, special, sources_or_counts, pattern, rules)
     wanted = _wanted(vocab_size, start)
     reading = Reading(start.pattern, text_field, documents, threads, progress, memory)
-    least = max(1, min_frequency)
+    least = max(1, whole(min_frequency, "min_frequency", least=-sys.maxsize))
     task = Task(sources_or_counts, weights, reading, rules, start, wanted, least, checkpoint)
     if superword is not None:
         learned, start = learn_superwords(task, superword)
@@ -174,6 +178,7 @@ def _continued(
 def _wanted(vocab_size: int, start: Fresh | Continued) -> int:
     """The tokens that the core is to know."""
     least = 256 + start.others
+    vocab_size = whole(vocab_size, "vocab_size")
     if not least <= vocab_size <= MAX_IDS:
         raise ArgumentError(
             f"vocab_size={vocab_size}: from {least}, for the bytes and the tokens that are given, "

@@ -1,0 +1,87 @@
+"""Arguments of another type, or out of range, are refused by name, with no error of Python's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bytewright as bw
+
+TOK = bw.Tokenizer.from_merges([(b"a", b"b")])
+
+
+def model() -> bw.ByteModel:
+    return bw.ByteModel(bw.NgramModel.fit(TOK, ["abab"]))
+
+
+def corpus(folder: Path, **options: Any) -> Any:
+    (folder / "in.txt").write_text("ab")
+    return bw.encode_corpus(folder / "in.txt", TOK, folder / "out", **options)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "decode": lambda _: TOK.decode([None]),
+    "decode a number": lambda _: TOK.decode_bytes(97),
+    "is_canonical": lambda _: TOK.is_canonical(["a"]),
+    "token_bytes": lambda _: TOK.token_bytes("a"),  # type: ignore[arg-type]
+    "token_id": lambda _: TOK.token_id("a"),  # type: ignore[arg-type]
+    "limit": lambda _: TOK.count("ab", limit=1.5),  # type: ignore[arg-type]
+    "truncate": lambda _: TOK.truncate("ab", "1"),  # type: ignore[call-overload]
+    "threads": lambda _: TOK.encode_batch(["ab"], threads="2"),  # type: ignore[arg-type]
+    "allowed": lambda _: TOK.encode("ab", allowed_special=3),  # type: ignore[arg-type]
+    "stream encoder": lambda _: TOK.stream_encoder().push("a"),  # type: ignore[arg-type]
+    "stream decoder": lambda _: TOK.stream_decoder().push(None),
+    "merges": lambda _: bw.Tokenizer.from_merges(3),  # type: ignore[arg-type]
+    "alphabet": lambda _: bw.Tokenizer.from_merges([], alphabet=3),  # type: ignore[arg-type]
+    "special": lambda _: bw.Tokenizer.from_merges([], special_tokens=3),  # type: ignore[arg-type]
+    "load": lambda _: bw.Tokenizer.load(None),  # type: ignore[arg-type]
+    "save": lambda _: TOK.save(b"x.json"),  # type: ignore[arg-type]
+    "count": lambda _: bw.count_pretokens(["ab"], pattern=None, threads=1.5),  # type: ignore[arg-type]
+    "vocab_size": lambda _: bw.train(["ab"], None),  # type: ignore[arg-type]
+    "min_frequency": lambda _: bw.train(["ab"], 257, min_frequency=None),  # type: ignore[arg-type]
+    "constraints": lambda _: bw.train(["ab"], 257, constraints=3),  # type: ignore[arg-type]
+    "superword": lambda _: bw.train(["ab"], 257, superword=3),  # type: ignore[arg-type]
+    "temperature": lambda _: model().sample(b"", max_bytes=1, temperature=None),  # type: ignore[arg-type]
+    "paths": lambda _: model().start(b"a").paths(1.5),  # type: ignore[arg-type]
+    "choices": lambda _: bw.ChoiceConstraint(3),  # type: ignore[arg-type]
+    "inputs": lambda folder: bw.encode_corpus(3, TOK, folder / "out"),  # type: ignore[arg-type]
+    "input of bytes": lambda folder: bw.encode_corpus(b"in.txt", TOK, folder / "out"),  # type: ignore[arg-type]
+    "text_field": lambda folder: corpus(folder, text_field=3),
+    "progress": lambda folder: corpus(folder, progress=3),
+    "memory": lambda folder: corpus(folder, memory=1e9),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_wrong_types_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    with pytest.raises(bw.ArgumentTypeError):
+        CALLS[name](tmp_path)
+
+
+def test_numbers_that_no_machine_holds_are_as_many_as_there_are(tmp_path: Path) -> None:
+    bw.count_pretokens(["ab"], pattern=None, threads=2**70, memory=2**70)
+    bw.train(["abab"], 257, constraints=bw.MaxBytes(2**70))
+    corpus(tmp_path, memory="9999999999T", part_bytes=2**70)
+    assert len(model().start(b"a").paths(2**70)) > 0
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    same = bw.train(["abab"], np.int64(257), max_token_bytes=np.int64(2))  # type: ignore[arg-type]
+    assert same == bw.train(["abab"], 257, max_token_bytes=2)
+
+
+def test_lone_surrogates_in_a_pattern_are_refused() -> None:
+    with pytest.raises(bw.ArgumentError, match="lone surrogate"):
+        bw.RegexConstraint("a\ud800")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_no_input_that_could_be_read_again(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.txt")
+    with pytest.raises(bw.DataError, match="no regular file"):
+        bw.encode_corpus(tmp_path / "in.txt", TOK, tmp_path / "out")
