@@ -41,11 +41,18 @@ class Cover:
         self.encode = lru_cache(None)(lambda text: tuple(tok.encode(text)))
 
     def _viable(self, ids: Ids) -> bool:
-        text = self.tok.decode_bytes(list(ids))
+        text = self._bytes(ids)
         return any(
             self._is_text(text + tail) and self.encode(text + tail)[: len(ids)] == ids
             for tail in self.tails
         )
+
+    def _bytes(self, ids: Ids) -> bytes:
+        return b"".join(self.tokens[at] for at in ids)
+
+    def _is_encoding(self, ids: Ids) -> bool:
+        text = self._bytes(ids)
+        return self._is_text(text) and self.encode(text) == ids
 
     def _is_text(self, data: bytes) -> bool:
         return not self.utf8 or data.decode(errors="ignore").encode() == data
@@ -65,14 +72,14 @@ class Cover:
         """The probability that the text is x."""
         total = 0.0
         for ids in self._covers(x, ()) if x else [()]:
-            if self.tok.decode_bytes(list(ids)) != x:
+            if self._bytes(ids) != x:
                 continue
-            whole = self.semantics == "all" or (self._is_text(x) and self.encode(x) == ids)
+            whole = self.semantics == "all" or self._is_encoding(ids)
             total += self._share(ids) * self._step(ids, self.size) if whole else 0.0
         return total
 
     def _covers(self, x: bytes, ids: Ids) -> Iterator[Ids]:
-        rest = x[len(self.tok.decode_bytes(list(ids))) :]
+        rest = x[len(self._bytes(ids)) :]
         for at, token in enumerate(self.tokens):
             if token.startswith(rest):
                 yield (*ids, at)
@@ -91,8 +98,7 @@ class Cover:
         if self.semantics != "local":
             return float(probs[token])
         counts = [self.viable((*context, at)) for at in range(self.size)]
-        text = self.tok.decode_bytes(list(context))
-        ends = self._is_text(text) and self.encode(text) == context
+        ends = self._is_encoding(context)
         return float(probs[token] / probs[np.array([*counts, ends])].sum())
 
 
@@ -126,3 +132,40 @@ def assert_encoding_is_kept(tok: bw.Tokenizer, text: bytes) -> None:
         assert state.next().lost_mass < 1e-6, (at, text[:at])
         state.advance(text[at : at + 1])
     assert math.exp(model.logprob(text, end=True)) == pytest.approx(1.0, abs=1e-6)
+
+
+class Range(Cover):
+    """The same where texts are not what their tokens spell: all encodings, of all short texts."""
+
+    def __init__(
+        self,
+        tok: bw.Tokenizer,
+        row: Callable[[Ids], Any],
+        semantics: str,
+        *,
+        encodings: set[Ids],
+        lead: bytes = b"",
+    ) -> None:
+        """Texts are given the bytes that stand before each."""
+        super().__init__(tok, row, semantics, tails=0)
+        self.encodings, self.lead = encodings, lead
+        self.begun = {ids[:at] for ids in encodings for at in range(len(ids) + 1)}
+
+    def prob(self, x: bytes) -> float:
+        return super().prob(self.lead + x) / super().prob(self.lead)
+
+    def end(self, x: bytes) -> float:
+        return super().end(self.lead + x) / super().prob(self.lead)
+
+    def _viable(self, ids: Ids) -> bool:
+        return ids in self.begun
+
+    def _is_encoding(self, ids: Ids) -> bool:
+        return ids in self.encodings
+
+
+def encodings(tok: bw.Tokenizer, alphabet: bytes, length: int) -> set[Ids]:
+    """Of all texts of so many bytes at most."""
+    letters = [bytes([byte]) for byte in alphabet]
+    texts = (b"".join(text) for n in range(length + 1) for text in product(letters, repeat=n))
+    return {tuple(tok.encode(text)) for text in texts}

@@ -72,7 +72,8 @@ def test_what_was_begun_in_bytes_is_never_a_known_character(tmp_path: Path) -> N
     assert all(tok.is_canonical([2 + byte]) for byte in spelled)
 
 
-@pytest.mark.parametrize("semantics", SEMANTICS)
+# Where tokens share what the end of an empty text does not get, the two models differ.
+@pytest.mark.parametrize("semantics", ["all", "valid", "fast"])
 def test_the_space_before_a_text_is_given(tmp_path: Path, semantics: Any) -> None:
     (tmp_path / "a").mkdir()
     plain, spaced = load(tmp_path, PLAIN), load(tmp_path / "a", ((4, 0),))
@@ -85,14 +86,19 @@ def test_the_space_before_a_text_is_given(tmp_path: Path, semantics: Any) -> Non
     for text in [b"", b"a", b" ", b"  ", b"ab b", "é ü".encode(), b"b\xe4a"]:
         bare, state = models[0].start(b" " + text), models[1].start(text)
         assert state.logprob == pytest.approx(bare.logprob - given, abs=1e-9)
-        expected, found = bare.next(), state.next()
-        assert np.allclose(found.probs, expected.probs, atol=1e-12)
-        assert found.lost_mass == pytest.approx(expected.lost_mass, abs=1e-12)
+        expected, found = (
+            place.next().probs * math.exp(place.next().log_kept) for place in (bare, state)
+        )
+        # An empty text has no tokens, not that of a space.
+        none = semantics != "all" and not text
+        expected[256] *= not none
+        assert np.allclose(found, expected, atol=1e-12)
         scores = models[1].score(text)
         assert scores.sum() == pytest.approx(state.logprob, abs=1e-9)
         assert len(scores) == len(text)
+        whole = models[0].logprob(b" " + text, end=True) - given
         assert models[1].logprob(text, end=True) == pytest.approx(
-            models[0].logprob(b" " + text, end=True) - given, abs=1e-9
+            -math.inf if none else whole, abs=1e-9
         )
 
 

@@ -71,9 +71,17 @@ class Certain:
 
     def expect(self, text: bytes) -> list[int]:
         ids = self.tokenizer.encode(text)
+        self._expect(ids)
+        return ids
+
+    def follow(self, ids: list[int]) -> None:
+        """Check the text of these ids."""
+        self._expect(ids)
+        _check(self, self.tokenizer.decode_bytes(ids))
+
+    def _expect(self, ids: list[int]) -> None:
         following = [*ids, self.tokenizer.vocab_size]
         self._known = {tuple(ids[:at]): following[at] for at in range(len(following))}
-        return ids
 
     def _rows(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
         rows = np.zeros((len(contexts), self.tokenizer.vocab_size + 1), np.float32)
@@ -90,6 +98,10 @@ def check(certain: Certain, text: bytes) -> None:
     if not text:
         return
     certain.expect(text)
+    _check(certain, text)
+
+
+def _check(certain: Certain, text: bytes) -> None:
     scores = certain.bytes.score(text)
     lost = np.flatnonzero(~(np.abs(scores) < 1e-6))
     assert not len(lost), f"{text!r} is lost at byte {lost[0]}"
@@ -176,6 +188,8 @@ REAL: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2": ("qwen2.5.tokenizer.json", {}),
     "digits from the right": ("cl100k_base.tiktoken", {"pattern": "cl100k+digits-right"}),
     "falcon": ("falcon.tokenizer.json", {}),
+    "phi-3": ("phi-3-mini.tokenizer.json", {}),
+    "mistral": ("mistral-v3.spm.model", {}),
     "deepseek": ("deepseek-v4.tokenizer.json", {}),
 }
 

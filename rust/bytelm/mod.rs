@@ -15,6 +15,7 @@
 
 mod added;
 mod ahead;
+mod begin;
 mod bits;
 mod context;
 mod pairs;
@@ -29,8 +30,9 @@ mod ways;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::token::TokenId;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Opening, Tokenizer};
 use crate::{Error, Result};
+use added::Added;
 use row::Columns;
 use sorted::Sorted;
 use viable::Viability;
@@ -104,12 +106,11 @@ impl ByteVocab {
             Semantics::All => None,
             _ => {
                 let (model, steps) = tokenizer.plain_model()?;
-                let added = match tokenizer.lead() {
-                    None => tokenizer.added(),
-                    // Another space stands behind each added token.
-                    Some(_) => &[],
-                };
-                Some(Mutex::new(Viability::new(model, steps, added, &sorted)?))
+                // Where nothing is taken away again, texts are what is behind the normalizer.
+                let openings = tokenizer.lead().map(|_| tokenizer.openings());
+                let [start, behind @ ..] = openings.unwrap_or([Opening::Nothing; 3]);
+                let added = Added::new(&tokenizer.found_always()?, behind, &sorted)?;
+                Some(Mutex::new(Viability::new(model, steps, added, start, &sorted)?))
             }
         };
         let lead = tokenizer.lead();

@@ -4,23 +4,25 @@
 //! first. Inside a piece neighbours have to go together ([`super::pairs`]); where pieces end, the
 //! pre-tokenizer has to be able to end them, and they must not be tokens by themselves
 //! ([`super::ways`]); where a piece cannot end, in the middle of a character say, some token has to be
-//! able to follow; and added tokens stand where they are found ([`super::added`]).
+//! able to follow; and added tokens stand where they are found ([`super::added`]), with what the
+//! tokenizer puts behind them ([`super::begin`]).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::added::{self, Added, Owed};
+use super::begin::Begin;
 use super::bits::Bits;
 use super::pairs::Pairs;
 use super::sorted::{NOWHERE, Place, Sorted};
 use super::trie::ROOT;
 use super::ways::Ways;
 use crate::Result;
-use crate::added::AddedToken;
 use crate::encode::Model;
 use crate::pretokenize::Step;
 use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
 use crate::token::Kind;
+use crate::tokenizer::Opening;
 use crate::utf8::{self, Prefix};
 
 /// Bytes of sets of tokens that are kept.
@@ -72,6 +74,7 @@ pub(super) struct Spot {
     begun: Begun,
     /// What must not be found of added tokens.
     owed: Owed,
+    begin: Begin,
 }
 
 /// Up to three bytes with which a character begins, the last in the low bits.
@@ -84,6 +87,8 @@ pub(super) struct Viability {
     pairs: Pairs,
     /// Added tokens that are text, if there are any.
     added: Option<Added>,
+    /// How texts begin.
+    start: Begin,
     /// The tokens that spell characters which are no symbols.
     spelled: Vec<Place>,
     /// Whether pieces are cut.
@@ -103,7 +108,8 @@ impl Viability {
     pub fn new(
         model: &Model,
         steps: &[Step],
-        added: &[AddedToken],
+        added: Option<Added>,
+        start: Opening,
         sorted: &Sorted,
     ) -> Result<Viability> {
         let is_whole = |&place: &Place| {
@@ -115,7 +121,8 @@ impl Viability {
         Ok(Viability {
             ways: Ways::new(Outlook::new(steps, model.speller())?, whole, sorted),
             pairs: Pairs::new(model, sorted)?,
-            added: Added::new(added, sorted),
+            added,
+            start: Begin::of(start),
             spelled: sorted.all().filter(is_byte).collect(),
             cuts: !steps.is_empty(),
             following: HashMap::new(),
@@ -133,11 +140,15 @@ impl Viability {
             last: NOWHERE,
             begun: 0,
             owed: added::NOTHING,
+            begin: self.start,
         }
     }
 
     /// Whether the text may end behind the sequence.
     pub fn ends(&mut self, spot: Spot) -> Result<bool> {
+        if spot.begin == Begin::WithMore {
+            return Ok(false);
+        }
         // No piece is open at the start of a text, and behind an added token.
         Ok(spot.open == EMPTY || self.ways.ends(spot.open)?)
     }
@@ -154,14 +165,15 @@ impl Viability {
             Some(added) => added.after(sorted, spot.owed, token),
             None => added::NOTHING,
         };
-        if self.added.as_ref().is_some_and(|added| added.is_added(token)) {
-            return Ok(Spot { last: token, owed, ..self.start() });
+        if let Some(begin) = self.added.as_ref().and_then(|added| added.begin_behind(token)) {
+            return Ok(Spot { last: token, owed, begin, ..self.start() });
         }
+        let begin = spot.begin.after(sorted.bytes(token));
         if self.ways.whole().binary_search(&token).is_ok() {
             let piece = self.walk(spot.turned, sorted.bytes(token))?;
             let open = self.ways.closed(piece);
             let turned = self.ways.turn(open)?;
-            return Ok(Spot { open, turned, last: token, begun: 0, owed });
+            return Ok(Spot { open, turned, last: token, begun: 0, owed, begin });
         }
         let together =
             spot.open != EMPTY && self.pairs.go_together(model, sorted, spot.last, token)?;
@@ -175,6 +187,7 @@ impl Viability {
             last: token,
             begun: spell(model, sorted, spot.begun, token).0,
             owed,
+            begin,
         })
     }
 
@@ -197,9 +210,13 @@ impl Viability {
                 found.remove(token);
             }
         }
+        if matches!(spot.begin, Begin::WithSpace | Begin::WithSpaceAndMore) {
+            let (all, spaced) = (sorted.all(), sorted.beginning(b' '));
+            (all.start..spaced.start).chain(spaced.end..all.end).for_each(|p| found.remove(p));
+        }
         let ends = self.added.is_some() && self.ends(spot)?;
         if let Some(added) = &self.added {
-            added.restrict(&mut found, sorted, spot.owed, ends);
+            added.restrict(&mut found, sorted, (spot.owed, spot.begin), ends);
         }
         let found = Arc::new(Mask::new(found, sorted));
         self.held += found.bytes();

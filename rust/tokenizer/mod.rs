@@ -63,6 +63,16 @@ pub struct Tokenizer {
     scratches: Mutex<Vec<Scratch>>,
 }
 
+/// What stands before each text that the pre-tokenizer gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    Nothing,
+    /// A space, which is put there unless the text begins with one.
+    Space,
+    /// A space that is put before every text.
+    Another,
+}
+
 impl Tokenizer {
     /// The vocabulary.
     pub fn vocab(&self) -> &Vocab {
@@ -74,18 +84,32 @@ impl Tokenizer {
         &self.model
     }
 
-    /// The added tokens.
-    pub(crate) fn added(&self) -> &[AddedToken] {
-        &self.added
+    /// The space that every text begins with, where decoding takes it away again.
+    pub(crate) fn lead(&self) -> Option<u8> {
+        let puts = self.openings()[0] != Opening::Nothing;
+        (self.decoder.strip_leading_space && puts).then_some(b' ')
     }
 
-    /// The space that is put before every text, where decoding takes it away again.
-    pub(crate) fn lead(&self) -> Option<u8> {
+    /// What is put before a text, before what stands behind an added token that is found in the text
+    /// as it is, and behind one that is found in the normalized text.
+    pub(crate) fn openings(&self) -> [Opening; 3] {
+        let normalizers = [&self.normalizer, &self.prefixer];
+        let [start, raw] = [true, false].map(|at_start| self.opening(&normalizers, at_start));
+        [start, raw, self.opening(&normalizers[1..], false)]
+    }
+
+    fn opening(&self, normalizers: &[&Normalizer], at_start: bool) -> Opening {
         let put = |text: &[u8]| {
-            let found = self.normalizer.normalize(text, true, &mut || Ok(()));
-            found.is_ok_and(|found| *found == [b" ", text].concat())
+            normalizers.iter().try_fold(text.to_vec(), |text, normalizer| {
+                let found = normalizer.normalize(&text, at_start, &mut || Ok(()));
+                found.map(|found| found.into_owned())
+            })
         };
-        (self.decoder.strip_leading_space && put(b"a") && put(b" a")).then_some(b' ')
+        match (put(b"a").as_deref(), put(b" a").as_deref()) {
+            (Ok(b" a"), Ok(b"  a")) => Opening::Another,
+            (Ok(b" a"), Ok(b" a")) => Opening::Space,
+            _ => Opening::Nothing,
+        }
     }
 
     /// The model and the steps of the pre-tokenizer, where each piece is merged by itself and tokens

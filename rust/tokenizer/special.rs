@@ -61,6 +61,16 @@ impl Tokenizer {
             ))),
         }
     }
+
+    /// The added tokens that are found in every text, with the contents by which they are.
+    pub(crate) fn found_always(&self) -> Result<Vec<AddedToken>> {
+        let as_found = |token: &AddedToken| match token.normalized {
+            true => normal_content(token, &self.normalizer),
+            false => Ok(token.content.clone()),
+        };
+        let always = self.added.iter().filter(|token| !token.special);
+        always.map(|token| Ok(AddedToken { content: as_found(token)?, ..token.clone() })).collect()
+    }
 }
 
 pub(super) fn matchers(
