@@ -8,10 +8,11 @@
 
 use std::sync::Arc;
 
+use super::ByteVocab;
+use super::masses::OUTCOMES;
 use super::sorted::Place;
 use super::trie::{Branch, ROOT};
 use super::viable::{Mask, Spot, Viability};
-use super::{ByteVocab, OUTCOMES};
 use crate::token::TokenId;
 use crate::{Error, Result};
 

@@ -18,10 +18,12 @@ mod ahead;
 mod begin;
 mod bits;
 mod context;
+mod masses;
 mod pairs;
 mod real;
 mod row;
 mod sorted;
+mod spare;
 mod tree;
 mod trie;
 mod viable;
@@ -35,11 +37,13 @@ use crate::{Error, Result};
 use added::Added;
 use row::Columns;
 use sorted::Sorted;
+use spare::Spare;
 use viable::Viability;
 
 pub use ahead::{Ahead, Verdict};
+pub use masses::OUTCOMES;
 pub use real::Real;
-pub use tree::{Distribution, Goal, OUTCOMES, TokenPath, Tree};
+pub use tree::{Distribution, Goal, TokenPath, Tree};
 
 /// Which sequences of tokens count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,7 @@ pub struct ByteVocab {
     lead: Option<u8>,
     /// Known when the semantics asks for it; grows with what it is asked.
     viability: Option<Mutex<Viability>>,
+    spare: Arc<Spare>,
 }
 
 impl ByteVocab {
@@ -114,7 +119,15 @@ impl ByteVocab {
             }
         };
         let lead = tokenizer.lead();
-        Ok(ByteVocab { tokenizer, sorted, columns, semantics, lead, viability })
+        Ok(ByteVocab {
+            tokenizer,
+            sorted,
+            columns,
+            semantics,
+            lead,
+            viability,
+            spare: Arc::default(),
+        })
     }
 
     /// The least number of columns that rows have.

@@ -1,15 +1,17 @@
 //! The numbers that models give: what is summed over them, by type.
 
-use std::ops::Range;
+use std::ops::{DerefMut, Range};
+use std::sync::Arc;
 
 use super::sorted::Group;
+use super::spare::{Lent, Spare};
 use crate::simd::exp;
 
 /// What is kept of logits.
 #[derive(Debug)]
 pub enum Values {
     /// Exponentials relative to the row's shift; 0 for what does not count.
-    Exps(Vec<f32>),
+    Exps(Lent),
     /// The logits themselves.
     Single(Vec<f32>),
     Double(Vec<f64>),
@@ -17,6 +19,8 @@ pub enum Values {
 
 /// Numbers that models give.
 pub trait Real: Copy + Send + Sync + 'static {
+    /// A list of the length of a row.
+    type List: DerefMut<Target = Vec<Self>>;
     /// Minus infinity.
     const LEAST: Self;
     fn to_f64(self) -> f64;
@@ -24,19 +28,16 @@ pub trait Real: Copy + Send + Sync + 'static {
     fn gather(values: &[Self], places: &[u32]) -> Vec<Self>;
     /// Values that are kept.
     fn keep(values: Vec<Self>) -> Values;
-    /// What is kept of all values of a row, whose exponentials were written.
-    fn keep_all(values: &[Self], exps: &mut Vec<Self>, faint: bool) -> Values;
+    /// An empty list.
+    fn list(spare: &Arc<Spare>) -> Self::List;
+    /// What is kept of all values of a row, and of their exponentials.
+    fn keep_all(values: &[Self], exps: Self::List, faint: bool) -> Values;
     /// The largest value, and whether all are numbers.
     fn top(values: &[Self]) -> (f64, bool);
     /// The sum of `exp(value - shift)`, where nothing is larger than the shift.
     fn sum_exp(values: &[Self], shift: f64) -> f64;
-    /// The same of several runs that follow each other; the sums are appended.
-    fn sums_exp(
-        values: &[Self],
-        runs: impl Iterator<Item = Range<usize>>,
-        shift: f64,
-        sums: &mut Vec<f64>,
-    );
+    /// The same of several runs that follow each other.
+    fn sums_exp(values: &[Self], runs: impl Iterator<Item = Range<usize>>, shift: f64) -> Vec<f64>;
     /// Writes `exp(value - shift)` of each value whose bit is set, with a shift that is at least
     /// `least` and hardly below the largest value.
     fn survey(values: &[Self], least: f64, bits: &[u64], exps: &mut Vec<Self>) -> Survey;
@@ -51,7 +52,7 @@ pub struct Survey {
     pub largest: f64,
     /// Whether all are numbers.
     pub all: bool,
-    /// Whether some exponentials are too small to be kept instead of the values.
+    /// Whether some exponentials are too small to say what the values do.
     pub faint: bool,
     /// The sum of the exponentials.
     pub sum: f64,
@@ -61,6 +62,7 @@ pub struct Survey {
 const SAMPLED: usize = 61;
 
 impl Real for f32 {
+    type List = Lent;
     const LEAST: f32 = f32::NEG_INFINITY;
 
     fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
@@ -71,10 +73,14 @@ impl Real for f32 {
         Values::Single(values)
     }
 
-    fn keep_all(values: &[f32], exps: &mut Vec<f32>, faint: bool) -> Values {
+    fn list(spare: &Arc<Spare>) -> Lent {
+        spare.lend()
+    }
+
+    fn keep_all(values: &[f32], exps: Lent, faint: bool) -> Values {
         match faint {
             true => Values::Single(values.to_vec()),
-            false => Values::Exps(std::mem::take(exps)),
+            false => Values::Exps(exps),
         }
     }
 
@@ -91,13 +97,8 @@ impl Real for f32 {
         exp::sum_exp(values, shift as f32)
     }
 
-    fn sums_exp(
-        values: &[f32],
-        runs: impl Iterator<Item = Range<usize>>,
-        shift: f64,
-        sums: &mut Vec<f64>,
-    ) {
-        exp::sums_exp(values, runs, shift as f32, sums);
+    fn sums_exp(values: &[f32], runs: impl Iterator<Item = Range<usize>>, shift: f64) -> Vec<f64> {
+        exp::sums_exp(values, runs, shift as f32)
     }
 
     fn survey(values: &[f32], least: f64, bits: &[u64], exps: &mut Vec<f32>) -> Survey {
@@ -123,6 +124,7 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    type List = Box<Vec<f64>>;
     const LEAST: f64 = f64::NEG_INFINITY;
 
     fn gather(values: &[f64], places: &[u32]) -> Vec<f64> {
@@ -133,7 +135,11 @@ impl Real for f64 {
         Values::Double(values)
     }
 
-    fn keep_all(values: &[f64], _: &mut Vec<f64>, _: bool) -> Values {
+    fn list(_: &Arc<Spare>) -> Box<Vec<f64>> {
+        Box::default()
+    }
+
+    fn keep_all(values: &[f64], _: Box<Vec<f64>>, _: bool) -> Values {
         Values::Double(values.to_vec())
     }
 
@@ -150,13 +156,8 @@ impl Real for f64 {
         values.iter().map(|value| (value - shift).exp()).sum()
     }
 
-    fn sums_exp(
-        values: &[f64],
-        runs: impl Iterator<Item = Range<usize>>,
-        shift: f64,
-        sums: &mut Vec<f64>,
-    ) {
-        sums.extend(runs.map(|run| f64::sum_exp(&values[run], shift)));
+    fn sums_exp(values: &[f64], runs: impl Iterator<Item = Range<usize>>, shift: f64) -> Vec<f64> {
+        runs.map(|run| f64::sum_exp(&values[run], shift)).collect()
     }
 
     fn survey(values: &[f64], least: f64, bits: &[u64], exps: &mut Vec<f64>) -> Survey {
@@ -169,7 +170,7 @@ impl Real for f64 {
             let unset = exps.iter_mut().enumerate().filter(|(at, _)| word >> at & 1 == 0);
             unset.for_each(|(_, exp)| *exp = 0.0);
         }
-        Survey { shift, largest, all, faint: false, sum }
+        Survey { shift, largest, all, faint: true, sum }
     }
 
     fn sum(values: &[f64], group: Group<'_>) -> f64 {

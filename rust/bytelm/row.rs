@@ -9,9 +9,12 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use super::masses::{Masses, log_sum as log_sum_of};
 use super::real::{Real, Values};
 use super::sorted::{Place, Sorted};
+use super::spare::Spare;
 use super::trie::Branch;
 use super::viable::Mask;
 use crate::simd::exp;
@@ -44,7 +47,7 @@ pub(super) struct Row {
     /// The logarithm of the sum over all outcomes.
     total: f64,
     /// By first byte, for a row of all places.
-    first: Option<Box<[f64; 256]>>,
+    first: Option<Masses>,
     /// The logarithm of the probability that the text ends.
     end: f64,
 }
@@ -62,7 +65,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Row {
-    /// Reads a row of logits or of their logarithms; `spare` is memory to work in.
+    /// Reads a row of logits or of their logarithms; `spare` has memory.
     ///
     /// # Errors
     /// [`Error::Data`] when a value is no number, or nothing has any probability.
@@ -71,7 +74,7 @@ impl Row {
         columns: &Columns,
         row: &[T],
         wanted: &Wanted<'_>,
-        spare: &mut Vec<T>,
+        spare: &Arc<Spare>,
     ) -> Result<Row> {
         let beyond = columns.ends.partition_point(|&id| (id as usize) < columns.size);
         let (within, beyond) = columns.ends.split_at(beyond);
@@ -102,24 +105,28 @@ impl Row {
             return Ok(Row { base, values, shift, total, first: None, end: end - total });
         }
         let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids());
-        let found = T::survey(known, largest, may_follow, spare);
+        let mut exps = T::list(spare);
+        let found = T::survey(known, largest, may_follow, &mut exps);
         checked((found.largest, found.all))?;
-        let mut first = Box::new([f64::NEG_INFINITY; 256]);
-        for byte in 0..=255 {
-            let mass = T::sum(spare, sorted.group(byte));
-            first[usize::from(byte)] = match mass > SMALL {
-                true => found.shift + mass.ln(),
-                false => log_sum(&picked(row, sorted, &sorted.beginning(byte), wanted.mask)),
-            };
-        }
+        let sum = |byte| T::sum(&exps, sorted.group(byte));
+        let first = match found.faint {
+            false => Masses::numbers((0..=255).map(sum).collect(), found.shift),
+            true => {
+                let log = |byte: u8| match sum(byte) {
+                    sum if sum > SMALL => found.shift + sum.ln(),
+                    _ => log_sum(&picked(row, sorted, &sorted.beginning(byte), wanted.mask)),
+                };
+                Masses::logs((0..=255).map(log).collect())
+            }
+        };
         let total = match wanted.local {
             false => found.shift + (found.sum + sum_of(&beyond, found.shift)).ln(),
-            true => log_sum_of(first.iter().copied().chain([end])),
+            true => log_sum_of([first.log_sum(), end].into_iter()),
         };
         // Where nothing counts that the model expects, nothing is a share of anything.
         let total = if total == f64::NEG_INFINITY { 0.0 } else { total };
-        first.iter_mut().for_each(|mass| *mass -= total);
-        let values = T::keep_all(known, spare, found.faint);
+        let first = first.times(-total);
+        let values = T::keep_all(known, exps, found.faint);
         let shift = found.shift;
         let row = Row { base: None, values, shift, total, first: Some(first), end: end - total };
         let narrowed = || row.narrowed(sorted, &wanted.range, wanted.mask);
@@ -144,10 +151,11 @@ impl Row {
     pub fn mass(&self, sorted: &Sorted, range: &Range<Place>, mask: Option<&Mask>) -> f64 {
         match &self.values {
             Values::Exps(values) => {
-                let mut sum = Vec::with_capacity(1);
-                let values = self.run(values, sorted, range, None);
-                exp::sums(&values, std::iter::once(0..values.len()), &mut sum);
-                self.shift + sum[0].ln() - self.total
+                let sum = match self.base {
+                    Some(base) => exp::sum(&values[within(range, base)]),
+                    None => exp::sum_at(values, sorted.ids_of(range)),
+                };
+                self.shift + sum.ln() - self.total
             }
             Values::Single(values) => self.mass_of(&self.run(values, sorted, range, mask)),
             Values::Double(values) => self.mass_of(&self.run(values, sorted, range, mask)),
@@ -167,22 +175,26 @@ impl Row {
         nodes: Range<Branch>,
         range: &Range<Place>,
         mask: Option<&Mask>,
-        out: &mut Vec<f64>,
-    ) {
+    ) -> Masses {
         let start = range.start;
         let runs = nodes.map(|node| sorted.trie().run(node));
         let runs = runs.map(|run| (run.start - start) as usize..(run.end - start) as usize);
         match &self.values {
             Values::Exps(values) => {
-                exp::sums(&self.run(values, sorted, range, None), runs, out);
-                out.iter_mut().for_each(|sum| *sum = self.shift + sum.ln() - self.total);
+                let sums = match self.base {
+                    Some(base) => {
+                        let values = &values[within(range, base)];
+                        runs.map(|run| exp::sum(&values[run])).collect()
+                    }
+                    None => {
+                        let ids = sorted.ids_of(range);
+                        runs.map(|run| exp::sum_at(values, &ids[run])).collect()
+                    }
+                };
+                Masses::numbers(sums, self.shift - self.total)
             }
-            Values::Single(values) => {
-                self.masses_of(&self.run(values, sorted, range, mask), runs, out);
-            }
-            Values::Double(values) => {
-                self.masses_of(&self.run(values, sorted, range, mask), runs, out);
-            }
+            Values::Single(values) => self.masses_of(&self.run(values, sorted, range, mask), runs),
+            Values::Double(values) => self.masses_of(&self.run(values, sorted, range, mask), runs),
         }
     }
 
@@ -190,13 +202,13 @@ impl Row {
         &self,
         values: &[T],
         runs: impl Iterator<Item = Range<usize>> + Clone,
-        out: &mut Vec<f64>,
-    ) {
-        T::sums_exp(values, runs.clone(), self.shift, out);
-        for (sum, run) in out.iter_mut().zip(runs) {
+    ) -> Masses {
+        let mut logs = T::sums_exp(values, runs.clone(), self.shift);
+        for (sum, run) in logs.iter_mut().zip(runs) {
             let small = *sum <= SMALL;
             *sum = if small { log_sum(&values[run]) } else { self.shift + sum.ln() } - self.total;
         }
+        Masses::logs(logs)
     }
 
     /// The values of a range.
@@ -216,14 +228,15 @@ impl Row {
     /// Bytes that the values take.
     pub fn bytes(&self) -> usize {
         match &self.values {
-            Values::Exps(values) | Values::Single(values) => size_of_val(&values[..]),
+            Values::Exps(values) => size_of_val(&values[..]),
+            Values::Single(values) => size_of_val(&values[..]),
             Values::Double(values) => size_of_val(&values[..]),
         }
     }
 
     /// By first byte, if the row is of all places.
-    pub fn first(&self) -> Option<&[f64; 256]> {
-        self.first.as_deref()
+    pub fn first(&self) -> Option<&Masses> {
+        self.first.as_ref()
     }
 
     /// The logarithm of the probability that the text ends.
@@ -243,7 +256,7 @@ impl Row {
         }
         let values = match &self.values {
             Values::Exps(values) => {
-                Values::Exps(self.run(values, sorted, range, None).into_owned())
+                Values::Exps(self.run(values, sorted, range, None).into_owned().into())
             }
             Values::Single(values) => {
                 Values::Single(self.run(values, sorted, range, mask).into_owned())
@@ -257,7 +270,8 @@ impl Row {
 
     fn len(&self) -> usize {
         match &self.values {
-            Values::Exps(values) | Values::Single(values) => values.len(),
+            Values::Exps(values) => values.len(),
+            Values::Single(values) => values.len(),
             Values::Double(values) => values.len(),
         }
     }
@@ -278,21 +292,12 @@ fn picked<T: Real>(
     range: &Range<Place>,
     mask: Option<&Mask>,
 ) -> Vec<T> {
-    let mut values = T::gather(row, &sorted.ids()[range.start as usize..range.end as usize]);
+    let mut values = T::gather(row, sorted.ids_of(range));
     if let Some(mask) = mask {
         let least = |place| values[(place - range.start) as usize] = T::LEAST;
         mask.places().each_missing(range, least);
     }
     values
-}
-
-/// The logarithm of the sum of numbers of which these are the logarithms.
-fn log_sum_of(logs: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = logs.clone().fold(f64::NEG_INFINITY, f64::max);
-    match largest.is_finite() {
-        true => largest + logs.map(|log| (log - largest).exp()).sum::<f64>().ln(),
-        false => largest,
-    }
 }
 
 fn log_sum<T: Real>(values: &[T]) -> f64 {

@@ -13,9 +13,7 @@ pub type Place = u32;
 #[derive(Debug)]
 pub struct Sorted {
     ids: Vec<TokenId>,
-    /// The ids by first byte, and those of a first byte in ascending order.
-    grouped: Vec<TokenId>,
-    /// The same as sets, of first bytes that many tokens have.
+    /// As sets, the ids of first bytes that many tokens have.
     dense: Vec<(u8, Vec<u64>)>,
     /// The bytes of all tokens, in order.
     arena: Vec<u8>,
@@ -27,7 +25,7 @@ pub struct Sorted {
     places: Vec<Place>,
 }
 
-/// Tokens that begin alike, in the order of their ids.
+/// Tokens that begin alike.
 #[derive(Debug, Clone, Copy)]
 pub enum Group<'a> {
     /// One after the other.
@@ -62,7 +60,6 @@ impl Sorted {
             first: [0; 257],
             places: vec![NOWHERE; vocab.len()],
             ids: Vec::new(),
-            grouped: Vec::new(),
             dense: Vec::new(),
             trie: Trie::new(&[], |_| &[]),
         };
@@ -80,10 +77,8 @@ impl Sorted {
         for byte in 1..257 {
             sorted.first[byte] = sorted.first[byte].max(sorted.first[byte - 1]);
         }
-        sorted.grouped.clone_from(&ids);
         for (byte, bounds) in sorted.first.windows(2).enumerate() {
-            let group = &mut sorted.grouped[bounds[0] as usize..bounds[1] as usize];
-            group.sort_unstable();
+            let group = &ids[bounds[0] as usize..bounds[1] as usize];
             if group.len() > vocab.len() / SPARSE {
                 let mut bits = vec![0; vocab.len().div_ceil(64)];
                 group.iter().for_each(|&id| bits[id as usize / 64] |= 1 << (id % 64));
@@ -105,9 +100,9 @@ impl Sorted {
         self.places.len()
     }
 
-    /// The ids in byte order.
-    pub fn ids(&self) -> &[TokenId] {
-        &self.ids
+    /// The ids of a range.
+    pub fn ids_of(&self, range: &Range<Place>) -> &[TokenId] {
+        &self.ids[range.start as usize..range.end as usize]
     }
 
     /// The tokens of a first byte.
@@ -115,8 +110,7 @@ impl Sorted {
         if let Some((_, bits)) = self.dense.iter().find(|dense| dense.0 == byte) {
             return Group::Bits(bits);
         }
-        let places = self.beginning(byte);
-        Group::Ids(&self.grouped[places.start as usize..places.end as usize])
+        Group::Ids(self.ids_of(&self.beginning(byte)))
     }
 
     /// The places of the tokens of a first byte.

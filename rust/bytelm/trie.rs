@@ -20,26 +20,38 @@ pub(super) const NOTHING: Branch = u32::MAX;
 pub(super) struct Trie {
     /// The last byte of each node; that of the root means nothing.
     bytes: Vec<u8>,
-    /// Its tokens.
-    runs: Vec<Range<Place>>,
-    /// Where its children begin, and those of the next one.
-    children: Vec<Branch>,
+    /// The nodes, and one behind the last, with which the last one's children end.
+    nodes: Vec<Node>,
+}
+
+/// What is asked of a node is in one place: it is seldom in the cache.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// Where its tokens begin, and where they end.
+    start: Place,
+    end: Place,
+    /// Where those end that have its bytes and no more.
+    exact: Place,
+    /// Where its children begin; they end where those of the next one begin.
+    children: Branch,
 }
 
 impl Trie {
     /// The trie of tokens in the order of their bytes; `shared` says of each how many bytes it
     /// shares with the one before.
     pub fn new<'a>(shared: &[usize], bytes: impl Fn(Place) -> &'a [u8]) -> Trie {
-        let mut trie = Trie { bytes: vec![0], runs: Vec::new(), children: Vec::new() };
-        trie.runs.push(0..shared.len() as Place);
+        let node = |start, end| Node { start, end, exact: start, children: 0 };
+        let mut trie = Trie { bytes: vec![0], nodes: vec![node(0, shared.len() as Place)] };
         let (mut level, mut depth) = (0..1, 0);
         while !level.is_empty() {
-            for node in level.clone() {
-                trie.children.push(trie.runs.len() as Branch);
-                let Range { start: mut at, end } = trie.runs[node].clone();
-                while at < end && bytes(at).len() == depth {
-                    at += 1;
+            for at in level.clone() {
+                let children = trie.nodes.len() as Branch;
+                let found = &mut trie.nodes[at];
+                found.children = children;
+                while found.exact < found.end && bytes(found.exact).len() == depth {
+                    found.exact += 1;
                 }
+                let Node { end, exact: mut at, .. } = *found;
                 while at < end {
                     let start = at;
                     at += 1;
@@ -47,25 +59,25 @@ impl Trie {
                         at += 1;
                     }
                     trie.bytes.push(bytes(start)[depth]);
-                    trie.runs.push(start..at);
+                    trie.nodes.push(node(start, at));
                 }
             }
-            (level, depth) = (level.end..trie.runs.len(), depth + 1);
+            (level, depth) = (level.end..trie.nodes.len(), depth + 1);
         }
-        trie.children.push(trie.runs.len() as Branch);
+        let children = trie.nodes.len() as Branch;
+        trie.nodes.push(Node { children, ..node(0, 0) });
         trie
     }
 
     /// The tokens of a node.
     pub fn run(&self, node: Branch) -> Range<Place> {
-        self.runs.get(node as usize).cloned().unwrap_or(0..0)
+        self.nodes.get(node as usize).map_or(0..0, |node| node.start..node.end)
     }
 
     /// The node one byte on; [`NOTHING`] when no token goes on so.
     pub fn child(&self, node: Branch, byte: u8) -> Branch {
         let children = self.children(node);
-        let bytes = &self.bytes[children.start as usize..children.end as usize];
-        match bytes.binary_search(&byte) {
+        match self.bytes(children.clone()).binary_search(&byte) {
             Ok(at) => children.start + at as Branch,
             Err(_) => NOTHING,
         }
@@ -75,23 +87,23 @@ impl Trie {
     pub fn children(&self, node: Branch) -> Range<Branch> {
         match node {
             NOTHING => 0..0,
-            _ => self.children[node as usize]..self.children[node as usize + 1],
+            _ => self.nodes[node as usize].children..self.nodes[node as usize + 1].children,
         }
     }
 
     /// The tokens that have the bytes of a node and no more.
     pub fn exact(&self, node: Branch) -> Range<Place> {
-        let run = self.run(node);
-        let children = self.children(node);
-        match children.is_empty() {
-            true => run,
-            false => run.start..self.run(children.start).start,
-        }
+        self.nodes.get(node as usize).map_or(0..0, |node| node.start..node.exact)
     }
 
     /// The last byte of a node.
     pub fn byte(&self, node: Branch) -> u8 {
         self.bytes[node as usize]
+    }
+
+    /// The last bytes of nodes.
+    pub fn bytes(&self, nodes: Range<Branch>) -> &[u8] {
+        &self.bytes[nodes.start as usize..nodes.end as usize]
     }
 }
 

@@ -153,7 +153,7 @@ impl Viability {
         Ok(spot.open == EMPTY || self.ways.ends(spot.open)?)
     }
 
-    /// Where a viable sequence stands after another token.
+    /// Where a viable sequence stands after another token with which it stays so.
     pub fn after(
         &mut self,
         model: &Model,
@@ -175,10 +175,11 @@ impl Viability {
             let turned = self.ways.turn(open)?;
             return Ok(Spot { open, turned, last: token, begun: 0, owed, begin });
         }
-        let together =
-            spot.open != EMPTY && self.pairs.go_together(model, sorted, spot.last, token)?;
-        let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
         let anew = self.walk(spot.turned, sorted.bytes(token))?;
+        // A token with which no piece begins goes together with the one before.
+        let together = spot.open != EMPTY
+            && (anew == EMPTY || self.pairs.go_together(model, sorted, spot.last, token)?);
+        let inside = if together { self.walk(spot.open, sorted.bytes(token))? } else { EMPTY };
         let open = self.ways.join(inside, anew);
         let turned = self.ways.turn(open)?;
         Ok(Spot {

@@ -28,14 +28,9 @@ pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
     dispatch(SumExp { values, shift })
 }
 
-/// The same of several runs, one after the other; the sums are appended.
-pub fn sums_exp(
-    values: &[f32],
-    runs: impl Iterator<Item = Range<usize>>,
-    shift: f32,
-    sums: &mut Vec<f64>,
-) {
-    dispatch(SumsExp { values, runs, shift, sums });
+/// The same of several runs, one after the other.
+pub fn sums_exp(values: &[f32], runs: impl Iterator<Item = Range<usize>>, shift: f32) -> Vec<f64> {
+    dispatch(SumsExp { values, runs, shift })
 }
 
 /// What one pass over values finds.
@@ -60,9 +55,9 @@ pub fn survey(values: &[f32], shift: f32, bits: &[u64], exps: &mut Vec<f32>) -> 
     dispatch(Look { values, shift, bits, exps })
 }
 
-/// The sums of several runs, one after the other; they are appended.
-pub fn sums(values: &[f32], runs: impl Iterator<Item = Range<usize>>, sums: &mut Vec<f64>) {
-    dispatch(Sums { values, runs, sums });
+/// The sum of the values.
+pub fn sum(values: &[f32]) -> f64 {
+    dispatch(Sum(values))
 }
 
 /// The sum of the values at these places.
@@ -145,15 +140,15 @@ struct SumsExp<'a, I> {
     values: &'a [f32],
     runs: I,
     shift: f32,
-    sums: &'a mut Vec<f64>,
 }
 
 impl<I: Iterator<Item = Range<usize>>> Task for SumsExp<'_, I> {
-    type Output = ();
+    type Output = Vec<f64>;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, kernel: K) {
-        let SumsExp { values, runs, shift, sums } = self;
+    fn run<K: Kernel>(self, kernel: K) -> Vec<f64> {
+        let SumsExp { values, runs, shift } = self;
+        let mut sums = Vec::with_capacity(runs.size_hint().0);
         // Exponentials are made a chunk at a time, and a run takes what it has of each.
         let mut found = [0f32; LANES];
         let mut chunk = usize::MAX;
@@ -180,33 +175,27 @@ impl<I: Iterator<Item = Range<usize>>> Task for SumsExp<'_, I> {
             }
             sums.push(lanes.iter().sum());
         }
+        sums
     }
 }
 
-struct Sums<'a, I> {
-    values: &'a [f32],
-    runs: I,
-    sums: &'a mut Vec<f64>,
-}
+struct Sum<'a>(&'a [f32]);
 
-impl<I: Iterator<Item = Range<usize>>> Task for Sums<'_, I> {
-    type Output = ();
+impl Task for Sum<'_> {
+    type Output = f64;
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _: K) {
-        for run in self.runs {
-            let (chunks, rest) = self.values[run].as_chunks::<LANES>();
-            let rest = rest.iter().fold(0.0, |sum, &value| sum + f64::from(value));
-            if chunks.is_empty() {
-                self.sums.push(rest);
-                continue;
-            }
-            let mut lanes = [0f64; LANES];
-            for values in chunks {
-                add(values, &mut lanes);
-            }
-            self.sums.push(lanes.iter().sum::<f64>() + rest);
+    fn run<K: Kernel>(self, _: K) -> f64 {
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        let rest = rest.iter().fold(0.0, |sum, &value| sum + f64::from(value));
+        if chunks.is_empty() {
+            return rest;
         }
+        let mut lanes = [0f64; LANES];
+        for values in chunks {
+            add(values, &mut lanes);
+        }
+        lanes.iter().sum::<f64>() + rest
     }
 }
 
@@ -395,21 +384,16 @@ mod tests {
             }
             let runs = [0, 1, 3, 20, 21, 60, 900].windows(2).map(|at| at[0]..at[1].min(len));
             let runs = runs.filter(|run| !run.is_empty());
-            let (mut sums, mut others) = (Vec::new(), Vec::new());
-            sums_exp(&values, runs.clone(), 1.5, &mut sums);
-            let task =
-                SumsExp { values: &values, runs: runs.clone(), shift: 1.5, sums: &mut others };
-            task.run(Portable);
-            assert_eq!(sums, others);
-            let (mut plain, mut others) = (Vec::new(), Vec::new());
-            super::sums(&values, runs.clone(), &mut plain);
-            Sums { values: &values, runs: runs.clone(), sums: &mut others }.run(Portable);
-            assert_eq!(plain, others);
-            for ((run, sum), plain) in runs.zip(sums).zip(plain) {
-                let expected = sum_exp(&values[run.clone()], 1.5);
-                assert!((sum - expected).abs() <= 1e-12 * expected);
-                let expected: f64 = values[run].iter().map(|&value| f64::from(value)).sum();
+            let sums = sums_exp(&values, runs.clone(), 1.5);
+            let portable = SumsExp { values: &values, runs: runs.clone(), shift: 1.5 };
+            assert_eq!(sums, portable.run(Portable));
+            for (run, sum_exp) in runs.zip(sums) {
+                let expected = super::sum_exp(&values[run.clone()], 1.5);
+                assert!((sum_exp - expected).abs() <= 1e-12 * expected);
+                let expected: f64 = values[run.clone()].iter().map(|&value| f64::from(value)).sum();
+                let plain = sum(&values[run.clone()]);
                 assert!((plain - expected).abs() <= 1e-12 * expected.abs());
+                assert_eq!(plain, Sum(&values[run]).run(Portable));
             }
             let places: Vec<u32> = (0..len as u32).rev().collect();
             let expected: f64 = values.iter().map(|&value| f64::from(value)).sum();

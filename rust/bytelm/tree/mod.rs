@@ -16,6 +16,7 @@ mod pending;
 use std::sync::Arc;
 
 use crate::bytelm::context::Context;
+use crate::bytelm::masses::log_sum;
 use crate::bytelm::real::Real;
 use crate::bytelm::row::{Row, Wanted};
 use crate::bytelm::viable::Viability;
@@ -23,7 +24,7 @@ use crate::bytelm::{ByteVocab, Semantics};
 use crate::{Error, Result};
 use node::Node;
 
-pub use outcomes::{Distribution, OUTCOMES};
+pub use outcomes::Distribution;
 pub use paths::TokenPath;
 
 /// More nodes than this at a time are not followed.
@@ -146,8 +147,11 @@ impl Tree {
     ) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let node = &self.nodes[at];
-        let range = &node.ranges[depth - node.from];
-        for token in vocab.sorted.exact(range, depth) {
+        let exact = match depth == node.depth() {
+            true => vocab.sorted.trie().exact(node.fits),
+            false => vocab.sorted.exact(&node.ranges[depth - node.from], depth),
+        };
+        for token in exact {
             let node = &self.nodes[at];
             if node.mask.as_ref().is_some_and(|mask| !mask.places().has(token)) {
                 continue;
@@ -222,12 +226,11 @@ impl Tree {
                 self.len
             )));
         }
-        let mut spare = Vec::new();
         for (&at, row) in nodes.iter().zip(rows.chunks_exact(width)) {
             if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
                 return Err(Error::Argument(format!("node {at} waits for no row")));
             }
-            self.feed_one(at, row, &mut spare)?;
+            self.feed_one(at, row)?;
         }
         self.weigh();
         if self.vocab.semantics == Semantics::All {
@@ -242,7 +245,7 @@ impl Tree {
         Ok(())
     }
 
-    fn feed_one<T: Real>(&mut self, at: usize, row: &[T], spare: &mut Vec<T>) -> Result<()> {
+    fn feed_one<T: Real>(&mut self, at: usize, row: &[T]) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
@@ -262,7 +265,7 @@ impl Tree {
             local: semantics == Semantics::Local,
             ends,
         };
-        let row = Row::new(sorted, &vocab.columns, row, &wanted, spare)?;
+        let row = Row::new(sorted, &vocab.columns, row, &wanted, &vocab.spare)?;
         let masses = node.ranges.iter().enumerate().map(|(index, range)| {
             if node.from + index == 0 { 0.0 } else { row.mass(sorted, range, mask) }
         });
@@ -393,14 +396,6 @@ impl Tree {
             count => Err(Error::Argument(format!("{count} contexts wait for rows"))),
         }
     }
-}
-
-fn log_sum(terms: impl Iterator<Item = f64> + Clone) -> f64 {
-    let largest = terms.clone().fold(f64::NEG_INFINITY, f64::max);
-    if largest == f64::NEG_INFINITY {
-        return largest;
-    }
-    largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
 }
 
 /// The share of the first in both together, of logarithms.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::bytelm::context::Context;
+use crate::bytelm::masses::Masses;
 use crate::bytelm::row::Row;
 use crate::bytelm::sorted::Place;
 use crate::bytelm::trie::{Branch, NOTHING, ROOT};
@@ -37,7 +38,7 @@ pub(super) struct Node {
     /// The tokens of the last range, in the trie.
     pub fits: Branch,
     /// The masses of what may follow, by the trie's children, when they were asked for.
-    pub next: Vec<f64>,
+    pub next: Masses,
 }
 
 impl Node {
@@ -76,16 +77,16 @@ impl Node {
         }
     }
 
-    /// The bytes that may follow and their masses, when there is a row.
-    pub fn ahead<'a>(&'a mut self, vocab: &'a ByteVocab) -> impl Iterator<Item = (u8, f64)> + 'a {
+    /// The bytes that may follow and their masses; none when there is no row.
+    pub fn ahead<'a>(&'a mut self, vocab: &'a ByteVocab) -> (&'a [u8], &'a Masses) {
         let trie = vocab.sorted.trie();
         let children = trie.children(self.fits);
         if let Some(row) = self.row.as_ref().filter(|_| self.next.is_empty()) {
             let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
             let range = self.ranges.last().expect("a node has a range");
-            row.masses(&vocab.sorted, children.clone(), range, mask, &mut self.next);
+            self.next = row.masses(&vocab.sorted, children.clone(), range, mask);
         }
-        children.map(|child| trie.byte(child)).zip(self.next.iter().copied())
+        (trie.bytes(children), &self.next)
     }
 
     /// Whether it takes part in nothing any more, whatever comes.
@@ -114,7 +115,7 @@ impl Node {
             row: None,
             masses: Vec::new(),
             fits: ROOT,
-            next: Vec::new(),
+            next: Masses::default(),
         }
     }
 
@@ -148,10 +149,9 @@ impl Node {
                 let mask = self.mask.as_deref().filter(|_| strict);
                 let known = match row.first().filter(|_| before.start == trie.children(ROOT).start)
                 {
-                    Some(first) => Some(&first[usize::from(byte)]),
-                    None => self.next.get((self.fits - before.start) as usize),
+                    Some(first) => first.log(usize::from(byte)),
+                    None => self.next.log((self.fits - before.start) as usize),
                 };
-                let known = known.copied();
                 if let Some(narrowed) = row.narrowed(&vocab.sorted, &range, mask) {
                     *row = Arc::new(narrowed);
                 }

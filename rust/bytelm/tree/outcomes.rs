@@ -1,12 +1,8 @@
 //! What may follow a text: the shares of all nodes, byte by byte.
 
-use super::{Goal, Tree, log_sum, share_of};
+use super::{Goal, Tree, share_of};
+use crate::bytelm::masses::{END, OUTCOMES, Totals, log_sum};
 use crate::{Error, Result};
-
-/// Outcomes: the bytes, and the end of the text.
-pub const OUTCOMES: usize = 257;
-
-const END: usize = 256;
 
 /// The outcomes that may follow a text.
 #[derive(Debug, Clone)]
@@ -35,24 +31,26 @@ impl Tree {
                 self.len()
             )));
         }
-        let mut logprobs = [f64::NEG_INFINITY; OUTCOMES];
+        let known = self.nodes.iter().filter(|node| node.row.is_some());
+        let heaviest = known.filter_map(|node| node.weight).fold(f64::NEG_INFINITY, f64::max);
+        let mut totals = Totals::new(heaviest);
         for node in &mut self.nodes {
-            let Some(weight) = node.weight else { continue };
+            let (Some(weight), true) = (node.weight, node.lives()) else { continue };
             match &node.row {
                 Some(row) if node.at == self.len => {
-                    let first = row.first().into_iter().flatten();
-                    logprobs.iter_mut().zip(first).for_each(|(log, mass)| add(log, weight + mass));
-                    add(&mut logprobs[END], weight + row.end());
+                    totals.add_log(END, weight + row.end());
+                    if let Some(first) = row.first() {
+                        totals.add(0..END, first, weight);
+                    }
                 }
                 Some(_) => {
-                    for (byte, mass) in node.ahead(&self.vocab) {
-                        add(&mut logprobs[usize::from(byte)], weight + mass);
-                    }
+                    let (bytes, masses) = node.ahead(&self.vocab);
+                    totals.add(bytes.iter().map(|&byte| usize::from(byte)), masses, weight);
                 }
                 None => {}
             }
         }
-        let total = log_sum(logprobs.iter().copied());
+        let (mut logprobs, total) = totals.logs();
         let waiting = self.waiting(Goal::Next).into_iter();
         let left = log_sum(waiting.filter(|node| node.2 > self.len).map(|node| node.1));
         let bound = share_of(left, total);
@@ -65,10 +63,4 @@ impl Tree {
         // Not the negation, whose zero has a sign.
         Ok(Distribution { logprobs, lost: 0.0 - kept.exp_m1(), kept, bound })
     }
-}
-
-/// Adds a number to another, of which these are the logarithms.
-fn add(log: &mut f64, term: f64) {
-    let (low, high) = if term < *log { (term, *log) } else { (*log, term) };
-    *log = if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() };
 }

@@ -4,8 +4,9 @@
 //! sequences behind it, fit the text. Rows are asked for, the heaviest first, until what is left is a
 //! small enough share at every place that is to be known.
 
-use super::{Goal, Tree, log_sum};
+use super::{Goal, Tree};
 use crate::bytelm::Semantics;
+use crate::bytelm::masses::log_sum;
 
 impl Tree {
     /// The nodes whose rows are needed.
@@ -124,9 +125,9 @@ impl Tree {
         let terms = self.nodes.iter().filter(|node| node.lives()).filter_map(|node| {
             let (row, weight) = (node.row.as_ref()?, node.weight?);
             let mass = match row.first().filter(|_| node.at == self.len) {
-                Some(first) => log_sum(first.iter().copied().chain([row.end()])),
+                Some(first) => log_sum([first.log_sum(), row.end()].into_iter()),
                 None => {
-                    let exact = sorted.exact(node.last(), node.depth());
+                    let exact = sorted.trie().exact(node.fits);
                     let mask =
                         node.mask.as_deref().filter(|_| self.vocab.semantics != Semantics::Fast);
                     row.mass(sorted, &(exact.end..node.last().end), mask)

@@ -164,7 +164,7 @@ fn a_cut_text_has_the_ids_of_the_whole() {
     for (settings, ever_cut) in settings() {
         let tokenizer = tokenizer(&settings);
         let matchers = tokenizer.matchers(&Allowed::None).expect("no special tokens");
-        let mut runner = prop::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
+        let mut runner = prop::test_runner::TestRunner::new(ProptestConfig::with_cases(1000));
         let cuts = std::cell::Cell::new(0);
         // Where a cut is rare, one round may see none.
         for _ in 0..20 {
