@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from test_cli import TEXT, Argument, command, record, result
 
 import bytewright as bw
@@ -129,3 +134,28 @@ def test_encode_corpus_refuses_to_resume_another_run(tmp_path: Path) -> None:
     other = command(*options, "--eos", "<|endoftext|>")
     assert other.returncode == 3
     assert b"eos" in other.stderr
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_many_ids_are_written_as_few_are(options: list[Argument], tmp_path: Path) -> None:
+    text = random.Random(3).randbytes(100_000)
+    (tmp_path / "text").write_bytes(text)
+    shown = result("encode", "-q", *options, tmp_path / "text")
+    ids = demo.tokenizer().encode(text)
+    if options:
+        assert json.loads(shown) == {"ids": ids, "tokens": len(ids), "bytes": len(text)}
+    else:
+        assert list(map(int, shown.split())) == ids
+    assert (shown[-1], shown.count("\n")) == ("\n", 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("encode -q - <&-", "standard input is closed"), ("encode -t a >&-", "output is closed")],
+)
+def test_closed_streams_are_an_error_that_says_so(line: str, message: str) -> None:
+    shell = f"'{sys.executable}' -m bytewright {line}"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert message in done.stderr

@@ -54,6 +54,12 @@ def test_the_command_says_when_the_text_is_too_small(tmp_path: Path) -> None:
     assert run("-o", tmp_path / "out.tiktoken", "-n", "300").returncode == 2
 
 
+def test_a_name_that_says_no_format_is_refused_before_the_work(tmp_path: Path) -> None:
+    done = run(tmp_path / "no such text.txt", "-o", tmp_path / "out.bin", "-n", "300")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "only .json and .tiktoken can be written" in done.stderr
+
+
 def test_the_command_learns_tokens_of_several_words(tmp_path: Path) -> None:
     text, out = "by the way, by the sea\n" * 3, tmp_path / "tokenizer.json"
     (tmp_path / "text.txt").write_text(text)

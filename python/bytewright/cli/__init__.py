@@ -28,5 +28,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     outcome.prepare_streams()
     with outcome.caught(arguments) as result:
+        outcome.check_streams()
         result.code = app.run(arguments)
     return result.code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -112,6 +113,8 @@ def allowed(special: list[str] | None) -> list[str] | str:
 def opened(name: str) -> Iterator[BinaryIO]:
     """The named file, or standard input for `-`."""
     if name == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "standard input is closed")
         yield sys.stdin.buffer
         return
     with open(name, "rb") as file:

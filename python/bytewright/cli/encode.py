@@ -7,11 +7,18 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bytewright.cli import common
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Ids that are written at a time.
+_AT_ONCE = 1 << 14
 
 Lines = Annotated[bool, typer.Option("--lines", help="Every line is a document of its own.")]
 
@@ -38,11 +45,22 @@ def encode(
         raise typer.BadParameter("give files or --text, not both")
     tokenizer = common.load(model, pattern, quiet=quiet)
     for document in _documents(files or ["-"], text, lines=lines):
-        ids = tokenizer.encode(document, allowed_special=common.allowed(special))
+        ids = tokenizer.encode_array(document, allowed_special=common.allowed(special))
         if as_json:
-            common.write_json({"ids": ids, "tokens": len(ids), "bytes": len(document)})
+            _write_ids(ids, before='{"ids": [', between=", ")
+            print(f'], "tokens": {len(ids)}, "bytes": {len(document)}}}')
         else:
-            print(*ids)
+            _write_ids(ids, before="", between=" ")
+            print()
+
+
+def _write_ids(ids: NDArray[np.int32], *, before: str, between: str) -> None:
+    """Numbers, some at a time: Ctrl-C is looked for between, and memory stays what ids take."""
+    for start in range(0, len(ids), _AT_ONCE):
+        text = between.join(map(str, ids[start : start + _AT_ONCE].tolist()))
+        sys.stdout.write((between if start else before) + text)
+    if not len(ids):
+        sys.stdout.write(before)
 
 
 def _documents(files: list[str], text: str | None, *, lines: bool) -> Iterator[bytes]:

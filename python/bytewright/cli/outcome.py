@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -29,6 +30,12 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def check_streams() -> None:
+    """Refuse to work for nobody: a closed standard output is None."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
 
 
 class EndedError(Exception):

@@ -128,6 +128,7 @@ def train(
 
     The same command goes on where the last one stopped, to the same result.
     """
+    from bytewright.formats import check_place
     from bytewright.tokenizer import Tokenizer
     from bytewright.training import train as run
 
@@ -135,6 +136,7 @@ def train(
         raise typer.BadParameter("give either inputs or --counts")
     if counts and parity:
         raise typer.BadParameter("--parity takes inputs by language, not --counts")
+    check_place(out)
     kept = checkpoint or out.with_name(out.name + ".training")
     with _progress(quiet=quiet) as progress, _warned():
         tokenizer = run(

@@ -27,7 +27,7 @@ from bytewright.formats.gguf_header import MAGIC
 from bytewright.formats.patterns import pattern_names, pattern_steps
 from bytewright.formats.tiktoken import SpecialTokens
 
-__all__ = ["SpecialTokens", "pattern_names", "pattern_steps", "read", "write"]
+__all__ = ["SpecialTokens", "check_place", "pattern_names", "pattern_steps", "read", "write"]
 
 _WRITERS: Final = {".json": hf_write.write, ".tiktoken": tiktoken.write}
 _HEAD_BYTES: Final = 1 << 17
@@ -93,9 +93,7 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
         UnsupportedError: the format cannot say what the definition does; the part is named.
         ArgumentError: another suffix, or a place that cannot be written.
     """
-    place = _place(path)
-    if place.suffix not in _WRITERS:
-        raise ArgumentError(f"{place}: only .json and .tiktoken can be written")
+    place = check_place(path)
     try:
         data = _WRITERS[place.suffix](definition)
     except UnsupportedError as error:
@@ -105,6 +103,18 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
             file.write(data)
     except OSError as error:
         raise ArgumentError(f"{place}: {error.strerror or error}") from error
+
+
+def check_place(path: str | os.PathLike[str]) -> Path:
+    """The place of a file to write.
+
+    Raises:
+        ArgumentError: a suffix that says no format that can be written.
+    """
+    place = _place(path)
+    if place.suffix not in _WRITERS:
+        raise ArgumentError(f"{place}: only .json and .tiktoken can be written")
+    return place
 
 
 def _inside(folder: Path) -> Path | None:
