@@ -72,10 +72,11 @@ def as_floats(rows: NDArray[Any], who: str) -> NDArray[np.float32] | NDArray[np.
     >>> as_floats(np.zeros((1, 2), np.float16), "fn").dtype
     dtype('float32')
     """
-    if rows.dtype.kind == "f" and rows.dtype.itemsize == 8:
+    is_float, size = rows.dtype.kind == "f", rows.dtype.itemsize
+    if is_float and size == 8:
         return np.asarray(rows, np.float64)
-    half = rows.dtype.name == "bfloat16"
-    if half or (rows.dtype.kind == "f" and rows.dtype.itemsize in (2, 4)):
+    # NumPy works names out anew each time: one is asked for only where nothing else tells.
+    if (is_float and size in (2, 4)) or (not is_float and rows.dtype.name == "bfloat16"):
         return np.asarray(rows, np.float32)
     raise ArgumentError(
         f"{who} returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
