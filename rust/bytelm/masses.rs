@@ -133,3 +133,51 @@ pub(super) fn log_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
         false => largest,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums of `exp(log)` by outcome, all as logarithms.
+    fn defined(terms: &[(usize, f64)]) -> Vec<f64> {
+        let of = |outcome| terms.iter().filter(move |term| term.0 == outcome).map(|term| term.1);
+        (0..OUTCOMES).map(|outcome| log_sum(of(outcome))).collect()
+    }
+
+    #[test]
+    fn totals_are_sums_wherever_their_factor_is() {
+        let numbers = Masses::numbers(vec![0.5, 0.0, 1e-38], 3.0);
+        let logs = Masses::logs(vec![-1e4, f64::NEG_INFINITY, -2.0]);
+        for masses in [&numbers, &logs] {
+            assert_eq!(masses.log(1), Some(f64::NEG_INFINITY));
+            assert_eq!(masses.log(3), None);
+            let each = (0..3).map(|at| masses.log(at).unwrap());
+            assert!((masses.log_sum() - log_sum(each)).abs() < 1e-12);
+            let moved = masses.clone().times(-5.0);
+            assert!((moved.log(2).unwrap() - masses.log(2).unwrap() + 5.0).abs() < 1e-12);
+        }
+        for factor in [0.0, -400.0, -9_000.0, 1e4] {
+            let mut totals = Totals::new(factor);
+            let mut terms = Vec::new();
+            for (weight, outcomes) in
+                [(0.0, [1, 2, 3]), (-9_999.5, [3, 2, 9]), (-600.0, [1, 5, END])]
+            {
+                for masses in [&numbers, &logs] {
+                    totals.add(outcomes.into_iter(), masses, weight);
+                    let found = (0..3).map(|at| (outcomes[at], weight + masses.log(at).unwrap()));
+                    terms.extend(found);
+                }
+            }
+            totals.add_log(END, -700.0);
+            totals.add_log(7, f64::NEG_INFINITY);
+            terms.push((END, -700.0));
+            let (found, total) = totals.logs();
+            for (found, expected) in found.into_iter().zip(defined(&terms)) {
+                let same = found == expected || (found - expected).abs() <= 1e-11 * expected.abs();
+                assert!(same, "{found} is not {expected}");
+            }
+            let expected = log_sum(terms.iter().map(|term| term.1));
+            assert!((total - expected).abs() <= 1e-11 * expected.abs().max(1.0));
+        }
+    }
+}
