@@ -110,12 +110,18 @@ def test_the_path_of_the_tokenizer_is_never_lost(shared: Path, tmp_path: Path, n
     assert_encoding_is_kept(tok, text)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(10))
 def test_any_scores_of_the_pieces(tmp_path: Path, seed: int) -> None:
     """Pieces may be made of others that have lower scores, as when a vocabulary was edited."""
     rng = np.random.default_rng(seed)
-    texts = sorted({"".join(rng.choice(list("abc"), n)) for n in (2, 2, 3, 3, 3, 4, 4)})
-    texts = [texts[at] for at in rng.permutation(len(texts))]
+    letters = "abc" if seed < 7 else "ab"
+    texts = sorted({"".join(rng.choice(list(letters), n)) for n in (2, 2, 3, 3, 3, 4, 4)})
+    if seed < 4:
+        texts = [texts[at] for at in rng.permutation(len(texts))]
+    else:
+        # All but one are where training puts them.
+        texts.sort(key=len)
+        texts.insert(0, texts.pop(int(rng.integers(1, len(texts)))))
     pieces: list[Piece] = [("<unk>", 0.0, UNKNOWN), ("</s>", 0.0, CONTROL)]
     pieces += [(f"<0x{byte:02X}>", 0.0, BYTE) for byte in range(256)]
     pieces += [(text, -float(at), NORMAL) for at, text in enumerate([*texts, *"abc"])]
@@ -127,15 +133,13 @@ def test_any_scores_of_the_pieces(tmp_path: Path, seed: int) -> None:
         return np.full((len(contexts), width), -np.log(width))
 
     model = bw.ByteModel(bw.CallableModel(tok, even, eos_id=1))
-    letters = range(258, width)
-    spelled = {at: tok.token_bytes(at) for at in letters}
+    spelled = {at: tok.token_bytes(at) for at in range(258, width)}
     for text in map("".join, product("abc", repeat=4)):
         data = text.encode()
 
         def count(ids: tuple[int, ...], rest: bytes) -> float:
             total = 0.0
-            for at in letters:
-                token = spelled[at]
+            for at, token in spelled.items():
                 longer = (*ids, at)
                 whole = b"".join(spelled[i] for i in longer)
                 if tuple(tok.encode(whole)) != longer:
@@ -148,3 +152,19 @@ def test_any_scores_of_the_pieces(tmp_path: Path, seed: int) -> None:
 
         covers = count((), data)
         assert math.exp(model.start(data).logprob) == pytest.approx(covers, rel=1e-9)
+
+
+def test_runs_of_spaces_are_what_merging_makes(shared: Path, tmp_path: Path) -> None:
+    """Two spaces are the last merge of all here, longer runs are made of them at once."""
+    path = tmp_path / "m.model"
+    path.write_bytes(read_zst(shared / "data/vocabs/mistral-v1.spm.model.zst"))
+    tok = bw.Tokenizer.load(path)
+    size = tok.vocab_size
+    model = bw.ByteModel(row_model(tok, lambda _: np.zeros(size + 1), size))
+    runs = 0
+    for spaces in range(1, 24):
+        for found in model.start(b" " * spaces).paths(200):
+            if not found.pending:
+                assert tok.encode(" " * spaces) == list(found.ids)
+                runs += 1
+    assert runs == 23

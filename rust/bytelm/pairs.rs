@@ -15,8 +15,9 @@
 //! `u` of `left` with `v` forbids `v` and all below it that were made of `v` no earlier: a run of
 //! the forest's order.
 //!
-//! This needs merges whose parts are made by earlier merges, as training makes them. A list that is
-//! not so is found when it is read, and then each pair is merged to see.
+//! This needs merges whose parts are made by earlier merges, as training makes them. Some lists hold
+//! a few that are not so. Tokens that are made by those, and tokens between which one of them might
+//! join what stands at the border, are merged to see; in between all others nothing changes.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -42,8 +43,7 @@ const NONE: TokenId = TokenId::MAX;
 pub(super) struct Pairs {
     /// Whether merging makes the token at a place of its own bytes.
     reachable: Vec<bool>,
-    /// The spines, if the merges are in an order that makes them.
-    spines: Option<Spines>,
+    spines: Spines,
     /// Whether pairs go together that were merged to see.
     tried: HashMap<(TokenId, TokenId), bool>,
     scratch: Scratch,
@@ -61,6 +61,21 @@ struct Spines {
     below: Vec<Range<u32>>,
     /// For each token, those made of it as the first part, by time.
     children: Vec<Vec<TokenId>>,
+    /// The tokens that have no spines, and their places: a merge that makes them joins what only later
+    /// ones make.
+    odd: Vec<bool>,
+    odd_places: Vec<Place>,
+    /// For each token, the right parts of merges like that.
+    late: Vec<Vec<TokenId>>,
+}
+
+/// What the spines say of two tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Together {
+    Yes,
+    No,
+    /// They have to be merged to see.
+    Unknown,
 }
 
 impl Pairs {
@@ -97,8 +112,10 @@ impl Pairs {
         right: Place,
     ) -> Result<bool> {
         let ids = (sorted.id(left), sorted.id(right));
-        if let Some(spines) = &self.spines {
-            return Ok(spines.go_together(model, ids.0, ids.1));
+        match self.spines.go_together(model, ids.0, ids.1) {
+            Together::Yes => return Ok(true),
+            Together::No => return Ok(false),
+            Together::Unknown => {}
         }
         if let Some(&known) = self.tried.get(&ids) {
             return Ok(known);
@@ -117,12 +134,15 @@ impl Pairs {
         left: Place,
         mut forbid: impl FnMut(Place),
     ) -> Result<()> {
-        if let Some(spines) = &self.spines {
-            spines.each_forbidden(sorted.id(left), |places| places.iter().for_each(|&p| forbid(p)));
-            return Ok(());
-        }
-        for right in sorted.all() {
-            if self.is_reachable(right) && !self.go_together(model, sorted, left, right)? {
+        let id = sorted.id(left);
+        let unknown: Vec<Place> = if self.spines.odd[id as usize] {
+            sorted.all().filter(|&right| self.is_reachable(right)).collect()
+        } else {
+            self.spines.each_forbidden(id, |places| places.iter().for_each(|&p| forbid(p)));
+            self.spines.unknown_behind(id)
+        };
+        for right in unknown {
+            if !self.go_together(model, sorted, left, right)? {
                 forbid(right);
             }
         }
@@ -137,8 +157,7 @@ fn merged(model: &Model, bytes: &[u8], scratch: &mut Scratch) -> Result<Vec<Toke
 }
 
 impl Spines {
-    /// `None` when a merge joins what only later merges make.
-    fn new(model: &Model, sorted: &Sorted, reachable: &[bool]) -> Result<Option<Spines>> {
+    fn new(model: &Model, sorted: &Sorted, reachable: &[bool]) -> Result<Spines> {
         let size = model.vocab.len();
         let is_reachable =
             |id: TokenId| sorted.place(id).is_some_and(|place| reachable[place as usize]);
@@ -160,40 +179,50 @@ impl Spines {
                 continue;
             }
             let bytes = model.vocab.token_bytes(product)?;
-            let Some((left, right)) = last_pair(model, bytes) else { return Ok(None) };
-            let rank = model.merges.rank(Portable, left, right);
-            (parts[product as usize], made[product as usize]) = ((left, right), rank + 1);
+            (parts[product as usize], made[product as usize]) = match last_pair(model, bytes) {
+                Some((left, right)) => {
+                    ((left, right), model.merges.rank(Portable, left, right) + 1)
+                }
+                // Nobody knows which.
+                None => ((NONE, NONE), u32::MAX),
+            };
         }
         // Of several ways to make a token, its own bytes take one, and so do they beside others: until
         // a merge crosses their border, they merge as if alone.
         merges.retain(|&(left, right, rank)| {
             let product = model.merges.product(rank);
-            is_reachable(product) && parts[product as usize] == (left, right)
+            let taken = parts[product as usize];
+            is_reachable(product) && (taken == (left, right) || taken.0 == NONE)
         });
-        let early = |&(left, right, rank): &(TokenId, TokenId, u32)| {
-            made[left as usize] <= rank && made[right as usize] <= rank
-        };
-        if !merges.iter().all(early) {
-            return Ok(None);
-        }
         for id in (0..size as TokenId).filter(|&id| !is_reachable(id)) {
             (parts[id as usize], made[id as usize]) = ((NONE, NONE), 0);
         }
+        let is_early = |&(left, right, rank): &(TokenId, TokenId, u32)| {
+            let product = model.merges.product(rank) as usize;
+            parts[product].0 != NONE && made[left as usize] <= rank && made[right as usize] <= rank
+        };
+        let (mut merges, late): (Vec<_>, Vec<_>) = merges.into_iter().partition(is_early);
+        let odd = odd_tokens(sorted, &parts, late.iter().map(|late| model.merges.product(late.2)));
+        merges.retain(|&(left, right, _)| !odd[left as usize] && !odd[right as usize]);
         let mut rights = vec![Vec::new(); size];
         for &(left, right, rank) in &merges {
             rights[left as usize].push((right, rank + 1));
         }
         let mut children = vec![Vec::new(); size];
         let mut by_time: Vec<TokenId> =
-            (0..size as TokenId).filter(|&id| is_reachable(id)).collect();
+            (0..size as TokenId).filter(|&id| is_reachable(id) && !odd[id as usize]).collect();
         by_time.sort_unstable_by_key(|&id| (made[id as usize], id));
         for &id in by_time.iter().filter(|&&id| parts[id as usize].0 != NONE) {
             children[parts[id as usize].0 as usize].push(id);
         }
+        let mut late_rights = vec![Vec::new(); size];
+        late.iter().for_each(|&(left, right, _)| late_rights[left as usize].push(right));
+        let odd_places = sorted.all().filter(|&place| odd[sorted.id(place) as usize]).collect();
+        let (order, below, late) = (Vec::new(), Vec::new(), late_rights);
         let mut spines =
-            Spines { parts, made, rights, order: Vec::new(), below: Vec::new(), children };
+            Spines { parts, made, rights, order, below, children, odd, odd_places, late };
         spines.lay_out(sorted, &by_time);
-        Ok(Some(spines))
+        Ok(spines)
     }
 
     /// Numbers the forest so that a token's descendants follow it, children by time.
@@ -214,7 +243,37 @@ impl Spines {
         }
     }
 
-    fn go_together(&self, model: &Model, left: TokenId, right: TokenId) -> bool {
+    /// The tokens of which only merging tells whether they may follow one that has spines.
+    fn unknown_behind(&self, left: TokenId) -> Vec<Place> {
+        let mut unknown = self.odd_places.clone();
+        for u in std::iter::successors(Some(left), |&u| self.part(u).map(|parts| parts.1)) {
+            for &v in &self.late[u as usize] {
+                let below = &self.below[v as usize];
+                unknown.extend(&self.order[below.start as usize..below.end as usize]);
+            }
+        }
+        unknown
+    }
+
+    /// Whether a merge that comes too late joins parts on the two spines, whenever these are there.
+    fn may_join_late(&self, left: TokenId, right: TokenId) -> bool {
+        let rights = |id: TokenId| std::iter::successors(Some(id), |&u| self.part(u).map(|p| p.1));
+        let lefts = |id: TokenId| std::iter::successors(Some(id), |&v| self.part(v).map(|p| p.0));
+        rights(left).any(|u| {
+            let late = &self.late[u as usize];
+            !late.is_empty() && lefts(right).any(|v| late.contains(&v))
+        })
+    }
+
+    fn part(&self, id: TokenId) -> Option<(TokenId, TokenId)> {
+        Some(self.parts[id as usize]).filter(|parts| parts.0 != NONE)
+    }
+
+    fn go_together(&self, model: &Model, left: TokenId, right: TokenId) -> Together {
+        let is_odd = self.odd[left as usize] || self.odd[right as usize];
+        if is_odd || self.may_join_late(left, right) {
+            return Together::Unknown;
+        }
         // Both spines from the whole tokens down; what stands at the border stands there at the
         // same time when neither was made after the other had become part of more.
         let (mut u, mut v) = (left, right);
@@ -223,11 +282,11 @@ impl Spines {
             let rank = model.merges.rank(Portable, u, v);
             let is_made = || self.parts[model.merges.product(rank) as usize] == (u, v);
             if rank != NEVER && rank + 1 < u_until && rank < v_until && is_made() {
-                return false;
+                return Together::No;
             }
             let (u_made, v_made) = (self.made[u as usize], self.made[v as usize]);
             if u_made == 0 && v_made == 0 {
-                return true;
+                return Together::Yes;
             }
             // The one that was made later is undone.
             if u_made >= v_made {
@@ -256,6 +315,26 @@ impl Spines {
             (u, until) = (self.parts[u as usize].1, self.made[u as usize]);
         }
     }
+}
+
+/// Which tokens are products of merges that come too late, or made of some.
+fn odd_tokens(
+    sorted: &Sorted,
+    parts: &[(TokenId, TokenId)],
+    late: impl Iterator<Item = TokenId>,
+) -> Vec<bool> {
+    let mut odd = vec![false; parts.len()];
+    late.for_each(|id| odd[id as usize] = true);
+    if !odd.contains(&true) {
+        return odd;
+    }
+    let mut places: Vec<Place> = sorted.all().collect();
+    places.sort_by_key(|&place| sorted.bytes(place).len());
+    for id in places.into_iter().map(|place| sorted.id(place) as usize) {
+        let (left, right) = parts[id];
+        odd[id] |= left != NONE && (odd[left as usize] || odd[right as usize]);
+    }
+    odd
 }
 
 /// The two tokens that the last merge of a token joins, by merging as it is defined; `None` when
