@@ -104,6 +104,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         metaspace_json(added_tokens=[added(270, " x", **NORMALIZED)]),
         "has spaces",
     ),
+    "a space before what is matched": (
+        metaspace_json(
+            added_tokens=[added(270, "x", **NORMALIZED)],
+            normalizer={"type": "Prepend", "prepend": "▁"},
+        ),
+        "has spaces",
+    ),
     "white space beside stand-ins": (
         tokenizer_json(
             added_tokens=[added(261, "<x>", rstrip=True, **NORMALIZED)],

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
-from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition
+from bytewright.definition import MAX_IDS, MAX_TOKEN_BYTES, Definition, Step
 from bytewright.errors import LoadError
 from bytewright.formats.fields import Field, parse_json, shown
 from bytewright.formats.hf_ends import read_decoder, read_template
@@ -92,12 +92,24 @@ def _check_normalized(field: Field, added: Sequence[AddedToken], steps: Steps) -
         strips = token.lstrip or token.rstrip
         if steps.stand_ins_in_text and (strips or token.single_word):
             field.refuse(f"{token.content!r} looks at what is beside it after ByteLevel")
-        spaces = METASYMBOL in unicodedata.normalize("NFKC", token.content).replace(" ", METASYMBOL)
+        spaces = _has_spaces(token.content) or any(map(_makes_spaces, steps.normalizer))
         if steps.spaces_lowered and (strips or (spaces and not steps.symbols_in_text)):
             field.refuse(
                 f"{token.content!r} is matched in normalized text and has spaces or takes white "
                 f"space along, and elsewhere a space and {METASYMBOL!r} are the same"
             )
+
+
+def _has_spaces(text: str) -> bool:
+    return not {" ", METASYMBOL}.isdisjoint(unicodedata.normalize("NFKC", text))
+
+
+def _makes_spaces(step: Step) -> bool:
+    """Whether a step puts spaces into a text, other than in the place of U+2581."""
+    kind = step["type"]
+    if kind == "replace":
+        return step.get("string") != METASYMBOL and _has_spaces(str(step["content"]))
+    return kind == "prepend" and _has_spaces(str(step["content"]))
 
 
 def _read_model(model: Field, plain: Plain | None) -> BpeModel:
