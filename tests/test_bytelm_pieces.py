@@ -13,11 +13,10 @@ import pytest
 from conftest import read_zst
 from reference_bytes import Cover
 from test_torture import TORTURE, Certain, check
-from tiny_vocabularies import metaspace_json
+from tiny_vocabularies import metaspace_json, tokenizer_json
+from toy_models import SEMANTICS, hashed, row_model
 
 import bytewright as bw
-
-SEMANTICS = ("all", "valid", "fast", "local")
 
 
 def compare(
@@ -34,10 +33,7 @@ def compare(
         logits[foreign] = -np.inf
         return logits - np.log(np.exp(logits).sum())
 
-    def rows(contexts: Any) -> Any:
-        return np.array([row(tuple(map(int, context))) for context in contexts])
-
-    model = bw.ByteModel(bw.CallableModel(tok, rows, eos_id=size), semantics=semantics)
+    model = bw.ByteModel(row_model(tok, row, size), semantics=semantics)
     oracle = Cover(tok, row, semantics, tails=tails, utf8=True, alphabet=alphabet)
     possible = 0
     for text in texts:
@@ -164,3 +160,19 @@ def test_the_path_of_the_tokenizer_is_never_lost(shared: Path, tmp_path: Path, f
     certain = Certain(bw.Tokenizer.load(path), "valid")
     for text in TORTURE[:: 2 if first else 1]:
         check(certain, certain.normalized(text))
+
+
+def test_what_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
+    """Tokens that spell the ends of words, and joins that are taken back."""
+    root = tokenizer_json()
+    vocab, suffix = root["model"]["vocab"], "</w>"
+    vocab |= {text + suffix: len(vocab) + at for at, text in enumerate(list(vocab))}
+    root["model"]["end_of_word_suffix"] = suffix
+    (tmp_path / "tokenizer.json").write_text(json.dumps(root))
+    words = bw.Tokenizer.load(tmp_path / "tokenizer.json")
+    picky = bw.train_picky(["low lower lowest"] * 9, 259, tau=0.6)
+    for tok, reason in [(words, "marks the ends of words"), (picky, "takes apart again")]:
+        model = row_model(tok, hashed(tok.vocab_size, 1, 1.0), 0)
+        with pytest.raises(bw.ArgumentError, match=reason):
+            bw.ByteModel(model)
+        assert bw.ByteModel(model, semantics="all").start("lo").logprob < 0

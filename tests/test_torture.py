@@ -233,7 +233,8 @@ def test_nor_on_the_texts_of_others(real: Any, shared: Path, name: str) -> None:
 def test_nor_on_all_hard_texts(real: Any, shared: Path, name: str) -> None:
     certain, checked = real(name), 0
     for text, is_utf8 in hard_texts().values():
-        if is_utf8 and text:
+        # Where a space stands before texts, none stands before an added token.
+        if is_utf8 and text and not text.startswith(b"</s>"):
             check(certain, certain.normalized(text.decode()[:150]))
             checked += 1
     assert checked > 700

@@ -119,7 +119,8 @@ impl Tokenizer {
     /// [`Error::Argument`] with what else the tokenizer does.
     pub(crate) fn plain_model(&self) -> Result<(&Model, &[pretokenize::Step])> {
         let what = if !self.inference.is_plain() {
-            "does more than merge by rank: what it makes of a text that goes on is not known"
+            "does more than merge by rank: what it joins and takes apart again, or joins across \
+             pieces, does not tell by neighbouring tokens whether it makes them"
         } else if self.model.units.mark_ends() {
             "marks the ends of words: tokens that spell the mark spell what is in no text"
         } else {

@@ -17,12 +17,13 @@ Where a pattern cuts texts, a text is UTF-8, of characters that have tokens: oth
 Tokenizers that mark the ends of words in their tokens are for `"all"` too, since no text has such marks, and
 so are those that do more than merge by rank.
 
-The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and
-decoding takes away, as SentencePiece does: probabilities are given that space. Special tokens are never
-text: where they are not the end of the text, their probability is lost mass. Added tokens that are not
-special are text, and stand where they are found in a text before a pattern cuts it; the text behind one begins
-with a space where the tokenizer puts one there, and white space that one takes along is no part of the text.
-Tokenizers with added tokens that are only found where no word goes on beside them are for `"all"`.
+The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and decoding
+takes away, as SentencePiece does: probabilities are given that space, and so of no text that begins with an
+added token instead. Special tokens are never text: where they are not the end of the text, their probability
+is lost mass. Added tokens that are not special are text, and stand where they are found in a text before a
+pattern cuts it; the text behind one begins with a space where the tokenizer puts one there, and white space
+that one takes along is no part of the text. Tokenizers with added tokens that are only found where no word
+goes on beside them are for `"all"`.
 """  # noqa: E501
 
 from __future__ import annotations
