@@ -78,7 +78,9 @@ impl Tree {
             .collect()
     }
 
-    /// The heaviest nodes without a row, until what is left changes nothing by more than epsilon.
+    /// The heaviest nodes without a row, until what is left changes nothing by more than epsilon,
+    /// if their rows say that they fit the text: else there are others to ask for when they are
+    /// there.
     fn too_heavy(&self, goal: Goal) -> Vec<usize> {
         let mut waiting = self.waiting(goal);
         waiting.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -92,19 +94,18 @@ impl Tree {
             // Linear numbers relative to what is known, or to the heaviest.
             let scale = waiting.iter().find(|node| here(node)).map_or(known, |n| n.1.max(known));
             let sum = |known: f64| (known - scale).exp();
-            let mut left: f64 = waiting
-                .iter()
-                .zip(&chosen)
-                .filter(|(node, chosen)| here(node) && !**chosen)
-                .map(|(node, _)| sum(node.1))
-                .sum();
+            let (mut left, mut asked) = (0.0, sum(known));
+            for (node, chosen) in waiting.iter().zip(&chosen).filter(|(node, _)| here(node)) {
+                *(if *chosen { &mut asked } else { &mut left }) += sum(node.1);
+            }
             for (node, chosen) in waiting.iter().zip(&mut chosen) {
-                if left <= self.epsilon * (left + sum(known)) {
+                if left <= self.epsilon * (left + asked) {
                     break;
                 }
                 if here(node) && !*chosen {
                     *chosen = true;
                     left = (left - sum(node.1)).max(0.0);
+                    asked += sum(node.1);
                 }
             }
         }
