@@ -235,3 +235,17 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, tokenizer: bw.
     with pytest.raises(bw.ArgumentError, match=r"not empty.*thesis\.tex"):
         bw.encode_corpus(path, tokenizer, tmp_path / "out")
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_the_output_is_a_folder_and_the_tokenizer_one(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    text = tmp_path / "a.txt"
+    text.write_bytes(b"one")
+    with pytest.raises(bw.ArgumentError, match=r"a\.txt is no folder"):
+        bw.encode_corpus(text, tokenizer, text)
+    swapped: Any = [text]
+    with pytest.raises(bw.ArgumentTypeError, match="a Tokenizer is needed, not list"):
+        bw.encode_corpus(text, swapped, tmp_path / "out")
+    assert text.read_bytes() == b"one"
+    assert not (tmp_path / "out").exists()

@@ -118,6 +118,8 @@ def encode_corpus(
         raise ArgumentError(f"memory={memory} is less than the {_MEMORY} bytes that a run needs")
     if not name or name[0] in "._" or "/" in name or os.sep in name:
         raise ArgumentError(f"name={name!r} is not a file name that readers of a folder look at")
+    if not hasattr(tokenizer, "encode_batch"):
+        raise ArgumentTypeError(f"tokenizer: a Tokenizer is needed, not {type(tokenizer).__name__}")
     folder = Path(out_dir)
     policy = Policy.resolve(tokenizer, bos, eos)
     width = choose_dtype(format, dtype, tokenizer.vocab_size)
@@ -154,6 +156,8 @@ def encode_corpus(
 
 def _claim(folder: Path) -> None:
     """Make the folder ours, or refuse one that holds something else."""
+    if folder.exists() and not folder.is_dir():
+        raise ArgumentError(f"{folder} is no folder: the output is one, or is made one")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / WORK).is_dir():
