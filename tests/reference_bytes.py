@@ -169,3 +169,30 @@ def encodings(tok: bw.Tokenizer, alphabet: bytes, length: int) -> set[Ids]:
     letters = [bytes([byte]) for byte in alphabet]
     texts = (b"".join(text) for n in range(length + 1) for text in product(letters, repeat=n))
     return {tuple(tok.encode(text)) for text in texts}
+
+
+def forward(tok: bw.Tokenizer, row: Callable[[Ids], Any], reach: int, x: bytes) -> float:
+    """The logarithm of P(x) over all sequences, of a model of which the last ids decide.
+
+    The forward algorithm: a sum for each place and the last ids there, which `row` is given.
+    """
+    tokens: dict[bytes, list[int]] = {}
+    for at in range(tok.vocab_size):
+        tokens.setdefault(tok.token_bytes(at), []).append(at)
+    longest = max(map(len, tokens))
+    sums: list[dict[Ids, float]] = [{(): 0.0}, *({} for _ in x)]
+    total = -math.inf
+    for at in range(len(x)):
+        inside = [x[at:end] for end in range(at + 1, min(len(x), at + longest + 1))]
+        steps = [one for token in inside for one in tokens.get(token, [])]
+        rest = x[at:]
+        over = [one for token in tokens if token.startswith(rest) for one in tokens[token]]
+        for ids, weight in sums[at].items():
+            steps_of = row(ids)
+            for one in over:
+                total = np.logaddexp(total, weight + steps_of[one])
+            for one in steps:
+                after = sums[at + len(tok.token_bytes(one))]
+                end = (*ids, one)[max(0, len(ids) + 1 - reach) :]
+                after[end] = np.logaddexp(after.get(end, -math.inf), weight + steps_of[one])
+    return float(total)

@@ -38,9 +38,10 @@ impl PyByteVocab {
         self.core.width()
     }
 
-    /// The cover of no bytes.
-    fn tree(&self, epsilon: f64) -> PyResult<PyByteTree> {
-        let tree = Tree::new(Arc::clone(&self.core), epsilon);
+    /// The cover of no bytes, for a model of which the last `reach` ids decide.
+    #[pyo3(signature = (epsilon, reach=None))]
+    fn tree(&self, epsilon: f64, reach: Option<usize>) -> PyResult<PyByteTree> {
+        let tree = Tree::new(Arc::clone(&self.core), epsilon, reach);
         Ok(PyByteTree { core: Mutex::new(tree.map_err(|error| to_python(&error))?) })
     }
 }

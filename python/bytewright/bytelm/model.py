@@ -11,6 +11,10 @@ do so only with their last token. Which of them count is the semantics:
 | `"local"` | those of `"valid"`, each token's probability being its share among the tokens that keep the sequence valid (Vieira et al. 2025, "Language Models over Canonical Byte-Pair Encodings") | P(x) |
 
 Where the model gives no probability to sequences that its tokenizer never makes, all four agree.
+Of `"all"` there are more with each byte, and texts of some twenty bytes may have too many of them. Under a model
+that says its `reach`, as n-gram models do, those that end at the same byte with the same last ids go on alike
+and are added up as one: a text of any length is exact then, in time that grows with it, at as many contexts a
+byte as there are ways to end in so many tokens. (Pruning saves hardly any of these.)
 What a text that goes on may be cut into is decided by the pre-tokenizer's own automaton, whatever its
 pattern, so that no sequence is missed or counted that should not be, even where it cuts characters apart.
 Where a pattern cuts texts, a text is UTF-8, of characters that have tokens: other bytes are for `"all"`.
@@ -152,7 +156,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     def start(self, prefix: str | bytes = b"") -> ByteState:
         """The state after a text, which may end anywhere: inside a token, inside a character."""
         stepwise = self._semantics == "all"
-        state = ByteState(self._vocab.tree(self._epsilon), self._rows, stepwise=stepwise)
+        state = ByteState(self._tree(), self._rows, stepwise=stepwise)
         return state.advance(text_bytes(prefix))
 
     def behind(
@@ -194,7 +198,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             float64 `[len(text)]`, in nats; minus infinity from the first byte on that cannot be.
         """
         data = text_bytes(text)
-        tree = self._vocab.tree(self._epsilon)
+        tree = self._tree()
         window = 1 if self._semantics == "all" else _WINDOW
         known = [np.zeros(1)]
         for start in range(0, len(data), window):
@@ -206,6 +210,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         possible = logprobs[1:] > -np.inf
         scores[possible] = np.diff(logprobs[: 1 + int(possible.sum())])
         return scores
+
+    def _tree(self) -> _core.ByteTree:
+        return self._vocab.tree(self._epsilon, self._rows.reach)
 
     def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
         return fim_format(fim).open(self, prefix, suffix)

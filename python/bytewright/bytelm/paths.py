@@ -15,8 +15,9 @@ class TokenPath:
         ids: the tokens, or the last of them.
         pending: the bytes of the last token that the text has not come to; none where it ends with
             the text.
-        share: the probability of the sequence as a share of that of the text, between 0 and 1. The
-            shares of all sequences add up to 1, but for what pruning leaves out.
+        share: the probability of the sequence, and of those that are listed as one with it, as a
+            share of that of the text, between 0 and 1. The shares of all sequences add up to 1, but
+            for what pruning leaves out.
     """
 
     ids: tuple[int, ...]

@@ -20,6 +20,7 @@ from bytewright.bytelm.protocol import Goal
 from bytewright.errors import ArgumentError
 from bytewright.models import TokenModel
 from bytewright.models.outcomes import as_floats
+from bytewright.sizes import whole
 
 __all__ = ["Rows"]
 
@@ -39,7 +40,8 @@ class Rows:
         self._at_once = max(
             16, _AT_ONCE // (8 * max(1, width)), getattr(model, "contexts_at_once", None) or 0
         )
-        self._reach: int | None = getattr(model, "reach", None)
+        reach = getattr(model, "reach", None)
+        self.reach = None if reach is None else whole(reach, "reach")
         self._lock = threading.Lock()
         self.contexts = 0
 
@@ -51,7 +53,7 @@ class Rows:
                 return
             for start in range(0, len(nodes), self._at_once):
                 part = nodes[start : start + self._at_once]
-                ids, offsets = tree.contexts(part, self._reach)
+                ids, offsets = tree.contexts(part, self.reach)
                 contexts = [ids[a:b] for a, b in pairwise(offsets)]
                 tree.feed(part, self._rows(contexts, keep=goal != "every"))
 
@@ -61,7 +63,7 @@ class Rows:
             return
         wanted: dict[bytes, NDArray[np.int32]] = {}
         for tree in trees:
-            ids, offsets = tree.contexts(tree.pending(goal), self._reach)
+            ids, offsets = tree.contexts(tree.pending(goal), self.reach)
             for a, b in pairwise(offsets):
                 wanted.setdefault(ids[a:b].tobytes(), ids[a:b])
         with self._lock:

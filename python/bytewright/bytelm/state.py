@@ -50,7 +50,7 @@ class ByteState(ForkingPlace):
         Raises:
             ArgumentTypeError: `data` is not bytes.
             ArgumentError: more sequences of tokens cover the text than can be followed, which only
-                happens with the semantics `"all"`.
+                happens with the semantics `"all"` and a model that says no `reach`, or a far one.
         """
         check_bytes(data)
         with self._lock:
@@ -99,6 +99,10 @@ class ByteState(ForkingPlace):
 
         What may follow is a sum over these: the next byte of a sequence that has bytes pending is
         known, that of one that has none begins a new token.
+
+        With the semantics `"all"` and a model that says its `reach`, sequences that it cannot tell
+        apart, since the `reach` tokens before the last are the same, are listed as one (or, with
+        pruning, as a few): the likeliest of them, with the share of all.
 
         Args:
             count: no more sequences than these.

@@ -26,7 +26,7 @@ class TokenModel(Protocol):
     how to ask:
 
     - `reach`: how many of the last ids decide; a context may then come without those before. Long
-      texts cost less so.
+      texts cost less so, and with the semantics `"all"` they can be asked for at all.
     - `contexts_at_once`: how many contexts are better asked for together than one after the other,
       where that many are needed.
 

@@ -3,11 +3,13 @@
 //! A node is a sequence of tokens that ends at some place of the text, with the run of tokens that
 //! fit the bytes after that place. A byte narrows every run; a token that ends at the byte begins a
 //! new node. A node whose run is empty is gone: nodes are at most as old as the longest token.
+//! Where all sequences count, those that the model cannot tell apart are one node ([`alike`]).
 //!
 //! With pruning, a row is not asked for while what its node could add stays below a share of what
 //! is known. A node that waits is not lost: as the text goes on it dies, or it becomes large enough
 //! to be asked for. So the bound on the error holds at every step and does not add up.
 
+mod alike;
 mod node;
 mod outcomes;
 mod paths;
@@ -22,6 +24,7 @@ use crate::bytelm::row::{Row, Wanted};
 use crate::bytelm::viable::Viability;
 use crate::bytelm::{ByteVocab, Semantics};
 use crate::{Error, Result};
+use alike::Alike;
 use node::Node;
 
 pub use outcomes::Distribution;
@@ -49,6 +52,8 @@ pub enum Goal {
 pub struct Tree {
     vocab: Arc<ByteVocab>,
     epsilon: f64,
+    /// How many of the last ids decide, where all sequences count and the model says so.
+    reach: Option<usize>,
     nodes: Vec<Node>,
     /// The nodes whose tokens fit the end of the text, in ascending order.
     live: Vec<usize>,
@@ -66,11 +71,11 @@ pub struct Tree {
 
 impl Tree {
     /// The cover of no bytes. What could change the next byte's probabilities by less than the
-    /// share `epsilon` is not asked for.
+    /// share `epsilon` is not asked for. Of a context no more than the last `reach` ids decide.
     ///
     /// # Errors
     /// [`Error::Argument`] when `epsilon` is not in `0.0..1.0`.
-    pub fn new(vocab: Arc<ByteVocab>, epsilon: f64) -> Result<Tree> {
+    pub fn new(vocab: Arc<ByteVocab>, epsilon: f64, reach: Option<usize>) -> Result<Tree> {
         if !(0.0..1.0).contains(&epsilon) {
             return Err(Error::Argument(format!(
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
@@ -81,9 +86,11 @@ impl Tree {
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
         let lead = vocab.lead;
+        // Elsewhere hardly two sequences end at one place.
+        let reach = reach.filter(|_| vocab.semantics == Semantics::All);
         let (logprob, base) = ((0.0, 0), 0.0);
         let mut tree =
-            Tree { vocab, epsilon, nodes, live, len: 0, base, settled: 0, logprob, tail };
+            Tree { vocab, epsilon, reach, nodes, live, len: 0, base, settled: 0, logprob, tail };
         if let Some(byte) = lead {
             tree.advance(&[byte])?;
         }
@@ -116,6 +123,7 @@ impl Tree {
             self.len += 1;
             self.tail.push(byte);
             let before = self.nodes.len();
+            let mut alike = Alike::new(self.reach);
             for at in std::mem::take(&mut self.live) {
                 self.nodes[at].narrow(&vocab, viability.as_deref_mut(), byte)?;
                 if !self.nodes[at].lives() {
@@ -124,7 +132,8 @@ impl Tree {
                 self.live.push(at);
                 // Where all sequences count there are too many to follow those without a row.
                 if viability.is_some() || self.nodes[at].row.is_some() {
-                    self.branch(at, self.nodes[at].depth(), viability.as_deref_mut())?;
+                    let depth = self.nodes[at].depth();
+                    self.branch(at, depth, viability.as_deref_mut(), &mut alike)?;
                 }
             }
             self.live.extend(before..self.nodes.len());
@@ -144,6 +153,7 @@ impl Tree {
         at: usize,
         depth: usize,
         mut viability: Option<&mut Viability>,
+        alike: &mut Alike,
     ) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let node = &self.nodes[at];
@@ -163,10 +173,17 @@ impl Tree {
             if weight == Some(f64::NEG_INFINITY) {
                 continue;
             }
-            let end = node.at + depth;
+            let (id, place) = (vocab.sorted.id(token), node.at + depth);
+            let (end, likeliest) = (alike.end(&node.context, id, place), node.likeliest);
+            if let (Some(twin), Some(weight)) = (alike.node(end.as_ref()), weight) {
+                let context = node.context.with(id);
+                self.nodes[twin].take_in(context, weight, likeliest);
+                continue;
+            }
+            alike.note(end, self.nodes.len());
             if self.nodes.len() >= MOST_NODES {
                 return Err(Error::Argument(format!(
-                    "more than {MOST_NODES} sequences of tokens cover the text at byte {end}: pass \
+                    "more than {MOST_NODES} sequences of tokens cover the text at byte {place}: pass \
                      epsilon, or other semantics than 'all'"
                 )));
             }
@@ -175,11 +192,10 @@ impl Tree {
                 (Some(viability), Some(spot)) => Some(viability.after(model, sorted, spot, token)?),
                 _ => None,
             };
-            let context = node.context.with(sorted.id(token));
-            let mut child = Node::new(&vocab, context, end, spot);
+            let mut child = Node::new(&vocab, node.context.with(id), place, spot);
             child.parent = weight.is_none().then_some(at);
-            (child.token, child.weight) = (token, weight);
-            for &byte in &self.tail[self.tail.len() - (self.len - end)..] {
+            (child.token, child.weight, child.likeliest) = (token, weight, likeliest);
+            for &byte in &self.tail[self.tail.len() - (self.len - place)..] {
                 child.narrow(&vocab, viability.as_deref_mut(), byte)?;
             }
             self.nodes.push(child);
@@ -234,10 +250,12 @@ impl Tree {
         }
         self.weigh();
         if self.vocab.semantics == Semantics::All {
+            let first = nodes.iter().map(|&at| self.nodes[at].at).min().unwrap_or(self.len);
+            let mut alike = Alike::behind(first, self.reach, &self.nodes);
             for &at in nodes {
                 let node = &self.nodes[at];
                 for depth in node.from.max(1)..=node.depth() {
-                    self.branch(at, depth, None)?;
+                    self.branch(at, depth, None, &mut alike)?;
                 }
             }
             self.live = (0..self.nodes.len()).filter(|&at| self.nodes[at].lives()).collect();

@@ -1,4 +1,4 @@
-//! A sequence of tokens that ends at some place of the text, and the tokens that fit behind it.
+//! Sequences of tokens that end at some place of the text, and the tokens that fit behind them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use crate::bytelm::trie::{Branch, NOTHING, ROOT};
 use crate::bytelm::viable::{Mask, Spot, Viability};
 use crate::bytelm::{ByteVocab, Semantics};
 
-/// A sequence of tokens.
+/// A sequence of tokens, or several that the model cannot tell apart.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
+    /// The sequence; of several, the likeliest.
     pub context: Context,
     /// Where it ends in the text.
     pub at: usize,
@@ -30,8 +31,10 @@ pub(super) struct Node {
     /// The tokens that fit, after `from` bytes of the text behind it, one more, and so on.
     pub ranges: Vec<Range<Place>>,
     pub from: usize,
-    /// The logarithm of the probability of the sequence.
+    /// The logarithm of the probability of the sequence; of several, of all.
     pub weight: Option<f64>,
+    /// The logarithm of the share of that which the likeliest sequence has.
+    pub likeliest: f64,
     pub row: Option<Arc<Row>>,
     /// For each of the ranges, the logarithm of its probability, when there is a row.
     pub masses: Vec<f64>,
@@ -112,6 +115,7 @@ impl Node {
             ranges: vec![vocab.sorted.all()],
             from: 0,
             weight: None,
+            likeliest: 0.0,
             row: None,
             masses: Vec::new(),
             fits: ROOT,

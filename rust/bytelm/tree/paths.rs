@@ -2,6 +2,8 @@
 //!
 //! A node of the tree stands for many sequences, one for each token that fits the end of the text.
 //! Listing them takes one look at each such token; after one byte these are all that begin with it.
+//! Sequences that are one node, since the model cannot tell them apart, are one here: named is the
+//! likeliest of them, and the share is that of all.
 
 use std::collections::BinaryHeap;
 
@@ -10,7 +12,7 @@ use crate::Result;
 use crate::bytelm::sorted::Place;
 use crate::token::TokenId;
 
-/// A sequence of tokens that covers a text.
+/// A sequence of tokens that covers a text, with those that the model cannot tell from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenPath {
     /// The last tokens, in order.

@@ -13,6 +13,16 @@ impl Tree {
     ///
     /// Feeding these may show that others are needed; when there are none, all is known.
     pub fn pending(&self, goal: Goal) -> Vec<usize> {
+        let mut needed = self.needed(goal);
+        if self.reach.is_some() {
+            // All that a node takes in comes before it has a row.
+            let first = needed.iter().map(|&at| self.nodes[at].at).min();
+            needed.retain(|&at| Some(self.nodes[at].at) == first);
+        }
+        needed
+    }
+
+    fn needed(&self, goal: Goal) -> Vec<usize> {
         let ancestors = self.unweighed_ancestors();
         if self.epsilon > 0.0 {
             let ancestors = (0..self.nodes.len()).filter(|&at| ancestors[at]);
