@@ -90,8 +90,10 @@ impl Tree {
 
     /// The heaviest nodes without a row, until what is left changes nothing by more than epsilon,
     /// if their rows say that they fit the text: else there are others to ask for when they are
-    /// there.
+    /// there. Where all sequences count, next to nothing of a node that waits fits a text that went
+    /// on, and to hope so would be to ask for one after the other.
     fn too_heavy(&self, goal: Goal) -> Vec<usize> {
+        let hopes = if self.vocab.semantics == Semantics::All { 0.0 } else { 1.0 };
         let mut waiting = self.waiting(goal);
         waiting.sort_by(|a, b| b.1.total_cmp(&a.1));
         let first = if goal == Goal::Every { self.settled + 1 } else { self.len };
@@ -106,7 +108,10 @@ impl Tree {
             let sum = |known: f64| (known - scale).exp();
             let (mut left, mut asked) = (0.0, sum(known));
             for (node, chosen) in waiting.iter().zip(&chosen).filter(|(node, _)| here(node)) {
-                *(if *chosen { &mut asked } else { &mut left }) += sum(node.1);
+                match *chosen {
+                    true => asked += hopes * sum(node.1),
+                    false => left += sum(node.1),
+                }
             }
             for (node, chosen) in waiting.iter().zip(&mut chosen) {
                 if left <= self.epsilon * (left + asked) {
@@ -115,7 +120,7 @@ impl Tree {
                 if here(node) && !*chosen {
                     *chosen = true;
                     left = (left - sum(node.1)).max(0.0);
-                    asked += sum(node.1);
+                    asked += hopes * sum(node.1);
                 }
             }
         }
