@@ -114,6 +114,17 @@ def test_a_page_says_what_score_says(ngrams: Path, tmp_path: Path) -> None:
         assert message in done.stderr.decode()
 
 
+def test_a_text_may_be_a_file(ngrams: Path, tmp_path: Path) -> None:
+    file, options = tmp_path / "text", ("--model", ngrams, "-o", tmp_path / "page.html", "--force")
+    file.write_bytes(TEXTS[2].encode())
+    for name, more in [("next", options[:2]), ("score", options[:2]), ("page", options)]:
+        given = result("bytes", name, "-", *more, stdin=file.read_bytes())
+        assert result("bytes", name, "--file", file, *more) == given
+        for wrong in [(), ("a", "-f", file)]:
+            done = command("bytes", name, *wrong, *more)
+            assert (done.returncode, b"give a text or --file FILE" in done.stderr) == (2, True)
+
+
 def test_a_text_that_cannot_be_is_explained(ngrams: Path, tmp_path: Path) -> None:
     data, options = b"the \xff cat", ("--model", ngrams)
     said = "byte 5 of 9, <FF>, cannot be: this is no UTF-8, which only --semantics all takes"
@@ -215,7 +226,7 @@ def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
         (["sample", "--model", "CATS", "--regex", "(a)\\1"], 1, "backreference"),
         (["sample", "--model", "CATS", "--ends", "match"], 2, "--regex"),
         (["next", "a", "--semantics", "some"], 2, "--semantics"),
-        (["next"], 2, "TEXT"),
+        (["next"], 2, "give a text or --file FILE"),
         (["infill", "a"], 2, "SUFFIX"),
         (["infill", "-", "-", "--model", "CATS"], 1, "both"),
         (["infill", "a", "b", "--budget", "0"], 2, "--budget"),

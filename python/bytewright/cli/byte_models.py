@@ -31,6 +31,13 @@ class Semantics(StrEnum):
 Text = Annotated[
     str, typer.Argument(metavar="TEXT", help="The text so far; '-' is standard input, exactly.")
 ]
+TextOrFile = Annotated[
+    str | None,
+    typer.Argument(metavar="[TEXT]", help="The text; '-' is standard input, exactly."),
+]
+File = Annotated[
+    str | None, typer.Option("--file", "-f", help="Read the text from a file, or '-'.")
+]
 Ngrams = Annotated[
     Path | None,
     typer.Option(
@@ -53,6 +60,15 @@ Meaning = Annotated[
 def read_text(text: str) -> bytes:
     """The text of an argument, or standard input."""
     return common.argument_bytes(text) if text != "-" else common.read(text)
+
+
+def read_either(text: str | None, file: str | None) -> bytes:
+    """The text of an argument or of a file."""
+    if text is not None and file is None:
+        return read_text(text)
+    if file is not None and text is None:
+        return common.read(file)
+    raise typer.BadParameter("give a text or --file FILE")
 
 
 def finite(number: float) -> float | None:

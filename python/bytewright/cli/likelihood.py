@@ -9,16 +9,17 @@ import typer
 
 from bytewright.cli import common
 from bytewright.cli.byte_models import (
+    File,
     Meaning,
     Ngrams,
     Semantics,
-    Text,
+    TextOrFile,
     Vocabulary,
     explained,
     finite,
     impossible,
     loaded,
-    read_text,
+    read_either,
 )
 from bytewright.cli.visible import visible
 
@@ -26,7 +27,8 @@ _END = 256
 
 
 def bytes_next(
-    text: Text,
+    text: TextOrFile = None,
+    file: File = None,
     top: Annotated[
         int, typer.Option("--top", "-n", min=1, max=257, help="How many outcomes to list.")
     ] = 10,
@@ -37,7 +39,7 @@ def bytes_next(
     quiet: common.Quiet = False,
 ) -> None:
     """List the likeliest next bytes of a text that may end anywhere, with their probabilities."""
-    data = read_text(text)
+    data = read_either(text, file)
     byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
     state = byte_model.start(data)
     with explained(byte_model, data):
@@ -66,7 +68,8 @@ def bytes_next(
 
 
 def bytes_score(
-    text: Text,
+    text: TextOrFile = None,
+    file: File = None,
     each: Annotated[bool, typer.Option("--each", help="A line for each byte.")] = False,
     end: Annotated[bool, typer.Option("--end", help="Count the end of the text too.")] = False,
     model: Ngrams = None,
@@ -78,7 +81,7 @@ def bytes_score(
     """Say how many bits a text takes, in all and for each byte."""
     from bytewright.errors import ArgumentError
 
-    data = read_text(text)
+    data = read_either(text, file)
     if not data:
         raise ArgumentError("the text has no byte")
     byte_model = loaded(model, tokenizer, semantics, quiet=quiet)

@@ -10,13 +10,14 @@ import typer
 
 from bytewright.cli import common
 from bytewright.cli.byte_models import (
+    File,
     Meaning,
     Semantics,
-    Text,
+    TextOrFile,
     finite,
     impossible,
     loaded,
-    read_text,
+    read_either,
 )
 from bytewright.cli.progress import byte_bar
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 
 
 def bytes_page(
-    text: Text,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new page.")],
+    text: TextOrFile = None,
+    file: File = None,
     model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -59,7 +61,7 @@ def bytes_page(
     from bytewright.bytelm import byte_page
 
     common.refuse_existing([output], force=force)
-    data = read_text(text)
+    data = read_either(text, file)
     models = _named(model or [], tokenizer or [], semantics, quiet=quiet)
     with byte_bar(quiet=quiet) as advance:
 
