@@ -72,8 +72,7 @@ def _text(words: list[str] | None, file: str | None) -> bytes:
         return b" ".join(map(common.argument_bytes, words))
     if file is None and not words and sys.stdin.isatty():
         raise typer.BadParameter("give a text, or --file FILE, or pipe a text in")
-    with common.opened(file or "-") as source:
-        return source.read()
+    return common.read(file or "-")
 
 
 def _view(tokenizer: Any, path: Path | None, data: bytes, special: list[str] | None) -> View:
