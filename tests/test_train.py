@@ -187,7 +187,7 @@ def test_special_tokens_stand_last_or_first() -> None:
         ({"vocab_size": 1 << 21}, "is allowed"),
         ({"special_tokens": ["a", "a"]}, "distinct"),
         ({"special_tokens": "a"}, "distinct"),
-        ({"byte_order": "other"}, "neither"),
+        ({"byte_order": "other"}, "raw, gpt2 are allowed"),
         ({"max_token_bytes": 0}, "at least 1"),
         ({"constraints": [3]}, "no constraint"),
         ({"constraints": [bw.Digits("left"), bw.Digits("right")]}, "only one"),

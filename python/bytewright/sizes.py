@@ -6,7 +6,7 @@ import sys
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["byte_size", "whole"]
+__all__ = ["byte_size", "seed_of", "whole"]
 
 
 def whole(number: int, name: str, *, least: int = 0) -> int:
@@ -31,6 +31,25 @@ def whole(number: int, name: str, *, least: int = 0) -> int:
     if value < least:
         raise ArgumentError(f"{name}={value}: at least {least} is allowed")
     return min(value, sys.maxsize)
+
+
+def seed_of(seed: int) -> int:
+    """A number that random numbers begin with, of at most 64 bits.
+
+    Raises:
+        ArgumentError: one outside.
+        ArgumentTypeError: no whole number.
+
+    >>> seed_of(2**64 - 1) == 2**64 - 1
+    True
+    """
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        raise ArgumentTypeError(f"seed must be an int, not {type(seed).__name__}") from None
+    if not 0 <= value < 1 << 64:
+        raise ArgumentError(f"seed={value}: 0 to 2**64 - 1 is allowed")
+    return value
 
 
 def byte_size(size: int | str, name: str) -> int:

@@ -2,19 +2,25 @@
 
 import codecs
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from bytewright import _core, arrays
+from bytewright.arguments import word
 from bytewright.errors import ArgumentTypeError
 
-__all__ = ["ErrorHandling", "Ids", "StreamDecoder", "StreamEncoder"]
+__all__ = ["ErrorHandling", "Ids", "StreamDecoder", "StreamEncoder", "check_errors"]
 
 Ids: TypeAlias = Sequence[int] | NDArray[np.integer] | pa.Array
-ErrorHandling = Literal["strict", "replace", "ignore", "backslashreplace"]
+ErrorHandling = Literal["strict", "replace", "ignore", "backslashreplace", "surrogateescape"]
+
+
+def check_errors(errors: object) -> None:
+    """Raise if this does not say what becomes of bytes that are not UTF-8."""
+    word(errors, "errors", get_args(ErrorHandling))
 
 
 class StreamEncoder:
@@ -56,6 +62,7 @@ class StreamDecoder:
 
     def __init__(self, core: _core.Tokenizer, errors: ErrorHandling, *, strips: bool) -> None:
         """Users have `Tokenizer.stream_decoder`; `strips` drops the first space of the text."""
+        check_errors(errors)
         self._core = core
         self._strips = strips
         self._began = False

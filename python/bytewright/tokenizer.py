@@ -22,11 +22,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from bytewright import _core, arrays, formats
+from bytewright.arguments import instance
 from bytewright.definition import ADDED, MODEL, SPECIAL, Definition, build, make_header
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
 from bytewright.sizes import whole
 from bytewright.specials import special_entries, special_texts
-from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder
+from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder, check_errors
 
 __all__ = ["Tokenizer"]
 
@@ -57,6 +58,7 @@ class Tokenizer:
         Raises:
             LoadError: the definition contradicts itself, or has a pattern that cannot run.
         """
+        instance(definition, Definition, "definition")
         d = definition
         core = _core.Tokenizer(d.header, d.arena, d.offsets, d.kinds, d.merges)
         vars(self).update(_definition=definition, _core=core)
@@ -290,6 +292,7 @@ class Tokenizer:
             UnknownTokenError: an id outside the vocabulary.
             UnicodeDecodeError: bytes that are not UTF-8, with `errors="strict"`.
         """
+        check_errors(errors)
         return self.decode_bytes(ids).decode("utf-8", errors)
 
     def decode_bytes(self, ids: Ids) -> bytes:

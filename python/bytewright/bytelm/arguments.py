@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Literal
 
+from bytewright.arguments import word
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = [
@@ -78,14 +79,12 @@ def check_draw(temperature: float, top_p: float, seed: int | None) -> None:
 
 def check_utf8(utf8: Utf8) -> None:
     """Raise if this does not say which bytes are allowed."""
-    if utf8 not in ("any", "strict"):
-        raise ArgumentError(f"utf8={utf8!r}: 'any' and 'strict' are allowed")
+    word(utf8, "utf8", ("any", "strict"))
 
 
 def check_ends(ends: Ends) -> None:
     """Raise if this does not say where texts end."""
-    if ends not in ("text", "match"):
-        raise ArgumentError(f"ends={ends!r}: 'text' and 'match' are allowed")
+    word(ends, "ends", ("text", "match"))
 
 
 def stop_strings(stop: str | bytes | Sequence[str | bytes]) -> tuple[bytes, ...]:

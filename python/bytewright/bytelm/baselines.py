@@ -27,6 +27,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import word
 from bytewright.bytelm.arguments import check_bytes, check_share, natural, text_bytes
 from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution
 from bytewright.bytelm.inside import Inside, Names, probabilities
@@ -34,7 +35,7 @@ from bytewright.bytelm.model import ByteModel, Semantics
 from bytewright.bytelm.protocol import ForkingPlace
 from bytewright.bytelm.sampling import SamplingPredictor
 from bytewright.bytelm.state import ByteState
-from bytewright.errors import ArgumentError, DataError
+from bytewright.errors import DataError
 from bytewright.models import TokenModel
 
 __all__ = ["BaselineModel", "BaselinePlace", "Method"]
@@ -93,8 +94,7 @@ class BaselineModel(SamplingPredictor):
         Raises:
             ArgumentError: an unknown method, or what `ByteModel` refuses.
         """
-        if method not in ("naive", "healing", "alignment"):
-            raise ArgumentError(f"method={method!r}: 'naive', 'healing', 'alignment' are allowed")
+        word(method, "method", ("naive", "healing", "alignment"))
         natural("back", back)
         check_share(epsilon, "epsilon")
         self._method: Method = method

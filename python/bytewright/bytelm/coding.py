@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
-from bytewright.bytelm.protocol import BytePlace, BytePredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, check_predictor
 from bytewright.errors import DataError
 
 __all__ = ["compress", "decompress"]
@@ -92,6 +92,7 @@ class _Text:
     """What a model expects, as whole numbers."""
 
     def __init__(self, model: BytePredictor) -> None:
+        check_predictor(model, "model")
         self._model = model
         self._state: BytePlace = model.start()
         self._logprobs: NDArray[np.float64] = np.zeros(0)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.sizes import whole
+
 __all__ = ["END", "OUTCOMES", "ByteDistribution", "log_sum"]
 
 END = 256  # The outcome that the text ends.
@@ -63,7 +65,7 @@ class ByteDistribution:
         >>> [(outcome, round(p, 4)) for outcome, p in flat.top(2)]
         [(0, 0.0039), (1, 0.0039)]
         """
-        order = np.argsort(-self.logprobs, kind="stable")[:count]
+        order = np.argsort(-self.logprobs, kind="stable")[: whole(count, "count")]
         return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]
 
 

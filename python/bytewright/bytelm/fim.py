@@ -37,13 +37,15 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from bytewright.arguments import items, text, word
 from bytewright.bytelm.arguments import Utf8, text_bytes
 from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.utf8 import unfinished
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -92,6 +94,13 @@ class FimFormat:
         Raises:
             ArgumentError: a part is missing, twice there, or of the other kind.
         """
+        for name in (*items(self.parts, "parts"), self.end):
+            if not isinstance(name, str | int | FimPart):
+                raise ArgumentTypeError(
+                    f"a special token, by its text or id, or a part, not {type(name).__name__}"
+                )
+            if isinstance(name, str):
+                text(name, "a special token")
         named = [part for part in self.parts if isinstance(part, FimPart)]
         if len(named) != len(set(named)) or set(named) not in (_LINES, _WHOLE):
             raise ArgumentError(
@@ -143,6 +152,7 @@ class FimFormat:
         >>> FimFormat.psm("<pre>", "<suf>", "<mid>", end="<end>").prompt(tok, "a", "c")
         [256, 97, 257, 99, 258]
         """
+        check_tokenizer(tokenizer)
         texts = _texts(text_bytes(prefix), text_bytes(suffix))
         names = [name for name in (*self.parts, self.end) if not isinstance(name, FimPart)]
         known = {name: _token(tokenizer, name) for name in names}
@@ -172,6 +182,8 @@ class FimFormat:
         Raises:
             ArgumentError: the tokenizer lacks a token; all that it lacks are named.
         """
+        if not hasattr(model, "behind"):
+            raise ArgumentTypeError(f"model: a ByteModel is needed, not {type(model).__name__}")
         tok = model.model.tokenizer
         ids = self.prompt(tok, prefix, suffix)
         texts = _texts(text_bytes(prefix), text_bytes(suffix))
@@ -340,8 +352,7 @@ def fim_format(name: FimFormat | str) -> FimFormat:
     """
     if isinstance(name, FimFormat):
         return name
-    if name not in FIM_FORMATS:
-        raise ArgumentError(f"fim={name!r}: {', '.join(FIM_FORMATS)} are known")
+    word(name, "fim", FIM_FORMATS)
     return FIM_FORMATS[name]
 
 

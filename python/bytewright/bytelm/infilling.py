@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import flag
 from bytewright.bytelm.arguments import (
     Utf8,
     check_draw,
@@ -181,6 +182,7 @@ class InfillingPredictor(SamplingPredictor):
         >>> model.infill("low ti", "ow water", max_bytes=9, temperature=0)
         b'de, l'
         """
+        flag(end, "end")
         if fim is not None:
             if end:
                 raise ArgumentError("end: a format to fill in with tells no end of the text")
@@ -230,6 +232,7 @@ class InfillingPredictor(SamplingPredictor):
             ArgumentError: an argument outside what is allowed.
             DataError: the prefix has the probability 0, or no middle that was looked at fits.
         """
+        flag(end, "end")
         natural("max_bytes", max_bytes)
         natural("trajectories", trajectories)
         natural("budget", budget)

@@ -39,7 +39,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.fim import FimFormat, FimPrompt, fim_format
 from bytewright.bytelm.infilling import InfillingPredictor
@@ -47,7 +47,6 @@ from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
-from bytewright.errors import ArgumentTypeError
 from bytewright.models import PromptedModel, TokenModel
 from bytewright.models.protocol import check_model
 from bytewright.sizes import byte_size
@@ -104,8 +103,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         """
         check_model(model)
         check_share(epsilon, "epsilon")
-        if not isinstance(semantics, str):
-            raise ArgumentTypeError(f"semantics must be str, not {type(semantics).__name__}")
+        arguments.text(semantics, "semantics")
         self._semantics, self._epsilon = semantics, float(epsilon)
         self._memory = byte_size(memory, "memory")
         self._vocabs: dict[int | None, _core.ByteVocab] = {}
@@ -185,7 +183,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
 
         Or, with `"end"`, for their `logprob`. It changes nothing but how often the model is asked.
         """
-        states = [one for one in places if isinstance(one, ByteState) and one._rows is self._rows]
+        arguments.word(goal, "goal", ("next", "end"))
+        given = arguments.items(places, "places")
+        states = [one for one in given if isinstance(one, ByteState) and one._rows is self._rows]
         self._rows.prepare((state._tree for state in states), goal)
 
     def score(self, text: str | bytes) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ __all__ = [
     "Goal",
     "PreparedPredictor",
     "ask_together",
+    "check_predictor",
 ]
 
 Goal = Literal["next", "end"]
@@ -85,6 +86,15 @@ class PreparedPredictor(Protocol):
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
         """Find out together what places will be asked for: the next bytes, or `logprob`."""
         ...
+
+
+def check_predictor(model: object, name: str) -> None:
+    """Raise if something is no model of bytes."""
+    if not isinstance(model, BytePredictor):
+        raise ArgumentTypeError(
+            f"{name}: a model of bytes, not {type(model).__name__}; ByteModel makes one of a model "
+            "of tokens"
+        )
 
 
 def ask_together(source: object, places: Sequence[BytePlace], goal: Goal = "next") -> None:

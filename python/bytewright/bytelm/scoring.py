@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from bytewright.arguments import flag
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePredictor
@@ -20,6 +21,7 @@ class ScoringPredictor(BytePredictor):
 
     def logprob(self, text: str | bytes, *, end: bool = False) -> float:
         """The natural logarithm of the probability that a text begins so, or, with `end`, is so."""
+        flag(end, "end")
         place = self.start(text)
         logprob = place.logprob
         if not end or logprob == -math.inf:

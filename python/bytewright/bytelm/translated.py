@@ -35,9 +35,11 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
-from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
+from bytewright.errors import ArgumentError, DataError
+from bytewright.models.contexts import as_contexts
 from bytewright.models.protocol import check_tokenizer
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
@@ -89,7 +91,8 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
     >>> scores.offsets.tolist(), round(float(scores.logprobs.sum() - teacher.logprob("low low")), 9)
     ([0, 3, 4, 7], 0.0)
     """
-    _is_teacher(teacher)
+    check_predictor(teacher, "teacher")
+    check_tokenizer(tokenizer)
     data = text_bytes(text)
     ids, offsets = tokenizer.encode_offsets(data)
     spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
@@ -103,14 +106,6 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
             logprobs.append(after - before if after > -math.inf else after)
             before = after
     return TokenScores(ids, np.array(logprobs, np.float64), offsets)
-
-
-def _is_teacher(teacher: object) -> None:
-    if not isinstance(teacher, BytePredictor):
-        raise ArgumentTypeError(
-            f"teacher: a model of bytes, not {type(teacher).__name__}; ByteModel makes one of "
-            "a model of tokens"
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +136,7 @@ class NextTokens:
 
     def top(self, count: int = 10) -> list[tuple[int, float]]:
         """The most likely tokens and their probabilities, the likeliest first."""
-        order = np.argsort(-self.logprobs, kind="stable")[:count]
+        order = np.argsort(-self.logprobs, kind="stable")[: whole(count, "count")]
         return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]
 
 
@@ -183,11 +178,10 @@ class TranslatedModel:
             ArgumentError: `epsilon` or `budget` outside what is allowed, or a tokenizer of which it
                 is not known what it makes of a text that goes on.
         """
-        _is_teacher(teacher)
+        check_predictor(teacher, "teacher")
         check_tokenizer(tokenizer)
         check_share(epsilon, "epsilon")
-        if budget is not None and budget < 1:
-            raise ArgumentError(f"budget={budget}: 1 and more are allowed")
+        budget = None if budget is None else whole(budget, "budget", least=1)
         self._teacher, self._tokenizer = teacher, tokenizer
         self._epsilon, self._budget = float(epsilon), budget
         self._vocab = _core.ByteVocab(tokenizer._core, [], "valid")
@@ -231,7 +225,7 @@ class TranslatedModel:
                     "context: the tokenizer changes this text; give its tokens instead"
                 )
         else:
-            ids = [int(one) for one in context]
+            ids = as_contexts([context])[0].tolist()
             data = self._tokenizer.decode_bytes(ids)
         ahead = _core.ByteAhead(self._vocab, ids)
         state = self._teacher.start(data)
@@ -279,8 +273,9 @@ class TranslatedModel:
         Behind what cannot be, or of which nothing was decided, everything is as likely.
         """
         width = self._tokenizer.vocab_size + 1
-        rows = np.full((len(contexts), width), -math.log(width))
-        for at, ids in enumerate(contexts):
+        asked = as_contexts(contexts)
+        rows = np.full((len(asked), width), -math.log(width))
+        for at, ids in enumerate(asked):
             with contextlib.suppress(DataError):
                 found = self.next(ids.tolist())
                 if found.kept > 0.0:

@@ -46,7 +46,7 @@ from bytewright.bytelm.arguments import (
 )
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END, log_sum
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
 from bytewright.bytelm.sampling import draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
 
@@ -180,6 +180,7 @@ def sample_weighted(
     >>> list(drawn.shares())[0], round(drawn.logprob, 3)
     (b'lo', -0.058)
     """
+    check_predictor(source, "source")
     natural("max_bytes", max_bytes)
     natural("particles", particles)
     check_draw(temperature, 1.0, seed)

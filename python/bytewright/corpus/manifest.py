@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bytewright import arguments
 from bytewright.corpus.documents import Cursor
 from bytewright.corpus.durable import move, write_atomic
 from bytewright.corpus.inputs import Source
@@ -147,6 +148,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write it durably; from now on the folder is finished."""
+        folder = arguments.place(folder, "folder")
         aside = folder / WORK / MANIFEST
         write_atomic(aside, self.to_bytes())
         move(aside, folder / MANIFEST)
@@ -158,7 +160,7 @@ class Manifest:
         Raises:
             VerifyError: there is none, or it is not what was written.
         """
-        path = Path(folder) / MANIFEST
+        path = arguments.place(folder, "folder") / MANIFEST
         value = read_sealed(path)
         try:
             manifest = cls(

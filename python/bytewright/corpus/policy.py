@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["CorpusTokenizer", "Encoded", "Format", "Policy", "StreamEncoder", "choose_dtype"]
 
@@ -136,6 +137,12 @@ class Policy:
         return Encoded(out, padded, valid, ids)
 
 
+def check_corpus_tokenizer(tokenizer: object) -> None:
+    """Raise if something does not encode texts."""
+    if isinstance(tokenizer, type) or not hasattr(tokenizer, "encode_batch"):
+        raise ArgumentTypeError(f"tokenizer: a Tokenizer is needed, not {type(tokenizer).__name__}")
+
+
 def choose_dtype(format: Format, dtype: str | None, vocab_size: int) -> str:
     """The width of a stored id: what was asked for, if it fits, or the custom of the format.
 
@@ -149,7 +156,7 @@ def choose_dtype(format: Format, dtype: str | None, vocab_size: int) -> str:
     if dtype is None:
         limit = 65499 if format == "megatron" else 65536
         return allowed[0] if len(allowed) == 1 or vocab_size <= limit else allowed[1]
-    if dtype not in allowed:
+    if not isinstance(dtype, str) or dtype not in allowed:
         raise ArgumentError(
             f"dtype {dtype!r} is not one of format {format!r}, which has {', '.join(allowed)}"
         )
@@ -176,6 +183,10 @@ def _ids(tokenizer: CorpusTokenizer, name: str, value: int | str | None) -> tupl
             known = ", ".join(sorted(tokenizer.special_tokens)[:20]) or "none"
             raise ArgumentError(f"{name}={value!r} is not a special token; there are: {known}")
         return (found,)
+    if not isinstance(value, Integral):
+        raise ArgumentTypeError(
+            f"{name} must be an id, the text of a special token or None, not {type(value).__name__}"
+        )
     if isinstance(value, bool) or not 0 <= value < tokenizer.vocab_size:
         raise ArgumentError(
             f"{name}={value!r} is outside the vocabulary of {tokenizer.vocab_size} tokens"

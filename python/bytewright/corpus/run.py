@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.corpus.documents import Cursor
 from bytewright.corpus.durable import FolderLock, writing
 from bytewright.corpus.flat import FlatStore
@@ -34,13 +34,19 @@ from bytewright.corpus.manifest import (
     configure,
     read_record,
 )
-from bytewright.corpus.policy import CorpusTokenizer, Format, Policy, choose_dtype
+from bytewright.corpus.policy import (
+    CorpusTokenizer,
+    Format,
+    Policy,
+    check_corpus_tokenizer,
+    choose_dtype,
+)
 from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.corpus.rows import RowStore
 from bytewright.corpus.stores import Store
-from bytewright.errors import ArgumentError, ArgumentTypeError, ResumeError
+from bytewright.errors import ArgumentError, ResumeError
 from bytewright.files import sync_folder
-from bytewright.sizes import byte_size
+from bytewright.sizes import byte_size, whole
 
 __all__ = ["encode_corpus"]
 
@@ -102,25 +108,23 @@ def encode_corpus(
         ResumeError: the folder belongs to another run; the message names what differs.
         LockedError: another process is writing to the folder.
     """
-    if format not in _FORMATS:
-        raise ArgumentError(f"format {format!r} is not one of {', '.join(_FORMATS)}")
-    if documents not in ("auto", "file", "line"):
-        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
-    for what, text in {"text_field": text_field, "id_field": id_field or "", "name": name}.items():
-        if not isinstance(text, str):
-            raise ArgumentTypeError(f"{what} must be str, not {type(text).__name__}")
-    if progress is not None and not callable(progress):
-        raise ArgumentTypeError(f"progress must be callable, not {type(progress).__name__}")
+    arguments.word(format, "format", _FORMATS)
+    arguments.word(documents, "documents", ("auto", "file", "line"))
+    named = "" if id_field is None else id_field
+    for what, text in {"text_field": text_field, "id_field": named, "name": name}.items():
+        arguments.text(text, what)
+    arguments.function(progress, "progress")
+    arguments.flag(resume, "resume")
+    threads = None if threads is None else whole(threads, "threads", least=1)
     part_bytes, memory = byte_size(part_bytes, "part_bytes"), byte_size(memory, "memory")
     if part_bytes < 1:
         raise ArgumentError(f"part_bytes={part_bytes} is not positive")
     if memory < _MEMORY:
         raise ArgumentError(f"memory={memory} is less than the {_MEMORY} bytes that a run needs")
-    if not name or name[0] in "._" or "/" in name or os.sep in name:
+    if not name or name[0] in "._" or "\0" in name or "/" in name or os.sep in name:
         raise ArgumentError(f"name={name!r} is not a file name that readers of a folder look at")
-    if not hasattr(tokenizer, "encode_batch"):
-        raise ArgumentTypeError(f"tokenizer: a Tokenizer is needed, not {type(tokenizer).__name__}")
-    folder = Path(out_dir)
+    check_corpus_tokenizer(tokenizer)
+    folder = arguments.place(out_dir, "out_dir")
     policy = Policy.resolve(tokenizer, bos, eos)
     width = choose_dtype(format, dtype, tokenizer.vocab_size)
     _claim(folder)

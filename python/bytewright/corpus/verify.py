@@ -21,15 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from bytewright import arguments
 from bytewright.corpus.documents import Item, Piece
 from bytewright.corpus.durable import sha256_range
 from bytewright.corpus.flat import npy_header
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.manifest import MANIFEST, WORK, Manifest, Part, difference
 from bytewright.corpus.megatron import check_index
-from bytewright.corpus.policy import CorpusTokenizer, Policy
+from bytewright.corpus.policy import CorpusTokenizer, Policy, check_corpus_tokenizer
 from bytewright.corpus.readers import Reading, read_documents
 from bytewright.errors import ArgumentError, DataError, VerifyError
+from bytewright.sizes import whole
 
 __all__ = ["VerifyReport", "verify_corpus"]
 
@@ -86,11 +88,12 @@ def verify_corpus(
     Raises:
         ArgumentError: `out_dir` is no folder, or `sample` without tokenizer and inputs.
     """
-    folder = Path(out_dir)
+    folder = arguments.place(out_dir, "out_dir")
+    sample = whole(sample, "sample")
+    if tokenizer is not None:
+        check_corpus_tokenizer(tokenizer)
     if not folder.is_dir():
         raise ArgumentError(f"{folder} is not a folder")
-    if sample < 0:
-        raise ArgumentError(f"sample={sample} is negative")
     if sample and (tokenizer is None or inputs is None):
         raise ArgumentError("sample needs the tokenizer and the inputs of the run")
     try:

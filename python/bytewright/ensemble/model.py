@@ -17,10 +17,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import number, word
 from bytewright.bytelm import BytePredictor
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.infilling import InfillingPredictor
-from bytewright.bytelm.protocol import BytePlace, Goal, PreparedPredictor, ask_together
+from bytewright.bytelm.protocol import (
+    BytePlace,
+    Goal,
+    PreparedPredictor,
+    ask_together,
+    check_predictor,
+)
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
@@ -33,7 +40,7 @@ _AHEAD = 32
 
 RuleName = Literal["arithmetic", "geometric", "bayes", "fixed_share", "online", "core"]
 
-_NAMES = (*RULES, "fixed_share", "online")
+_NAMES = sorted([*RULES, "fixed_share", "online"])
 
 
 class Ensemble(InfillingPredictor, ScoringPredictor):
@@ -84,11 +91,8 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         if not self._models:
             raise ArgumentError("models: at least one is needed")
         for at, model in enumerate(self._models):
-            if not isinstance(model, BytePredictor):
-                raise ArgumentTypeError(
-                    f"models[{at}]: a model of bytes, not {type(model).__name__}; ByteModel makes "
-                    "one of a model of tokens"
-                )
+            check_predictor(model, f"models[{at}]")
+        word(rule, "rule", _NAMES)
         if rule == "core" and weights is not None:
             raise ArgumentError("weights: the rule 'core' finds its own")
         self._weights = _shares(weights, len(self._models))
@@ -124,6 +128,9 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         It changes nothing but how often the models are asked.
         """
         # An ensemble knows the probability of what it has read.
+        if not isinstance(places, Iterable):
+            raise ArgumentTypeError(f"places: a list of them, not {type(places).__name__}")
+        word(goal, "goal", ("next", "end"))
         states = [one for one in places if isinstance(one, EnsembleState) and goal == "next"]
         for at, model in enumerate(self._models):
             ask_together(model, [member for state in states if (member := state._member(at))])
@@ -181,13 +188,11 @@ def _shares(weights: Sequence[float] | NDArray[np.float64] | None, number: int) 
 
 def _rule(name: RuleName, weights: Floats, share: float, eta: float) -> Rule:
     if name == "fixed_share":
-        if not 0.0 <= share <= 1.0:
+        if not 0.0 <= number(share, "share") <= 1.0:
             raise ArgumentError(f"share={share} is not in 0.0 <= share <= 1.0")
         return fixed_share(share, weights)
     if name == "online":
-        if not 0.0 <= eta < math.inf:
+        if not 0.0 <= number(eta, "eta") < math.inf:
             raise ArgumentError(f"eta={eta}: 0 and more are allowed")
         return online(eta)
-    if name not in RULES:
-        raise ArgumentError(f"rule={name!r}: {', '.join(sorted(_NAMES))} are allowed")
     return RULES[name]

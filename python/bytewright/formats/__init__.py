@@ -18,8 +18,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from bytewright import arguments
 from bytewright.definition import Definition
-from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError, UnsupportedError
+from bytewright.errors import ArgumentError, LoadError, UnsupportedError
 from bytewright.files import whole_file
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
@@ -157,6 +158,4 @@ def _unused(path: Path, kind: str, **arguments: object) -> None:
 
 
 def _place(path: str | os.PathLike[str]) -> Path:
-    if not isinstance(path, str | os.PathLike):
-        raise ArgumentTypeError(f"path must be str or PathLike, not {type(path).__name__}")
-    return Path(path)
+    return arguments.place(path)

@@ -29,7 +29,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
@@ -37,12 +36,14 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from bytewright import _core
+from bytewright.arguments import function, place
 from bytewright.arrays import as_lists, decoded
 from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models import ngram_file
 from bytewright.models.contexts import as_contexts, flat
 from bytewright.models.protocol import check_tokenizer
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["END_OF_TEXT", "UNBOUNDED", "FitProgress", "Match", "NgramModel"]
@@ -158,8 +159,8 @@ class NgramModel:
         (2, (1, 3))
         """
         check_tokenizer(tokenizer)
-        if threads is not None and threads < 1:
-            raise ArgumentError(f"threads={threads}: at least 1 is allowed")
+        threads = None if threads is None else whole(threads, "threads", least=1)
+        function(progress, "progress")
         if order is not None and not isinstance(order, int):
             raise ArgumentTypeError(f"order must be an int or None, not {type(order).__name__}")
         if order is not None and not 1 <= order <= 16:
@@ -200,18 +201,20 @@ class NgramModel:
             DataError: not a readable n-gram model; the message says why.
             ArgumentError: the model belongs to another tokenizer.
         """
-        header, words = ngram_file.read(Path(path))
+        check_tokenizer(tokenizer)
+        path = place(path)
+        header, words = ngram_file.read(path)
         if header["fingerprint"] != tokenizer.fingerprint:
             raise ArgumentError(
-                f"{os.fspath(path)} was fitted with another tokenizer: its fingerprint is "
+                f"{path} was fitted with another tokenizer: its fingerprint is "
                 f"{header['fingerprint']}, this one's is {tokenizer.fingerprint}"
             )
         if header["width"] != max(tokenizer.vocab_size, header["eos_id"] + 1):
-            raise DataError(f"{os.fspath(path)}: damaged: rows of {header['width']} ids")
+            raise DataError(f"{path}: damaged: rows of {header['width']} ids")
         try:
             return cls(tokenizer, header, words)
         except (DataError, OverflowError) as error:
-            raise DataError(f"{os.fspath(path)}: damaged: {error}") from error
+            raise DataError(f"{path}: damaged: {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file; equal models give equal files.
@@ -219,7 +222,7 @@ class NgramModel:
         Raises:
             DataError: the file cannot be written.
         """
-        ngram_file.write(Path(path), self._header, self._words)
+        ngram_file.write(place(path), self._header, self._words)
 
     def logprobs(
         self,
@@ -249,18 +252,16 @@ class NgramModel:
         >>> rows.sum(axis=1).round(12).tolist(), int(rows[1].argmax())
         ([1.0, 1.0], 1)
         """
-        if threads is not None and threads < 1:
-            raise ArgumentError(f"threads={threads}: at least 1 is allowed")
+        threads = None if threads is None else whole(threads, "threads", least=1)
+        wide = _wide(dtype)
         ids, offsets = flat(as_contexts(contexts), self.width)
-        if np.dtype(dtype) == np.float32:
-            short = np.empty((len(offsets) - 1, self.width), np.float32)
-            self._core.fill_float32(ids, offsets, short, threads)
-            return short
-        if np.dtype(dtype) == np.float64:
+        if wide:
             long = np.empty((len(offsets) - 1, self.width), np.float64)
             self._core.fill_float64(ids, offsets, long, threads)
             return long
-        raise ArgumentError(f"dtype={dtype}: float32 and float64 are allowed")
+        short = np.empty((len(offsets) - 1, self.width), np.float32)
+        self._core.fill_float32(ids, offsets, short, threads)
+        return short
 
     def match(self, context: NDArray[np.int32]) -> Match:
         """The longest end of a context that occurred in the texts, and what followed it there.
@@ -337,10 +338,23 @@ class NgramModel:
 
 def _end_of_text(tokenizer: Tokenizer, eos: str | None) -> int:
     special = tokenizer.special_tokens
-    if eos is not None and eos not in special:
-        raise ArgumentError(f"eos={eos!r} is no special token; there are {sorted(special)[:20]}")
+    if eos is not None and (not isinstance(eos, str) or eos not in special):
+        raise ArgumentError(
+            f"eos={eos!r:.100} is no special token; there are {sorted(special)[:20]}"
+        )
     names = END_OF_TEXT if eos is None else (eos,)
     return next((special[name] for name in names if name in special), tokenizer.vocab_size)
+
+
+def _wide(dtype: DTypeLike) -> bool:
+    """Whether a type is float64, and not float32."""
+    try:
+        kind = np.dtype(dtype)
+    except (TypeError, ValueError):
+        kind = np.dtype(np.void)
+    if kind not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype={dtype!r:.100}: float32 and float64 are allowed")
+    return kind == np.float64
 
 
 def _batches(texts: Any) -> Iterator[Any]:

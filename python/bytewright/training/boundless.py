@@ -33,7 +33,9 @@ from typing import Any, Final
 import numpy as np
 
 from bytewright import _core
+from bytewright.arguments import number
 from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble, assemble_steps, learned_size
 from bytewright.training.counts import steps_of
@@ -77,9 +79,8 @@ def train_boundless(
     >>> [tok.token_id(t) is None for t in (b" t", b" th")], picky.token_id(b" t")
     ([False, False], None)
     """
-    if min_frequency < 1:
-        raise ArgumentError(f"min_frequency={min_frequency}: at least 1 is allowed")
-    if tau is not None and not 0 < tau <= 1:
+    min_frequency = whole(min_frequency, "min_frequency", least=1)
+    if tau is not None and not 0 < number(tau, "tau") <= 1:
         raise ArgumentError(f"tau={tau}: above 0 and up to 1 is allowed")
     wanted = learned_size(vocab_size, special_tokens)
     runs = _core.WordRuns(json.dumps(steps_of(pattern)))

@@ -94,7 +94,7 @@ class Checkpoint:
 
 @contextmanager
 def opened(
-    folder: str | os.PathLike[str], config: dict[str, Any], sources: tuple[Source, ...]
+    place: Path, config: dict[str, Any], sources: tuple[Source, ...]
 ) -> Iterator[Checkpoint]:
     """Go on with a folder, or begin one.
 
@@ -103,7 +103,6 @@ def opened(
         ResumeError: it belongs to another run, or a part is damaged; the message says which.
         LockedError: another process is counting into it.
     """
-    place = Path(folder)
     work = place / WORK
     with writing(place):
         place.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright import _core
-from bytewright.errors import ArgumentError
+from bytewright import _core, arguments
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble, learned_size
 from bytewright.training.counting import counted
@@ -58,10 +58,8 @@ def train_compression_aware(
     >>> tok.vocab_size, tok.decode(tok.encode(text)) == text
     (262, True)
     """
-    if candidates < 1 or min_frequency < 1:
-        raise ArgumentError(
-            f"candidates={candidates}, min_frequency={min_frequency}: at least 1 is allowed"
-        )
+    candidates = whole(candidates, "candidates", least=1)
+    min_frequency = whole(min_frequency, "min_frequency", least=1)
     wanted = learned_size(vocab_size, special_tokens)
     counts = counted(sources, pattern, threads)
     pattern = counts.pattern or pattern
@@ -95,6 +93,8 @@ class _Text:
     """The validation text as ids, and where its pieces begin."""
 
     def __init__(self, text: str | bytes, pattern: str) -> None:
+        if isinstance(text, str):
+            arguments.text(text, "validation")
         data = text.encode() if isinstance(text, str) else text
         starts = Tokenizer.from_merges([], pattern=pattern)._core.pieces(data)[::2]
         self._ids = np.frombuffer(data, np.uint8).astype(np.uint32)

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from bytewright.arguments import instance, items, text, word
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.sizes import whole
 from bytewright.training.counts import PretokenCounts
@@ -88,8 +89,11 @@ class ForbiddenSubstrings:
     substrings: tuple[bytes, ...]
 
     def __init__(self, *substrings: str | bytes) -> None:
+        for substring in substrings:
+            if isinstance(substring, str):
+                text(substring, "a substring")
         texts = tuple(s.encode() if isinstance(s, str) else s for s in substrings)
-        if not texts or not all(isinstance(text, bytes) and text for text in texts):
+        if not texts or not all(isinstance(one, bytes) and one for one in texts):
             raise ArgumentError(f"substrings {substrings!r}: texts that are not empty are needed")
         object.__setattr__(self, "substrings", texts)
 
@@ -138,8 +142,12 @@ class Digits:
 
     groups: Literal["left", "right", "single"]
 
+    def __post_init__(self) -> None:
+        word(self.groups, "groups", ("left", "right", "single"))
+
     def pattern(self, pattern: str) -> str:
         """The pattern that cuts numbers like this and the rest as `pattern` does."""
+        text(pattern, "pattern")
         return f"{pattern}+digits-{self.groups}"
 
 
@@ -161,12 +169,19 @@ class Morphology:
 
     cuts: Segmentation
 
+    def __post_init__(self) -> None:
+        if not callable(self.cuts) and not isinstance(self.cuts, Mapping):
+            raise ArgumentTypeError(
+                f"cuts: a function or a mapping is needed, not {type(self.cuts).__name__}"
+            )
+
     def segments(self, piece: bytes) -> list[bytes]:
         """The piece in its parts.
 
         >>> Morphology({"unkindly": ["un", "kind", "ly"]}).segments(b" unkindly")
         [b' un', b'kind', b'ly']
         """
+        instance(piece, bytes, "piece")
         if callable(self.cuts):
             found = sorted({0, len(piece), *self.cuts(piece)})
             if found[0] < 0 or found[-1] > len(piece):
@@ -184,10 +199,14 @@ class Morphology:
             return [word]
         if entry is None:
             return [word]
-        parts = [part.encode() for part in entry if part]
+        parts = [self._part(part) for part in items(entry, "the morphemes of a word") if part]
         if b"".join(parts) != word:
             raise ArgumentError(f"the lexicon cuts {word.decode()!r} into {list(entry)!r}")
         return parts
+
+    def _part(self, part: str) -> bytes:
+        text(part, "a morpheme")
+        return part.encode()
 
 
 Constraint = (
@@ -231,7 +250,7 @@ def _rule(constraint: Constraint) -> dict[str, Any] | None:
         case MaxWords(most):
             return {"type": "max_words", "most": whole(most, "most")}
         case ForbiddenSubstrings():
-            texts = [list(text) for text in constraint.substrings]
+            texts = [list(one) for one in constraint.substrings]
             return {"type": "forbidden", "substrings": texts}
         case ScriptBoundaries():
             return {"type": "one_script"}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.corpus.documents import Feed, Item
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.prefetch import prefetched
@@ -80,6 +80,8 @@ def count_pretokens(
     [(b' be', 2), (b' not', 1), (b' to', 1), (b'or', 1), (b'to', 1)]
     """
     how = reading(text_field, documents)
+    arguments.function(progress, "progress")
+    folder = None if checkpoint is None else arguments.place(checkpoint, "checkpoint")
     threads = None if threads is None else whole(threads, "threads", least=1)
     budget = None if memory is None else byte_size(memory, "memory")
     if budget is not None and budget < _LEAST_MEMORY:
@@ -89,10 +91,10 @@ def count_pretokens(
         raise ArgumentError(f"part_bytes={part_bytes} is not positive")
     run = _Run(pattern, how, threads, budget, Feeder(progress))
     opened = open_sources(sources, text_field=text_field, documents=documents)
-    if checkpoint is not None:
+    if folder is not None:
         if isinstance(opened, Texts):
             raise ArgumentError("a checkpoint needs files: other sources cannot be read again")
-        return run.count_parts(opened, Path(checkpoint), size)
+        return run.count_parts(opened, folder, size)
     return run.count(opened)
 
 

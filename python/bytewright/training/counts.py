@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,12 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.arrays import binary_array
 from bytewright.definition import Step
-from bytewright.errors import ArgumentError, DataError
+from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.files import saved
 from bytewright.formats.patterns import describe, pattern_steps
+from bytewright.sizes import whole
 from bytewright.training.stored import Flat, release
 from bytewright.training.tables import MOST, rows_of
 
@@ -83,9 +85,14 @@ class PretokenCounts:
         >>> PretokenCounts.from_dict({"be": 2, "to": 1}, pattern=None).total
         3
         """
-        pieces = [key.encode() if isinstance(key, str) else key for key in counts]
-        table = {"piece": pa.array(pieces, pa.large_binary()), "count": pa.array(counts.values())}
-        return cls.from_arrow(pa.table(table), pattern=pattern)
+        if not isinstance(counts, Mapping):
+            raise ArgumentTypeError(f"counts: a mapping is needed, not {type(counts).__name__}")
+        pieces = pa.array(map(_piece, counts), pa.large_binary())
+        numbers = [whole(count, "a count") for count in counts.values()]
+        if (largest := max(numbers, default=0)) > MOST:
+            raise DataError(f"a count of {largest}; 0 to {MOST} is allowed")
+        table = pa.table({"piece": pieces, "count": pa.array(numbers, pa.int64())})
+        return cls.from_arrow(table, pattern=pattern)
 
     @classmethod
     def from_arrow(cls, table: Any, *, pattern: str | None) -> PretokenCounts:
@@ -121,18 +128,19 @@ class PretokenCounts:
         >>> PretokenCounts.merge([one, one, one])[b"be"]
         3
         """
-        parts = list(parts)
-        if not parts:
+        given: list[PretokenCounts] = arguments.items(parts, "parts")
+        if not given:
             raise ArgumentError("no counts to merge")
-        for part in parts:
-            if part.pattern != parts[0].pattern:
+        for part in given:
+            arguments.instance(part, PretokenCounts, "parts")
+            if part.pattern != given[0].pattern:
                 raise ArgumentError(
-                    f"counts of different patterns: {parts[0].pattern!r} and {part.pattern!r}; "
+                    f"counts of different patterns: {given[0].pattern!r} and {part.pattern!r}; "
                     "pieces cut by one are not those of the other"
                 )
-        if len(parts) == 1:
-            return parts[0]
-        return cls(_core.merge_counts([part._flat for part in parts]), parts[0].pattern)
+        if len(given) == 1:
+            return given[0]
+        return cls(_core.merge_counts([part._flat for part in given]), given[0].pattern)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, pattern: str | None = None) -> PretokenCounts:
@@ -146,19 +154,20 @@ class PretokenCounts:
             DataError: the file is not a readable table of pieces and counts.
             ArgumentError: the file names another pattern.
         """
+        path = arguments.place(path)
         try:
             table = pq.read_table(path, memory_map=True)
         except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{os.fspath(path)}: {error}") from error
+            raise DataError(f"{path}: {error}") from error
         stored = _stored_pattern(path, table.schema.metadata or {})
         if stored is not None and pattern is not None and stored != (pattern_of(pattern),):
             raise ArgumentError(
-                f"{os.fspath(path)} was counted with the pattern {stored[0]!r}, not {pattern!r}"
+                f"{path} was counted with the pattern {stored[0]!r}, not {pattern!r}"
             )
         try:
             return cls.from_arrow(table, pattern=pattern if stored is None else stored[0])
         except DataError as error:
-            raise DataError(f"{os.fspath(path)}: {error}") from error
+            raise DataError(f"{path}: {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a Parquet file; equal counts give equal files.
@@ -168,7 +177,7 @@ class PretokenCounts:
         Raises:
             DataError: the file cannot be written.
         """
-        with saved(Path(path)) as file:
+        with saved(arguments.place(path)) as file:
             self._write(file)
 
     def _write(self, file: Any) -> None:
@@ -246,7 +255,8 @@ class PretokenCounts:
     def most_common(self, n: int | None = None) -> list[tuple[bytes, int]]:
         """The `n` most common pieces, or all, most common first; ties in the order of the bytes."""
         counts = self._flat[2].view(np.int64)
-        order = np.argsort(-counts, kind="stable")[: len(self) if n is None else max(0, n)]
+        most = len(self) if n is None else max(0, whole(n, "n", least=-sys.maxsize))
+        order = np.argsort(-counts, kind="stable")[:most]
         return [self._at(int(at)) for at in order]
 
     def filtered(self, *, min_count: int) -> PretokenCounts:
@@ -257,7 +267,7 @@ class PretokenCounts:
         [(b'be', 2)]
         """
         arena, offsets, counts = self._flat
-        keep = counts >= max(0, min_count)
+        keep = counts >= max(0, whole(min_count, "min_count", least=-sys.maxsize))
         lengths = np.diff(offsets)
         kept = np.zeros(int(keep.sum()) + 1, np.int64)
         np.cumsum(lengths[keep], out=kept[1:])
@@ -273,8 +283,7 @@ class PretokenCounts:
         >>> PretokenCounts.from_dict({"be": 2}, pattern=None).scaled(10)[b"be"]
         20
         """
-        if factor < 1:
-            raise ArgumentError(f"factor={factor} is not positive")
+        factor = whole(factor, "factor", least=1)
         arena, offsets, counts = self._flat
         largest = int(counts.max(initial=0))
         if largest * factor > MOST:
@@ -298,7 +307,7 @@ class PretokenCounts:
 
     def __getitem__(self, piece: str | bytes) -> int:
         """How often a piece occurs; 0 for one that does not."""
-        wanted = piece.encode() if isinstance(piece, str) else piece
+        wanted = _piece(piece)
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
@@ -334,6 +343,14 @@ class PretokenCounts:
         return PretokenCounts, (tuple(np.array(array) for array in self._flat), self._pattern)
 
 
+def _piece(piece: str | bytes) -> bytes:
+    """The bytes of a piece."""
+    if isinstance(piece, bytes):
+        return piece
+    arguments.text(piece, "piece")
+    return piece.encode()
+
+
 def _sum(counts: NDArray[np.uint64]) -> int:
     """A sum that no number of counts can make too large: high and low halves apart."""
     low = np.uint64((1 << 32) - 1)
@@ -348,9 +365,7 @@ def _dot(lengths: NDArray[np.int64], counts: NDArray[np.uint64]) -> int:
     return sum(length * total for length, total in zip(found.tolist(), sums, strict=True))
 
 
-def _stored_pattern(
-    path: str | os.PathLike[str], metadata: Mapping[bytes, bytes]
-) -> tuple[str | None] | None:
+def _stored_pattern(path: Path, metadata: Mapping[bytes, bytes]) -> tuple[str | None] | None:
     """The pattern that a file names, in a tuple; None when it names none."""
     if b"bytewright.pattern" not in metadata:
         return None
@@ -359,9 +374,7 @@ def _stored_pattern(
         steps = json.loads(metadata[b"bytewright.steps"])
         same = steps == steps_of(pattern)
     except (KeyError, ValueError) as error:
-        raise DataError(f"{os.fspath(path)}: damaged metadata: {error}") from error
+        raise DataError(f"{path}: damaged metadata: {error}") from error
     if not same:
-        raise DataError(
-            f"{os.fspath(path)}: its pattern {pattern!r} means something else in this version"
-        )
+        raise DataError(f"{path}: its pattern {pattern!r} means something else in this version")
     return (pattern_of(pattern),)

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from bytewright import arguments
 from bytewright.arrays import as_batch
 from bytewright.corpus.documents import Cursor, Item, Piece
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.prefetch import prefetched
 from bytewright.corpus.readers import Documents, Reading, read_documents
-from bytewright.errors import ArgumentError
 from bytewright.training.sources import Files, Part, Texts, open_sources
 
 __all__ = ["CountProgress", "Eater", "Feeder", "feed", "reading"]
@@ -48,9 +48,10 @@ def reading(text_field: str, documents: Documents) -> Reading:
 
     Raises:
         ArgumentError: `documents` is none of its three values.
+        ArgumentTypeError: `text_field` is no text.
     """
-    if documents not in ("auto", "file", "line"):
-        raise ArgumentError(f"documents={documents!r} is not one of auto, file, line")
+    arguments.word(documents, "documents", ("auto", "file", "line"))
+    arguments.text(text_field, "text_field")
     return Reading(text_field, None, "file" if documents == "auto" else documents)
 
 

@@ -29,8 +29,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright import _core, arrays
+from bytewright import _core, arguments, arrays
 from bytewright.errors import ArgumentError
+from bytewright.sizes import seed_of, whole
+from bytewright.streams import ErrorHandling, check_errors
 from bytewright.training.feeding import feed
 
 __all__ = ["Lexicon", "train_lexicon"]
@@ -52,7 +54,9 @@ class Lexicon:
         Raises:
             ArgumentError: a chunk that is there twice, or is too short.
         """
-        self._chunks = tuple(chunks)
+        self._chunks = tuple(arguments.items(chunks, "chunks"))
+        for chunk in self._chunks:
+            arguments.instance(chunk, bytes, "chunks")
         self._core = _core.Lexicon(self._chunks)
 
     def encode(self, text: str | bytes) -> list[int]:
@@ -76,8 +80,9 @@ class Lexicon:
         """
         return self._core.decode_bytes(arrays.as_ids(ids))
 
-    def decode(self, ids: Any, errors: str = "replace") -> str:
+    def decode(self, ids: Any, errors: ErrorHandling = "replace") -> str:
         """The text of ids; `errors` says what becomes of bytes that are not UTF-8."""
+        check_errors(errors)
         return self.decode_bytes(ids).decode("utf-8", errors)
 
     def token_bytes(self, id: int) -> bytes:
@@ -86,7 +91,7 @@ class Lexicon:
         Raises:
             UnknownTokenError: no chunk has this id.
         """
-        return self._core.token_bytes(id)
+        return self._core.token_bytes(whole(id, "id"))
 
     @property
     def vocab_size(self) -> int:
@@ -142,13 +147,13 @@ def train_lexicon(
     >>> lexicon.decode(lexicon.encode("the cat sat")), lexicon.count("the cat sat") < 11
     ('the cat sat', True)
     """
-    if not (0 <= alpha <= 1 and 0 <= delta <= 1 and 0 <= tail <= 1):
-        raise ArgumentError(f"alpha={alpha}, delta={delta}, tail={tail}: 0 to 1 is allowed")
-    if life < 1 or longest < 2 or epochs < 1 or vocab_size < 256 or not 0 <= seed < 1 << 64:
-        raise ArgumentError(
-            f"life={life}, longest={longest}, epochs={epochs}, vocab_size={vocab_size}, "
-            f"seed={seed}: at least 1, 2, 1 and 256, and 0 to 2**64 - 1, are allowed"
-        )
+    for name, share in {"alpha": alpha, "delta": delta, "tail": tail}.items():
+        if not 0 <= arguments.number(share, name) <= 1:
+            raise ArgumentError(f"{name}={share}: 0 to 1 is allowed")
+    vocab_size = whole(vocab_size, "vocab_size", least=256)
+    life, longest = whole(life, "life", least=1), whole(longest, "longest", least=2)
+    epochs, seed = whole(epochs, "epochs", least=1), seed_of(seed)
+    arguments.flag(varied_contexts, "varied_contexts")
     texts = _Gathered()
     feed(texts, sources)
     rates = (alpha, delta, life, tail)

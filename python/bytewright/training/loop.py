@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
+from bytewright.arguments import place
 from bytewright.corpus.durable import write_atomic
 from bytewright.errors import DataError, ResumeError
 from bytewright.files import reading
@@ -149,7 +150,9 @@ def learn(
             "rules": json.loads(plan.rules),
         }
         belongs = fingerprint(options, (plan.initial, *counts.pieces))
-        kept = Checkpoint(Path(checkpoint), belongs, row=_ROW, initial=len(plan.initial))
+        kept = Checkpoint(
+            place(checkpoint, "checkpoint"), belongs, row=_ROW, initial=len(plan.initial)
+        )
     initial = plan.initial.astype("<u4").tobytes()
     return drive(trainer, wanted, initial=initial, row=_ROW, progress=progress, kept=kept)
 

@@ -68,6 +68,7 @@ def gather(
         return reading.counts(sources), 1
     if not sources:
         raise ArgumentError("no sources")
+    check_weights(weights)
     given = {} if weights is None else dict(weights)
     if unknown := [name for name in given if name not in sources]:
         raise ArgumentError(f"weights for {unknown!r}: the sources are {list(sources)!r}")
@@ -78,6 +79,12 @@ def gather(
         for name, source in sources.items()
     ]
     return PretokenCounts.merge(parts), unit
+
+
+def check_weights(weights: object) -> None:
+    """Raise if weights are not given by name."""
+    if not isinstance(weights, Mapping | None):
+        raise ArgumentTypeError("weights are given by the names of sources, as a mapping")
 
 
 def _fraction(name: str, weight: Any) -> Fraction:

@@ -23,11 +23,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from bytewright import _core
+from bytewright.arguments import number, place
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.sizes import whole
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.loop import (
     Checkpoint,
@@ -68,13 +69,15 @@ class Parity:
     def __post_init__(self) -> None:
         if not isinstance(self.development, Mapping):
             raise ArgumentTypeError("development texts are given by language, as a mapping")
-        if self.window < 0 or self.shared_merges < 0 or not self.share > 0:
-            raise ArgumentError(
-                f"window={self.window}, shared_merges={self.shared_merges}, share={self.share}: "
-                "at least 0, at least 0 and above 0 are allowed"
-            )
-        if any(not weight > 0 for weight in (self.expected or {}).values()):
-            raise ArgumentError(f"expected={self.expected!r}: above 0 is allowed")
+        whole(self.window, "window")
+        whole(self.shared_merges, "shared_merges")
+        if not number(self.share, "share") > 0:
+            raise ArgumentError(f"share={self.share}: above 0 is allowed")
+        if not isinstance(self.expected, Mapping | None):
+            raise ArgumentTypeError("expected is given by language, as a mapping")
+        for weight in (self.expected or {}).values():
+            if not number(weight, "expected") > 0:
+                raise ArgumentError(f"expected={self.expected!r}: above 0 is allowed")
 
 
 def learn_parity(
@@ -107,7 +110,11 @@ def learn_parity(
         (unsigned(texts[name]), unsigned(development[name]), float(expected.get(name, 1.0)))
         for name in names
     ]
-    turns = (parity.shared_merges, parity.window, parity.share)
+    turns = (
+        whole(parity.shared_merges, "shared_merges"),
+        whole(parity.window, "window"),
+        float(parity.share),
+    )
     options = (plan.order, plan.min_count, plan.rules)
     trainer = _core.ParityTrainer(languages, *options, turns)
     kept = None
@@ -117,5 +124,5 @@ def learn_parity(
         told = {"parity": turns, "expected": ways, "order": order.hex(), "least": least}
         arrays = (array for text, ours, _ in languages for array in (*text, *ours))
         belongs = fingerprint({**told, "rules": json.loads(rules)}, arrays)
-        kept = Checkpoint(Path(checkpoint), belongs, row=_ROW)
+        kept = Checkpoint(place(checkpoint, "checkpoint"), belongs, row=_ROW)
     return drive(trainer, wanted, initial=b"", row=_ROW, progress=progress, kept=kept)

@@ -20,7 +20,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bytewright import _core
+from bytewright.arguments import number
 from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble_steps, learned_size
 from bytewright.training.counting import counted
@@ -60,8 +62,9 @@ def train_picky(
     >>> tok.decode(tok.encode("human humor")), tok.count("human humor")
     ('human humor', 4)
     """
-    if not 0 < tau <= 1 or min_frequency < 1:
-        raise ArgumentError(f"tau={tau}, min_frequency={min_frequency}: above 0, up to 1; from 1")
+    if not 0 < number(tau, "tau") <= 1:
+        raise ArgumentError(f"tau={tau}: above 0 and up to 1 is allowed")
+    min_frequency = whole(min_frequency, "min_frequency", least=1)
     wanted = learned_size(vocab_size, special_tokens)
     counts = counted(sources, pattern, threads)
     told = _core.picky_history(unsigned(counts), wanted, bytes(range(256)), min_frequency, tau)

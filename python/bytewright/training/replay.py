@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
-from bytewright.errors import ArgumentError
+from bytewright.arguments import instance, items, word
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
@@ -114,13 +115,14 @@ def replay(
     >>> dict(zip(changed, first.deltas.tolist()))
     {(b'a', b'b'): -4, (b'b', b'a'): -2, (b'ab', b'ab'): 2}
     """
-    if chunk < 1:
-        raise ArgumentError(f"chunk={chunk} is not positive")
+    chunk = whole(chunk, "chunk", least=1)
+    word(byte_order, "byte_order", ("raw", "gpt2"))
+    instance(counts, PretokenCounts, "counts")
     start: Fresh | Continued
     if isinstance(merges, Tokenizer):
         start = Continued(merges, ())
     else:
-        start = Fresh(byte_order, None, (), tuple(merges))
+        start = Fresh(byte_order, None, (), tuple(items(merges, "merges")))
     rows = start.initial
     core = _core.Replay(unsigned(counts), start.order)
     return Replay(core, rows, _tokens(start.order, rows), chunk)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright import arguments
 from bytewright.errors import ArgumentTypeError, UnsupportedError
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.counts import PretokenCounts
@@ -49,6 +50,8 @@ def encoded_pieces(tokenizer: Tokenizer, source: Any) -> Rows:
         )
     pieces: Counter[bytes] = Counter()
     for text in source:
+        if isinstance(text, str):
+            arguments.text(text, "a text")
         data = text.encode() if isinstance(text, str) else text
         ends = tokenizer._core.pieces(data).tolist()
         pieces.update(data[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True))

@@ -17,7 +17,7 @@ from bytewright.training.constraints import (
 )
 from bytewright.training.counts import PretokenCounts, pattern_of
 from bytewright.training.loop import Learned, Plan, learn, prepared
-from bytewright.training.mixture import Reading, gather
+from bytewright.training.mixture import Reading, check_weights, gather
 from bytewright.training.parity import Parity, learn_parity
 from bytewright.training.start import Continued, Fresh
 from bytewright.training.superword import Superword
@@ -102,6 +102,7 @@ def learn_by_parity(task: Task, parity: Parity) -> Learned:
     """Training by turns of languages."""
     if not isinstance(task.sources, Mapping):
         raise ArgumentError("parity needs the sources of each language: give them by its name")
+    check_weights(task.weights)
     texts, unit = {}, 1
     for name, source in task.sources.items():
         counts = task.reading.counts(source)

@@ -177,7 +177,7 @@ def _rows(merges: Sequence[tuple[bytes, bytes]], ids: dict[bytes, int]) -> NDArr
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ArgumentError(f"initial merge {rank} is {pair!r}: a pair of bytes is needed")
         for part in pair:
-            if part not in ids:
+            if not isinstance(part, bytes) or part not in ids:
                 raise ArgumentError(
                     f"initial merge {rank} {tuple(pair)!r}: {part!r} is neither a byte nor made by "
                     "an earlier merge"

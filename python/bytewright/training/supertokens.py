@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from bytewright import _core
+from bytewright.arguments import items, number
 from bytewright.errors import ArgumentError
+from bytewright.sizes import seed_of
 from bytewright.training.counts import PretokenCounts, pattern_of, steps_of
 from bytewright.training.feeding import feed
 from bytewright.training.superword import PATTERN
@@ -50,11 +52,10 @@ def count_chunks(
     >>> any(b" " in tok.token_bytes(id).strip() for id in range(256, 268))
     True
     """
-    shares = [float(weight) for weight in weights]
+    shares = [number(weight, "weights") for weight in items(weights, "weights")]
     if not shares or min(shares) < 0 or not 0 < sum(shares) < float("inf"):
         raise ArgumentError(f"weights={weights!r}: numbers from 0, not all 0, are needed")
-    if not 0 <= seed < 1 << 64:
-        raise ArgumentError(f"seed={seed}: 0 to 2**64 - 1 is allowed")
+    seed = seed_of(seed)
     coarse, fine = json.dumps(steps_of(coarse_pattern)), json.dumps(steps_of(pattern))
     counter = _core.ChunkCounter(coarse, fine, shares, seed)
     feed(counter, sources)

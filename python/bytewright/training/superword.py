@@ -20,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.arguments import items, text
+from bytewright.sizes import whole
 from bytewright.training.constraints import Constraint, ForbiddenSubstrings, MaxWords
 
 __all__ = ["PATTERN", "Superword"]
@@ -46,10 +47,11 @@ class Superword:
     pattern: str = PATTERN
 
     def __post_init__(self) -> None:
-        if not isinstance(self.transition, int) or isinstance(self.forbidden, (str, bytes)):
-            raise ArgumentTypeError(f"{self!r}: a number of merges, and a sequence of texts")
-        if self.transition < 0 or self.max_words < 1:
-            raise ArgumentError(f"{self!r}: transition from 0, max_words from 1 is allowed")
+        whole(self.transition, "transition")
+        whole(self.max_words, "max_words", least=1)
+        if items(self.forbidden, "forbidden"):
+            ForbiddenSubstrings(*self.forbidden)
+        text(self.pattern, "pattern")
 
     def rules(self) -> tuple[Constraint, ...]:
         """What a token of the second stage may be."""

@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from bytewright.arguments import function, items, text, word
 from bytewright.corpus.readers import Documents
 from bytewright.definition import MAX_IDS
 from bytewright.errors import ArgumentError, ArgumentTypeError
@@ -121,6 +122,7 @@ def train(
         raise ArgumentTypeError("superword and parity are a Superword and a Parity, or None")
     if superword is not None and parity is not None:
         raise ArgumentError("superword and parity cannot be combined")
+    function(progress, "progress")
     limits = () if max_token_bytes is None else (MaxBytes(max_token_bytes),)
     rules = checked([*checked(constraints), *limits])
     special = special_texts(special_tokens)
@@ -147,8 +149,9 @@ def _start(
     pattern: str | None,
     rules: Sequence[Constraint],
 ) -> Fresh | Continued:
-    if byte_order not in ("raw", "gpt2"):
-        raise ArgumentError(f"byte_order={byte_order!r} is neither 'raw' nor 'gpt2'")
+    word(byte_order, "byte_order", ("raw", "gpt2"))
+    if pattern is not None:
+        text(pattern, "pattern")
     if isinstance(initial, Tokenizer):
         return _continued(initial, special, pattern, rules)
     if pattern == _DEFAULT_PATTERN and isinstance(sources, PretokenCounts):
@@ -159,7 +162,8 @@ def _start(
                 f"{varied_pattern(rules, pattern)!r}, and leave Digits out"
             )
     cut = pattern_of(varied_pattern(rules, pattern))
-    return Fresh(byte_order, cut, special, tuple(initial or ()))
+    merges = () if initial is None else items(initial, "initial_merges")
+    return Fresh(byte_order, cut, special, tuple(merges))
 
 
 def _continued(

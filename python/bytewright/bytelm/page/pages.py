@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
+from bytewright import arguments
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.page.document import View, write_document
 from bytewright.bytelm.page.survey import Reading, survey
-from bytewright.bytelm.protocol import BytePredictor
+from bytewright.bytelm.protocol import BytePredictor, check_predictor
 from bytewright.errors import ArgumentError, ArgumentTypeError, BytewrightError
 
 __all__ = ["MOST_BYTES", "PageProgress", "byte_page"]
@@ -77,6 +77,12 @@ def byte_page(
     data = text_bytes(text)
     if not isinstance(models, Mapping):
         raise ArgumentTypeError("models: a mapping of names to models is needed")
+    for name, model in models.items():
+        arguments.text(name, "a name of models")
+        check_predictor(model, f"models[{name!r}]")
+    if title is not None:
+        arguments.text(title, "title")
+    arguments.function(progress, "progress")
     if not models:
         raise ArgumentError("models: a page of no model")
     if not data:
@@ -85,7 +91,7 @@ def byte_page(
         raise ArgumentError(
             f"text: {len(data)} bytes, and a page takes at most {MOST_BYTES}: pass a part of it"
         )
-    file = Path(path)
+    file = arguments.place(path)
     if not file.parent.is_dir():
         raise ArgumentError(f"path: {file.parent} is no folder")
     told = _Told(progress, len(data) * len(models))

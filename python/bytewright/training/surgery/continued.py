@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bytewright import _core
-from bytewright.errors import ArgumentError
+from bytewright.arguments import word
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.segments import encoded_pieces
 from bytewright.training.surgery.edit import Surgery, Tables, byte_level, rebuild
@@ -57,10 +58,9 @@ def extend(
     [(b'l', b'o'), (b'lo', b'w'), (b' ', b'low')]
     """
     byte_level(tokenizer, "continued training")
-    if new_tokens < 0 or min_frequency < 1:
-        raise ArgumentError(
-            f"new_tokens={new_tokens}, min_frequency={min_frequency}: at least 0 and 1 are allowed"
-        )
+    new_tokens = whole(new_tokens, "new_tokens")
+    min_frequency = whole(min_frequency, "min_frequency", least=1)
+    word(ties, "ties", ("ids", "bytes", "stand_ins"))
     rows = encoded_pieces(tokenizer, source)
     d = tokenizer.definition
     flat, _ = _core.extend_merges(

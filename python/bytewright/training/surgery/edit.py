@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import instance
 from bytewright.definition import MODEL, Definition, build
 from bytewright.errors import ArgumentError, UnsupportedError
 from bytewright.tokenizer import Tokenizer
@@ -86,6 +87,7 @@ def byte_level(tokenizer: Tokenizer, what: str) -> dict[str, Any]:
     Raises:
         UnsupportedError: it is made of characters, or treats the end of a piece specially.
     """
+    instance(tokenizer, Tokenizer, "tokenizer")
     rules: dict[str, Any] = tokenizer.definition.rules()
     if rules["unit"] != "byte" or rules["final_byte_units"] is not None:
         raise UnsupportedError(

@@ -15,6 +15,7 @@ from itertools import count, islice
 
 import numpy as np
 
+from bytewright.arguments import instance
 from bytewright.definition import ADDED, MAX_IDS
 from bytewright.errors import ArgumentError
 from bytewright.tokenizer import Tokenizer
@@ -33,6 +34,7 @@ def pad_to_power_of_two(tokenizer: Tokenizer) -> Surgery:
     >>> done.tokenizer.vocab_size, [done.tokenizer.token_bytes(i) for i in done.added[:3]]
     (512, [b'\n\n', b'   ', b'\n\n\n'])
     """
+    instance(tokenizer, Tokenizer, "tokenizer")
     size = tokenizer.vocab_size
     wanted = 1 << max(size - 1, 0).bit_length()
     if wanted > MAX_IDS:

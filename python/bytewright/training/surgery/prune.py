@@ -11,6 +11,7 @@ Cost: `n log n` in the size of the vocabulary.
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
@@ -18,8 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import items, word
 from bytewright.definition import ADDED, MODEL
 from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.surgery.edit import GONE, Surgery, Tables, byte_level, rebuild, renumber
 
@@ -53,8 +56,8 @@ def prune_leaves(
     >>> done.removed, done.tokenizer.merges, done.tokenizer.special_tokens["<end>"]
     ((257,), [(b'l', b'o')], 257)
     """
-    if remove < 0:
-        raise ArgumentError(f"remove={remove}: at least 0 is allowed")
+    remove = whole(remove, "remove")
+    word(ids, "ids", ("compact", "keep"))
     order = pruning_order(tokenizer, frequencies=frequencies, keep=keep)
     gone = [token_id for token_id, _ in zip(order, range(remove), strict=False)]
     tables = Tables.of(tokenizer.definition)
@@ -62,13 +65,11 @@ def prune_leaves(
     stays[gone] = False
     if ids == "compact":
         new_ids = renumber(tables, stays)
-    elif ids == "keep":
+    else:
         new_ids = np.where(stays, np.arange(len(stays)), GONE).astype(np.int32)
         tables.merges = tables.merges[stays[tables.merges].all(axis=1)]
         for token_id in gone:
             tables.tokens[token_id], tables.kinds[token_id] = None, 0
-    else:
-        raise ArgumentError(f'ids={ids!r}: "compact" or "keep"')
     return Surgery(rebuild(tables), new_ids, removed=tuple(gone))
 
 
@@ -97,7 +98,12 @@ def pruning_order(
         parents.setdefault(product, (left, right))
         made_by.setdefault(product, []).append((left, right))
         uses.update({left, right})
-    needed = {*keep, *rules["byte_units"], rules["unk"], *tokenizer.template[0]}
+    needed = {
+        *map(_id, items(keep, "keep")),
+        *rules["byte_units"],
+        rules["unk"],
+        *tokenizer.template[0],
+    }
     needed |= {*tokenizer.template[1]}
 
     def entry(token_id: int) -> tuple[int, int]:
@@ -125,10 +131,14 @@ def pruning_order(
                 heapq.heappush(heap, entry(part))
 
 
+def _id(token: int) -> int:
+    return whole(token, "keep", least=-sys.maxsize)
+
+
 def _frequencies(given: Sequence[int] | NDArray[np.integer] | None, size: int) -> list[int]:
     if given is None:
         return []
-    counts = [int(count) for count in given]
+    counts = [whole(count, "frequencies", least=-1) for count in items(given, "frequencies")]
     if len(counts) != size or min(counts, default=0) < 0:
         raise ArgumentError(
             f"frequencies has {len(counts)} counts: {size} that are not negative are needed"

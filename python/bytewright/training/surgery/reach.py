@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bytewright.arguments import instance
 from bytewright.definition import ADDED, FALLBACK, MODEL
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.surgery.edit import Tables, bare, rebuild
@@ -82,6 +83,7 @@ def reachability(tokenizer: Tokenizer) -> Reachability:
     Dead(id=258, token=b'the', reason='shadowed', becomes=(116, 256))
     Dead(id=259, token=b'e!', reason='pattern', becomes=(101, 33))
     """
+    instance(tokenizer, Tokenizer, "tokenizer")
     d = tokenizer.definition
     model = [
         (token_id, token)
