@@ -380,8 +380,12 @@ def wrong(name: str, known: Any, *, long: bool) -> Iterator[Any]:
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
 def test_no_argument_brings_forth_an_error_of_python(
-    room: Callable[[Path], Calls], tmp_path: Path, request: pytest.FixtureRequest
+    room: Callable[[Path], Calls],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # Some of the wrong values are names of files.
     long, found = request.config.getoption("--long"), []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
