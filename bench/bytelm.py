@@ -5,15 +5,18 @@
 
 A text is walked byte by byte with rows of random logits, on one thread and processor time:
 - context: from a row of logits to the probabilities of the next bytes that follow from it, masked
-  by what the tokenizer can make (semantics "valid");
+  by what the tokenizer can make (semantics "valid"), rows being float32;
+- context f16, context bf16: the same from rows of 16 bits, and "widened first" what it takes where
+  NumPy makes float32 of them;
 - other bytes: the probabilities at the next byte, without the row that is new there;
 - push: reading a byte.
 Peers, interleaved, from the same rows to the masses of the first bytes:
 - NumPy: exponentials, in byte order, summed by `add.reduceat` (float32, and with float64 sums);
 - genlm-bytes, where it is installed: exponentials and the sparse product of its trie, for all
   nodes.
-All masses of first bytes are compared with semantics "all" before anything is reported. Contexts
-per byte are those of an n-gram model fitted to the corpus, on documents it has not seen.
+All masses of first bytes are compared with semantics "all" before anything is reported, and those
+of rows of 16 bits have to equal those of the same numbers as float32. Contexts per byte are those
+of an n-gram model fitted to the corpus, on documents it has not seen.
 """
 
 import argparse
@@ -91,7 +94,35 @@ def genlm_masses(tok: bw.Tokenizer, width: int) -> Callable[[Any], Any] | None:
     return masses
 
 
-def walk(tok: bw.Tokenizer, text: bytes, rows: Any) -> tuple[list[float], list[float], list[float]]:
+def half_rows(rows: Any) -> dict[str, tuple[Any, Callable[[Any], Any]]]:
+    """Rows of 16 bits as the core takes them, and how NumPy widens them."""
+
+    def widen(bits: Any) -> Any:
+        return (bits.astype(np.uint32) << 16).view(np.float32)
+
+    halves = {"f16": (rows.astype(np.float16), lambda given: given.astype(np.float32))}
+    # Cut off, and not rounded: which numbers they are does not matter.
+    return halves | {"bf16": ((rows.view(np.uint32) >> 16).astype(np.uint16), widen)}
+
+
+def check_halves(vocab: _core.ByteVocab, rows: Any) -> None:
+    for halves, widen in half_rows(rows).values():
+        masses = []
+        for given in (halves, widen(halves)):
+            tree = vocab.tree(0.0)
+            tree.feed(tree.pending("next"), given)
+            masses.append(tree.next()[0])
+        if not (masses[0] == masses[1]).all():
+            raise SystemExit("masses of rows of 16 bits differ: nothing to report")
+
+
+def fed(tree: _core.ByteTree, nodes: Any, rows: Any, change: Callable[[Any], Any] | None) -> None:
+    tree.feed(nodes, change(rows) if change else rows)
+
+
+def walk(
+    tok: bw.Tokenizer, text: bytes, rows: Any, change: Callable[[Any], Any] | None = None
+) -> tuple[list[float], list[float], list[float]]:
     """Microseconds of each context, each distribution after it, and each byte that is read."""
     vocab = _core.ByteVocab(tok._core, [], "valid")
     taken: tuple[list[float], list[float], list[float]] = ([], [], [])
@@ -101,7 +132,7 @@ def walk(tok: bw.Tokenizer, text: bytes, rows: Any) -> tuple[list[float], list[f
             nodes = tree.pending("next")
             if len(nodes):
                 picked = np.ascontiguousarray(rows[[at % len(rows)] * len(nodes)])
-                used, _ = timed(partial(tree.feed, nodes, picked))
+                used, _ = timed(partial(fed, tree, nodes, picked, change))
                 if not warm:
                     taken[0].append(used / len(nodes))
             used, _ = timed(tree.next)
@@ -154,6 +185,7 @@ def measure(vocab: str) -> Figures:
         peers = [by_numpy(row, np.float64)] + ([by_genlm(row)] if by_genlm else [])
         if not all(np.abs(ours - peer).sum() < 1e-5 for peer in peers):
             raise SystemExit("masses differ: nothing to report")
+        check_halves(all_text, row[None, :])
     text = b"\n".join(corpus_documents("english"))[200_000 : 200_000 + STEPS]
     taken: dict[str, list[float]] = {}
     for at in range(PEER_ROUNDS):
@@ -165,6 +197,10 @@ def measure(vocab: str) -> Figures:
         if at % 5 == 0:
             for name, times in zip(PARTS, walk(tok, text, rows), strict=True):
                 taken.setdefault(f"{name}, us", []).extend(times)
+            for kind, (halves, widen) in half_rows(rows).items():
+                for name, change in ((kind, None), (f"{kind} widened first", widen)):
+                    times = walk(tok, text, halves, change)[0]
+                    taken.setdefault(f"context {name}, us", []).extend(times)
         for name, microseconds in used:
             taken.setdefault(name, []).append(microseconds)
     figures: Figures = {"vocab": vocab, "width": width}

@@ -108,7 +108,7 @@ def test_threads_may_share_a_state() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", ">f8"])
 def test_rows_of_any_precision_are_taken(dtype: Any) -> None:
     model = bw.CallableModel(TOK, lambda contexts: flat(contexts, dtype))
-    assert model.logprobs([np.zeros(1, np.int32)]).dtype.itemsize in (4, 8)
+    assert model.logprobs([np.zeros(1, np.int32)]).dtype == dtype
     found = bw.ByteModel(model).score("low")
     assert found == pytest.approx(bw.ByteModel(bw.CallableModel(TOK, flat)).score("low"), abs=1e-6)
 

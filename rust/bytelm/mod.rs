@@ -42,7 +42,7 @@ use viable::Viability;
 
 pub use ahead::{Ahead, Verdict};
 pub use masses::OUTCOMES;
-pub use real::Real;
+pub use real::Given;
 pub use tree::{Distribution, Goal, TokenPath, Tree};
 
 /// Which sequences of tokens count.

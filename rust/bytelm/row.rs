@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::masses::{Masses, log_sum as log_sum_of};
-use super::real::{Real, Values};
+use super::real::{Given, Real, Values};
 use super::sorted::{Place, Sorted};
 use super::spare::Spare;
 use super::trie::Branch;
@@ -69,11 +69,11 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Row {
-    /// Reads a row of logits or of their logarithms; `spare` has memory.
+    /// Reads a row of logits or of logarithms of probabilities; `spare` has memory.
     ///
     /// # Errors
     /// [`Error::Data`] when a value is no number, or nothing has any probability.
-    pub fn new<T: Real>(
+    pub fn new<T: Given>(
         sorted: &Sorted,
         columns: &Columns,
         row: &[T],
@@ -104,15 +104,15 @@ impl Row {
         if wanted.range != sorted.all() && !wanted.local {
             let shift = checked(T::top(known))?;
             let total = shift + (T::sum_exp(known, shift) + sum_of(&beyond, shift)).ln();
-            let values = T::keep(picked(row, sorted, &wanted.range, wanted.mask));
+            let values = T::Kept::keep(picked(row, sorted, &wanted.range, wanted.mask));
             let base = Some(wanted.range.start);
             return Ok(Row { base, values, shift, total, first: None, end: end - total });
         }
         let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids());
-        let mut exps = T::list(spare);
+        let mut exps = T::Kept::list(spare);
         let found = T::survey(known, largest, may_follow, &mut exps);
         checked((found.largest, found.all))?;
-        let sum = |byte| T::sum(&exps, sorted.group(byte));
+        let sum = |byte| T::Kept::sum(&exps, sorted.group(byte));
         let first = match found.faint {
             false => Masses::numbers((0..=255).map(sum).collect(), found.shift),
             true => {
@@ -291,15 +291,15 @@ fn within(range: &Range<Place>, base: Place) -> Range<usize> {
 }
 
 /// The values of the tokens of a range, in its order; of what does not count there are none.
-fn picked<T: Real>(
+fn picked<T: Given>(
     row: &[T],
     sorted: &Sorted,
     range: &Range<Place>,
     mask: Option<&Mask>,
-) -> Vec<T> {
+) -> Vec<T::Kept> {
     let mut values = T::gather(row, sorted.ids_of(range));
     if let Some(mask) = mask {
-        let least = |place| values[(place - range.start) as usize] = T::LEAST;
+        let least = |place| values[(place - range.start) as usize] = T::Kept::LEAST;
         mask.places().each_missing(range, least);
     }
     values
@@ -313,7 +313,7 @@ fn log_sum<T: Real>(values: &[T]) -> f64 {
     largest + T::sum_exp(values, largest).ln()
 }
 
-fn wrong<T: Real>(row: &[T], size: usize) -> Error {
+fn wrong<T: Given>(row: &[T], size: usize) -> Error {
     let place = |is: fn(f64) -> bool| row.iter().position(|value| is(value.to_f64()));
     Error::Data(match (place(f64::is_nan), place(|value| value == f64::INFINITY)) {
         (Some(at), _) => format!("the model's row has NaN at token id {at}"),

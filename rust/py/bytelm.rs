@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use numpy::{PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1};
+use numpy::{
+    Element, PyArray1, PyArray2, PyArrayDescrMethods as _, PyArrayMethods as _, PyReadonlyArray1,
+    PyUntypedArray, PyUntypedArrayMethods as _,
+};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -10,7 +13,8 @@ use super::errors::{to_python, wrong_type};
 use super::feed::locked;
 use super::interrupt::run;
 use super::tokenizer::PyTokenizer;
-use crate::bytelm::{ByteVocab, Goal, Real, Semantics, TokenPath, Tree};
+use crate::bytelm::{ByteVocab, Given, Goal, Semantics, TokenPath, Tree};
+use crate::simd::{Bf16, F16};
 use crate::{Error, Result};
 
 type Array<'py, T> = Bound<'py, PyArray1<T>>;
@@ -97,7 +101,8 @@ impl PyByteTree {
         Ok((PyArray1::from_vec(py, ids), PyArray1::from_vec(py, offsets)))
     }
 
-    /// Takes a row for each of these nodes, of float32 or float64.
+    /// Takes a row for each of these nodes, of float16, float32 or float64; uint16 are the bits of
+    /// bfloat16, which NumPy lacks. Rows are read where they lie, one value beside the other.
     fn feed(
         &self,
         py: Python<'_>,
@@ -106,12 +111,23 @@ impl PyByteTree {
     ) -> PyResult<()> {
         let nodes: Vec<usize> = nodes.as_slice()?.iter().map(|&node| node as usize).collect();
         if let Ok(rows) = rows.cast::<PyArray2<f32>>() {
-            return self.feed_rows(py, &nodes, rows);
+            return self.feed_rows(py, &nodes, rows, |row| row);
         }
-        match rows.cast::<PyArray2<f64>>() {
-            Ok(rows) => self.feed_rows(py, &nodes, rows),
-            Err(_) => Err(wrong_type(py, "rows must be a 2-D array of float32 or float64".into())),
+        if let Ok(rows) = rows.cast::<PyArray2<f64>>() {
+            return self.feed_rows(py, &nodes, rows, |row| row);
         }
+        if let Ok(rows) = rows.cast::<PyArray2<u16>>() {
+            return self.feed_rows(py, &nodes, rows, Bf16::of);
+        }
+        if is_half(rows) {
+            let bits = rows.call_method1("view", (numpy::dtype::<u16>(py),))?;
+            if let Ok(rows) = bits.cast::<PyArray2<u16>>() {
+                return self.feed_rows(py, &nodes, rows, F16::of);
+            }
+        }
+        let allowed =
+            "rows must be a 2-D array of float16, float32, float64, or uint16 for bfloat16";
+        Err(wrong_type(py, allowed.into()))
     }
 
     /// Logarithms of the probabilities of the text up to each new place, and for each the largest
@@ -144,16 +160,31 @@ impl PyByteTree {
 }
 
 impl PyByteTree {
-    fn feed_rows<T: Real + numpy::Element>(
+    fn feed_rows<T: Element, G: Given>(
         &self,
         py: Python<'_>,
         nodes: &[usize],
         rows: &Bound<'_, PyArray2<T>>,
+        given: fn(&[T]) -> &[G],
     ) -> PyResult<()> {
+        let whole = |stride: &isize| stride % size_of::<T>().cast_signed() == 0;
+        let readable = rows.is_aligned() && rows.strides().iter().all(whole);
         let rows = rows.try_readonly()?;
-        let (array, width) = (rows.as_slice()?, rows.as_array().ncols());
-        run(py, usize::MAX, |_| -> Result<()> { locked(&self.core).feed(nodes, array, width) })
+        let rows = rows.as_array();
+        let slices = rows.outer_iter().map(|row| row.to_slice().map(given).filter(|_| readable));
+        let Some(slices) = slices.collect::<Option<Vec<&[G]>>>() else {
+            return Err(wrong_type(py, "the values of a row must lie beside each other".into()));
+        };
+        run(py, usize::MAX, |_| -> Result<()> { locked(&self.core).feed(nodes, &slices) })
     }
+}
+
+/// Whether these are numbers of float16, which the crate knows as bytes only.
+fn is_half(rows: &Bound<'_, PyAny>) -> bool {
+    rows.cast::<PyUntypedArray>().is_ok_and(|rows| {
+        let kind = rows.dtype();
+        kind.char() == b'e' && kind.is_native_byteorder() == Some(true)
+    })
 }
 
 fn goal_named(name: &str) -> Result<Goal> {

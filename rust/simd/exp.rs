@@ -2,11 +2,12 @@
 //!
 //! `exp` is 2^n times a polynomial on |r| <= ln 2 / 2 (Cody and Waite's reduction, Cephes'
 //! coefficients): within 2 units in the last place of `f32`. It uses no fused operations, so every
-//! machine gives the same bits. Sums are in `f64`, in eight lanes.
+//! machine gives the same bits. Sums are in `f64`, in sixteen lanes. Values of 16 bits are widened
+//! where they are used, so that all is as of the same values in `f32`.
 
 use std::ops::Range;
 
-use super::{Kernel, Task, dispatch};
+use super::{Kernel, Task, Widen, dispatch};
 
 const LANES: usize = 16;
 
@@ -14,17 +15,27 @@ const LANES: usize = 16;
 pub(super) const LEAST: f32 = -87.3;
 
 /// The largest value, and whether all are numbers.
-pub fn maximum(values: &[f32]) -> (f32, bool) {
-    dispatch(Maximum(values))
+pub fn maximum<T: Widen>(values: &[T]) -> (f32, bool) {
+    dispatch(Maximum::<T, 1>(values))
+}
+
+/// The largest of one in 61 values, or hardly more.
+pub fn maximum_of_some<T: Widen>(values: &[T]) -> f32 {
+    dispatch(Maximum::<T, 61>(values)).0
 }
 
 /// The values at these places.
-pub fn gather(values: &[f32], places: &[u32]) -> Vec<f32> {
+pub fn gather<T: Widen>(values: &[T], places: &[u32]) -> Vec<f32> {
     dispatch(Gather { values, places })
 }
 
+/// The values as `f32`.
+pub fn widened<T: Widen>(values: &[T]) -> Vec<f32> {
+    dispatch(Widened(values))
+}
+
 /// The sum of `exp(value - shift)`, where no value is much larger than the shift.
-pub fn sum_exp(values: &[f32], shift: f32) -> f64 {
+pub fn sum_exp<T: Widen>(values: &[T], shift: f32) -> f64 {
     dispatch(SumExp { values, shift })
 }
 
@@ -51,7 +62,7 @@ pub const MOST: f32 = 60.0;
 
 /// Writes `exp(value - shift)` of each value and looks at them. Where a bit is 0, 0 is written; of
 /// values without bits none is.
-pub fn survey(values: &[f32], shift: f32, bits: &[u64], exps: &mut Vec<f32>) -> Survey {
+pub fn survey<T: Widen>(values: &[T], shift: f32, bits: &[u64], exps: &mut Vec<f32>) -> Survey {
     dispatch(Look { values, shift, bits, exps })
 }
 
@@ -70,34 +81,37 @@ pub fn sum_where(values: &[f32], bits: &[u64]) -> f64 {
     dispatch(SumWhere { values, bits })
 }
 
-struct Maximum<'a>(&'a [f32]);
+/// Of one chunk in so many.
+struct Maximum<'a, T, const EVERY: usize>(&'a [T]);
 
-impl Task for Maximum<'_> {
+impl<T: Widen, const EVERY: usize> Task for Maximum<'_, T, EVERY> {
     type Output = (f32, bool);
 
     #[inline(always)]
-    fn run<K: Kernel>(self, _: K) -> (f32, bool) {
+    fn run<K: Kernel>(self, kernel: K) -> (f32, bool) {
         let mut best = [f32::NEG_INFINITY; LANES];
         let mut wrong = [0u32; LANES];
         let (chunks, rest) = self.0.as_chunks::<LANES>();
-        for chunk in chunks {
+        for chunk in chunks.iter().step_by(EVERY) {
+            let chunk = T::widen_all(kernel, chunk);
             for lane in 0..LANES {
                 let value = chunk[lane];
                 best[lane] = if value > best[lane] { value } else { best[lane] };
                 wrong[lane] |= u32::from(value.is_nan());
             }
         }
-        let best = best.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, f32::max);
-        (best, wrong.iter().all(|&wrong| wrong == 0) && !rest.iter().any(|value| value.is_nan()))
+        let rest = rest.iter().map(|value| value.widen());
+        let best = best.into_iter().chain(rest.clone()).fold(f32::NEG_INFINITY, f32::max);
+        (best, wrong.iter().all(|&wrong| wrong == 0) && !rest.into_iter().any(f32::is_nan))
     }
 }
 
-struct Gather<'a> {
-    values: &'a [f32],
+struct Gather<'a, T> {
+    values: &'a [T],
     places: &'a [u32],
 }
 
-impl Task for Gather<'_> {
+impl<T: Widen> Task for Gather<'_, T> {
     type Output = Vec<f32>;
 
     #[inline(always)]
@@ -105,19 +119,36 @@ impl Task for Gather<'_> {
         let mut found = Vec::with_capacity(self.places.len());
         let (chunks, rest) = self.places.as_chunks::<LANES>();
         for chunk in chunks {
-            found.extend_from_slice(&kernel.gather(self.values, chunk));
+            found.extend_from_slice(&T::gather(kernel, self.values, chunk));
         }
-        found.extend(rest.iter().map(|&place| self.values[place as usize]));
+        found.extend(rest.iter().map(|&place| self.values[place as usize].widen()));
         found
     }
 }
 
-struct SumExp<'a> {
-    values: &'a [f32],
+struct Widened<'a, T>(&'a [T]);
+
+impl<T: Widen> Task for Widened<'_, T> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<K: Kernel>(self, kernel: K) -> Vec<f32> {
+        let mut found = Vec::with_capacity(self.0.len());
+        let (chunks, rest) = self.0.as_chunks::<LANES>();
+        for chunk in chunks {
+            found.extend_from_slice(&T::widen_all(kernel, chunk));
+        }
+        found.extend(rest.iter().map(|value| value.widen()));
+        found
+    }
+}
+
+struct SumExp<'a, T> {
+    values: &'a [T],
     shift: f32,
 }
 
-impl Task for SumExp<'_> {
+impl<T: Widen> Task for SumExp<'_, T> {
     type Output = f64;
 
     #[inline(always)]
@@ -125,12 +156,12 @@ impl Task for SumExp<'_> {
         let (values, rest) = self.values.as_chunks::<LANES>();
         let mut lanes = [0f64; LANES];
         for values in values {
-            add(&kernel.exp(values, self.shift), &mut lanes);
+            let values = T::widen_all(kernel, values);
+            add(&kernel.exp(&values, self.shift), &mut lanes);
         }
         if !rest.is_empty() {
-            let mut last = [f32::NEG_INFINITY; LANES];
-            last[..rest.len()].copy_from_slice(rest);
-            add(&kernel.exp(&last, self.shift), &mut lanes);
+            let values = T::widen_all(kernel, &padded(rest));
+            add(&kernel.exp(&values, self.shift), &mut lanes);
         }
         lanes.iter().sum()
     }
@@ -161,11 +192,7 @@ impl<I: Iterator<Item = Range<usize>>> Task for SumsExp<'_, I> {
                     let start = chunk * LANES;
                     found = match values[start..].first_chunk::<LANES>() {
                         Some(values) => kernel.exp(values, shift),
-                        None => {
-                            let mut last = [f32::NEG_INFINITY; LANES];
-                            last[..values.len() - start].copy_from_slice(&values[start..]);
-                            kernel.exp(&last, shift)
-                        }
+                        None => kernel.exp(&padded(&values[start..]), shift),
                     };
                 }
                 let end = run.end.min((chunk + 1) * LANES);
@@ -199,14 +226,14 @@ impl Task for Sum<'_> {
     }
 }
 
-struct Look<'a> {
-    values: &'a [f32],
+struct Look<'a, T> {
+    values: &'a [T],
     shift: f32,
     bits: &'a [u64],
     exps: &'a mut Vec<f32>,
 }
 
-impl Task for Look<'_> {
+impl<T: Widen> Task for Look<'_, T> {
     type Output = Survey;
 
     #[inline(always)]
@@ -218,9 +245,8 @@ impl Task for Look<'_> {
         let (mut wrong, mut faint) = ([0u32; LANES], [0u32; LANES]);
         let mut lanes = [0f64; LANES];
         let (chunks, rest) = values.as_chunks::<LANES>();
-        let mut last = [f32::NEG_INFINITY; LANES];
-        last[..rest.len()].copy_from_slice(rest);
-        for (chunk, values) in chunks.iter().chain([&last]).enumerate() {
+        for (chunk, values) in chunks.iter().chain([&padded(rest)]).enumerate() {
+            let values = T::widen_all(kernel, values);
             for lane in 0..LANES {
                 let value = values[lane];
                 best[lane] = if value > best[lane] { value } else { best[lane] };
@@ -228,7 +254,7 @@ impl Task for Look<'_> {
                 let small = value - shift <= LEAST && value > f32::NEG_INFINITY;
                 faint[lane] |= u32::from(small);
             }
-            let found = kernel.exp(values, shift);
+            let found = kernel.exp(&values, shift);
             add(&found, &mut lanes);
             exps.extend_from_slice(&kept(&found, bits_of(bits, chunk, u64::MAX)));
         }
@@ -284,6 +310,14 @@ impl Task for SumWhere<'_> {
     }
 }
 
+/// Fewer values than a chunk has, and minus infinity for the others.
+#[inline(always)]
+fn padded<T: Widen>(values: &[T]) -> [T; LANES] {
+    let mut chunk = [T::LEAST; LANES];
+    chunk[..values.len()].copy_from_slice(values);
+    chunk
+}
+
 /// The bits of a chunk of values; `absent` where there are none.
 #[inline(always)]
 fn bits_of(bits: &[u64], chunk: usize, absent: u64) -> u32 {
@@ -327,122 +361,4 @@ pub(super) fn exp(x: f32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::simd::Portable;
-
-    fn values(count: usize) -> Vec<f32> {
-        let mut seed = 1u32;
-        let next = |_| {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            -(seed as f32) / (1u64 << 32) as f32 * 100.0
-        };
-        (0..count).map(next).collect()
-    }
-
-    #[test]
-    fn exp_is_that_of_the_standard_library() {
-        for step in 0..1_000_000 {
-            let x = -(step as f32) * 8.8e-5;
-            let (ours, theirs) = (f64::from(exp(x)), f64::from(x).exp());
-            let exact = if x > LEAST { theirs } else { 0.0 };
-            assert!((ours - exact).abs() <= 2.4e-7 * exact, "exp({x}) = {ours}, not {exact}");
-        }
-        for step in 0..100_000 {
-            let x = step as f32 * (MOST / 1e5);
-            let (ours, theirs) = (f64::from(exp(x)), f64::from(x).exp());
-            assert!((ours - theirs).abs() <= 2.4e-7 * theirs, "exp({x}) = {ours}, not {theirs}");
-        }
-        assert_eq!([0.0, f32::NEG_INFINITY, -1e30].map(exp), [1.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn every_kernel_gives_the_same_bits() {
-        for len in [0, 1, 15, 16, 17, 1000] {
-            let values = values(len);
-            assert_eq!(sum_exp(&values, 1.5), SumExp { values: &values, shift: 1.5 }.run(Portable));
-            assert_eq!(maximum(&values), Maximum(&values).run(Portable));
-            let mut exps = vec![7.0];
-            let bits: Vec<u64> = (0..len.div_ceil(64)).map(|at| 0x9e37_79b9 << at).collect();
-            let is_set = |at: usize| bits[at / 64] >> (at % 64) & 1 == 1;
-            for bits in [&bits[..], &[]] {
-                let found = survey(&values, -20.0, bits, &mut exps);
-                let mut others = Vec::new();
-                let look = Look { values: &values, shift: -20.0, bits, exps: &mut others };
-                assert_eq!(look.run(Portable), found);
-                assert_eq!(exps, others);
-                let each = |(at, value): (usize, &f32)| match bits.is_empty() || is_set(at) {
-                    true => exp(value + 20.0),
-                    false => 0.0,
-                };
-                let expected: Vec<f32> = values.iter().enumerate().map(each).collect();
-                assert_eq!(exps, expected);
-                let faint = values.iter().any(|value| value + 20.0 <= LEAST);
-                assert_eq!(found.faint, faint);
-                assert_eq!((found.largest, found.all), maximum(&values));
-                assert_eq!(found.sum, sum_exp(&values, -20.0));
-            }
-            let runs = [0, 1, 3, 20, 21, 60, 900].windows(2).map(|at| at[0]..at[1].min(len));
-            let runs = runs.filter(|run| !run.is_empty());
-            let sums = sums_exp(&values, runs.clone(), 1.5);
-            let portable = SumsExp { values: &values, runs: runs.clone(), shift: 1.5 };
-            assert_eq!(sums, portable.run(Portable));
-            for (run, sum_exp) in runs.zip(sums) {
-                let expected = super::sum_exp(&values[run.clone()], 1.5);
-                assert!((sum_exp - expected).abs() <= 1e-12 * expected);
-                let expected: f64 = values[run.clone()].iter().map(|&value| f64::from(value)).sum();
-                let plain = sum(&values[run.clone()]);
-                assert!((plain - expected).abs() <= 1e-12 * expected.abs());
-                assert_eq!(plain, Sum(&values[run]).run(Portable));
-            }
-            let places: Vec<u32> = (0..len as u32).rev().collect();
-            let expected: f64 = values.iter().map(|&value| f64::from(value)).sum();
-            assert!((sum_at(&values, &places) - expected).abs() <= 1e-12 * expected.abs());
-            assert_eq!(
-                SumAt { values: &values, places: &places }.run(Portable),
-                sum_at(&values, &places)
-            );
-            let expected: f64 =
-                (0..len).filter(|&at| is_set(at)).map(|at| f64::from(values[at])).sum();
-            assert!((sum_where(&values, &bits) - expected).abs() <= 1e-12 * expected.abs());
-            let portable = SumWhere { values: &values, bits: &bits }.run(Portable);
-            assert_eq!(portable, sum_where(&values, &bits));
-        }
-    }
-
-    #[test]
-    fn gathered_values_are_those_at_the_places() {
-        let values = values(1000);
-        let mut seed = 7u32;
-        let places: Vec<u32> = (0..101)
-            .map(|_| {
-                seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                seed % 1000
-            })
-            .collect();
-        let expected: Vec<f32> = places.iter().map(|&place| values[place as usize]).collect();
-        assert_eq!(gather(&values, &places), expected);
-        assert_eq!(Gather { values: &values, places: &places }.run(Portable), expected);
-        for wrong in [1000, i32::MAX.cast_unsigned(), 1 << 31, u32::MAX] {
-            for at in [0, 7, 8, 15] {
-                let mut places = [0; 16];
-                places[at] = wrong;
-                let gathered = std::panic::catch_unwind(|| gather(&values, &places));
-                assert!(gathered.is_err(), "{wrong} at {at}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_no_number_is_seen_anywhere() {
-        for len in [1, 16, 33] {
-            for at in 0..len {
-                let mut values = values(len);
-                assert!(maximum(&values).1);
-                values[at] = f32::NAN;
-                assert!(!maximum(&values).1);
-            }
-        }
-        assert_eq!(maximum(&[]), (f32::NEG_INFINITY, true));
-    }
-}
+mod tests;

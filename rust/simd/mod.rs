@@ -5,12 +5,14 @@
 //! per instruction set and picks by what the processor has.
 
 pub mod exp;
+mod half;
 pub mod huge;
 mod portable;
 mod prefetch;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use half::{Bf16, F16, Widen};
 pub use portable::Portable;
 pub use prefetch::prefetch;
 
@@ -34,6 +36,12 @@ pub trait Kernel: Copy {
 
     /// The values at these places; panics where there is none.
     fn gather(self, values: &[f32], places: &[u32; 16]) -> [f32; 16];
+
+    /// The numbers of 16 bits as those of 32.
+    #[inline(always)]
+    fn widen(self, values: &[F16; 16]) -> [f32; 16] {
+        values.map(F16::widen)
+    }
 
     /// `exp(value - shift)` of each value, none of which is far above the shift.
     #[inline(always)]
@@ -69,6 +77,7 @@ pub fn features() -> Vec<&'static str> {
     {
         let known = [
             ("avx2", std::arch::is_x86_feature_detected!("avx2")),
+            ("f16c", std::arch::is_x86_feature_detected!("f16c")),
             ("avx512bw", std::arch::is_x86_feature_detected!("avx512bw")),
         ];
         known.into_iter().filter(|(_, present)| *present).map(|(name, _)| name).collect()

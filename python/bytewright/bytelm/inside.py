@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bytewright.bytelm.distribution import OUTCOMES
 from bytewright.definition import SPECIAL
 from bytewright.models import TokenModel
+from bytewright.models.floats import as_doubles, as_rows
 
 __all__ = ["Inside", "Names", "probabilities"]
 
@@ -48,8 +49,9 @@ class Names:
 
 def probabilities(model: TokenModel, context: tuple[int, ...]) -> Floats:
     """How likely each next id is, over the vocabulary and the end of text."""
-    row = np.array(model.logprobs([np.array(context, np.int32)])[0], np.float64)
     size, end = model.tokenizer.vocab_size, model.eos_id
+    given = model.logprobs([np.array(context, np.int32)])
+    row = as_doubles(as_rows(given, "the model", 1, size if end is None else max(size, end + 1)))[0]
     behind = row[end] if end is not None and end >= size else -np.inf
     row[size:] = -np.inf
     if behind > -np.inf:

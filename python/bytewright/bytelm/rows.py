@@ -2,6 +2,7 @@
 
 A context is as likely to be asked for again by a fork of the same text as by the text itself, so
 rows are kept by their context, the least recently used go first, and what is kept has a budget.
+They are kept in the precision that they come in: of 16 bits, it holds twice as many as of 32.
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.protocol import Goal
-from bytewright.errors import ArgumentError
 from bytewright.models import TokenModel
-from bytewright.models.outcomes import as_floats
+from bytewright.models.floats import as_doubles, as_rows
 from bytewright.sizes import whole
 
 __all__ = ["Rows"]
 
-Row = NDArray[np.float32] | NDArray[np.float64]
+# Of float16, float32 or float64, or the bits of bfloat16.
+Row = NDArray[Any]
 
 # Bytes of rows that are asked for at a time: they are all in memory at once.
 _AT_ONCE = 64 << 20
@@ -89,9 +90,7 @@ class Rows:
             for at, row in zip(missing, asked, strict=True):
                 found[at] = row
             self._keep([keys[at] for at in missing], asked)
-        known: list[Any] = [row for row in found if row is not None]
-        stacked: Row = np.stack(known)
-        return stacked
+        return _stacked([row for row in found if row is not None])
 
     def _keep(self, keys: list[bytes], rows: Row) -> None:
         with self._lock:
@@ -106,13 +105,19 @@ class Rows:
                 self._bytes -= row.nbytes + len(key)
 
     def _asked(self, contexts: list[NDArray[np.int32]]) -> Row:
-        rows = np.asarray(self._model.logprobs(contexts))
-        if rows.ndim != 2 or len(rows) != len(contexts) or rows.shape[1] < self._width:
-            raise ArgumentError(
-                f"the model returned shape {rows.shape} for {len(contexts)} contexts: "
-                f"({len(contexts)}, width) with a width of at least {self._width} is needed"
-            )
+        given = self._model.logprobs(contexts)
+        rows = as_rows(given, "the model", len(contexts), self._width)[:, : self._width]
         with self._lock:
             self.contexts += len(contexts)
-        floats: Any = np.ascontiguousarray(as_floats(rows, "the model"))
-        return cast(Row, floats)
+        # The core reads rows that lie apart, but not values that do.
+        apart, beside = rows.strides
+        whole = apart % rows.itemsize == 0 and beside == rows.itemsize and rows.flags.aligned
+        return rows if whole else rows.copy()
+
+
+def _stacked(rows: list[Row]) -> Row:
+    if len(rows) == 1:
+        return rows[0][None]
+    if len({row.dtype for row in rows}) > 1:
+        return np.stack([as_doubles(row) for row in rows])
+    return np.stack(rows)

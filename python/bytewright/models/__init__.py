@@ -4,6 +4,7 @@
 function, `prompted` puts one behind a prompt of ids, `ngram` is the embedded default, fitted to
 text in seconds, and `ngram_file` is its file. `transformers` is any causal network of that library,
 `llama_cpp` and `vllm` any model of those engines; `engine` is what the three have in common.
+`floats` says which rows a model may give.
 """
 
 from bytewright.models.callable import CallableModel

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.errors import ArgumentTypeError
 from bytewright.models.contexts import as_contexts
-from bytewright.models.outcomes import as_floats
+from bytewright.models.floats import as_array, as_rows, is_tensor
 from bytewright.models.protocol import check_end, check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
@@ -20,8 +20,8 @@ __all__ = ["CallableModel"]
 class CallableModel:
     """A model whose log-probabilities a function gives.
 
-    What the function returns is checked for its shape and its type, and handed on as it is; half
-    precision as float32.
+    What the function returns, an array or a tensor of torch, is checked for its shape and its type,
+    and handed on as it is.
 
     >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>"])
     >>> def coin(contexts):
@@ -45,7 +45,8 @@ class CallableModel:
         Args:
             tokenizer: whose ids the contexts are made of.
             fn: takes a sequence of int32 arrays and returns, for each, a row of natural logarithms:
-                an array `[len(contexts), width]` of float16, bfloat16, float32 or float64.
+                an array or a tensor of torch, `[len(contexts), width]`, of float16, bfloat16,
+                float32 or float64. A model of bytes reads it where it lies.
             eos_id: the id that ends a text, which may lie behind the vocabulary.
 
         Raises:
@@ -69,9 +70,7 @@ class CallableModel:
         """The id of the end of text."""
         return self._eos_id
 
-    def logprobs(
-        self, contexts: Sequence[NDArray[np.int32]]
-    ) -> NDArray[np.float32] | NDArray[np.float64]:
+    def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
         """What the function says of each context, as `[len(contexts), width]`.
 
         Raises:
@@ -81,19 +80,11 @@ class CallableModel:
         least = max(self._tokenizer.vocab_size, -1 if self._eos_id is None else self._eos_id + 1)
         if not rows:
             return np.zeros((0, least), np.float64)
-        try:
-            given = np.asarray(self._fn(rows))
-        except ValueError as error:
-            if "inhomogeneous" not in str(error):
-                raise
-            raise ArgumentError(f"fn returned rows of different widths: {error}") from None
-        found = as_floats(given, "fn")
-        if found.ndim != 2 or len(found) != len(rows) or found.shape[1] < least:
-            raise ArgumentError(
-                f"fn returned shape {found.shape} for {len(rows)} contexts: ({len(rows)}, width) "
-                f"with a width of at least {least} is needed"
-            )
-        return found
+        given = self._fn(rows)
+        if not is_tensor(given):
+            given = as_array(given, "fn")
+        as_rows(given, "fn", len(rows), least)
+        return given
 
     def __repr__(self) -> str:
         return f"<CallableModel of {self._fn!r}, {self._tokenizer!r}>"

@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.errors import ArgumentError
-
-__all__ = ["Outcomes", "as_floats", "log_softmax"]
+__all__ = ["Outcomes", "log_softmax"]
 
 
 class Outcomes:
@@ -61,26 +59,6 @@ class Outcomes:
             found[:, self._ends] = -np.inf
             found[:, self._ends[0]] = np.logaddexp.reduce(ends, axis=1)
         return found
-
-
-def as_floats(rows: NDArray[Any], who: str) -> NDArray[np.float32] | NDArray[np.float64]:
-    """Rows of half, single or double precision as float32 or float64, without loss.
-
-    Raises:
-        ArgumentError: rows of another type, which `who` returned.
-
-    >>> as_floats(np.zeros((1, 2), np.float16), "fn").dtype
-    dtype('float32')
-    """
-    is_float, size = rows.dtype.kind == "f", rows.dtype.itemsize
-    if is_float and size == 8:
-        return np.asarray(rows, np.float64)
-    # NumPy works names out anew each time: one is asked for only where nothing else tells.
-    if (is_float and size in (2, 4)) or (not is_float and rows.dtype.name == "bfloat16"):
-        return np.asarray(rows, np.float32)
-    raise ArgumentError(
-        f"{who} returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
-    )
 
 
 def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:

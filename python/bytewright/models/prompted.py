@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,9 +95,7 @@ class PromptedModel:
         """The id that ends a text behind the prompt."""
         return self._eos_id
 
-    def logprobs(
-        self, contexts: Sequence[NDArray[np.int32]]
-    ) -> NDArray[np.float32] | NDArray[np.float64]:
+    def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
         """Log-probabilities of every next id behind the prompt and each context.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,17 +46,17 @@ class TokenModel(Protocol):
         """The id of the end of text; None where the model has none."""
         ...
 
-    def logprobs(
-        self, contexts: Sequence[NDArray[np.int32]]
-    ) -> NDArray[np.float32] | NDArray[np.float64]:
+    def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
         """Log-probabilities, in nats, of every next id after each context.
 
         Args:
             contexts: ids from the beginning of a document on; none are its beginning.
 
         Returns:
-            An array `[len(contexts), width]`, whose width is the same in every call and at least
-            the size of the vocabulary. Minus infinity is an id that cannot follow.
+            An array, or a tensor of torch, `[len(contexts), width]`, whose width is the same in
+            every call and at least the size of the vocabulary. Minus infinity is an id that cannot
+            follow. Numbers are float16, bfloat16 (of `ml_dtypes` or torch), float32 or float64; a
+            model of bytes reads them where they lie, and no sum is made in less than float32.
         """
         ...
 

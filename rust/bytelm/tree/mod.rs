@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::bytelm::context::Context;
 use crate::bytelm::masses::log_sum;
-use crate::bytelm::real::Real;
+use crate::bytelm::real::Given;
 use crate::bytelm::row::{Row, Wanted};
 use crate::bytelm::viable::Viability;
 use crate::bytelm::{ByteVocab, Semantics};
@@ -213,24 +213,24 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes rows of logits or of their logarithms, of `width` columns each, for nodes that
-    /// [`Tree::pending`] named.
+    /// Takes rows of logits or of logarithms of probabilities for nodes that [`Tree::pending`]
+    /// named; a row is read where it lies.
     ///
     /// # Errors
     /// [`Error::Argument`] when rows are too narrow or do not belong to nodes, [`Error::Data`] when
     /// a row has values that are no probabilities.
-    pub fn feed<T: Real>(&mut self, nodes: &[usize], rows: &[T], width: usize) -> Result<()> {
+    pub fn feed<T: Given>(&mut self, nodes: &[usize], rows: &[&[T]]) -> Result<()> {
         let least = self.vocab.width();
-        if width < least {
+        if let Some(narrow) = rows.iter().find(|row| row.len() < least) {
             return Err(Error::Argument(format!(
-                "the model's rows have {width} columns: the vocabulary needs at least {least}"
+                "the model's rows have {} columns: the vocabulary needs at least {least}",
+                narrow.len()
             )));
         }
-        if rows.len() != nodes.len() * width {
+        if rows.len() != nodes.len() {
+            let (rows, nodes) = (rows.len(), nodes.len());
             return Err(Error::Argument(format!(
-                "{} values are not {} rows of {width}",
-                rows.len(),
-                nodes.len()
+                "{rows} rows are not one for each of {nodes} nodes"
             )));
         }
         let held = self.nodes.iter().filter_map(|node| node.row.as_ref());
@@ -242,7 +242,7 @@ impl Tree {
                 self.len
             )));
         }
-        for (&at, row) in nodes.iter().zip(rows.chunks_exact(width)) {
+        for (&at, row) in nodes.iter().zip(rows) {
             if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
                 return Err(Error::Argument(format!("node {at} waits for no row")));
             }
@@ -263,7 +263,7 @@ impl Tree {
         Ok(())
     }
 
-    fn feed_one<T: Real>(&mut self, at: usize, row: &[T]) -> Result<()> {
+    fn feed_one<T: Given>(&mut self, at: usize, row: &[T]) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
