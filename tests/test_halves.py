@@ -258,17 +258,20 @@ def test_rows_of_several_types_are_one_batch() -> None:
         return np.stack([row(context) for context in contexts])
 
     calls: list[str] = []
-    mixed = bw.ByteModel(bw.CallableModel(TOK, fn, eos_id=END), semantics="all")
-    plain = bw.ByteModel(bw.CallableModel(TOK, doubles, eos_id=END), semantics="all")
+    mixed = bw.ByteModel(bw.CallableModel(TOK, fn, eos_id=END))
+    plain = bw.ByteModel(bw.CallableModel(TOK, doubles, eos_id=END))
     state = mixed.start()
     for at in range(len(TEXT)):
         state.next()
         state.advance(TEXT[at : at + 1])
+    state.next()
+    asked = len(calls)
     assert set(calls) == set(kinds)
     # All contexts are kept by now, and come together.
     found = mixed.start(TEXT)
     assert found.logprob == pytest.approx(plain.start(TEXT).logprob, abs=1e-5)
     assert found.next().probs == pytest.approx(plain.start(TEXT).next().probs, abs=1e-5)
+    assert len(calls) == asked
 
 
 def has(library: str) -> bool:
