@@ -250,7 +250,7 @@ def test_rows_of_several_types_are_one_batch() -> None:
 
     def fn(contexts: Any) -> Any:
         rows = np.stack([row(context) for context in contexts])
-        kind = kinds[len(calls) % len(kinds)]
+        kind = kinds[len(contexts[0]) % len(kinds)]
         calls.append(kind)
         return halves(rows, kind) if kind == "bfloat16" else rows.astype(kind)
 
