@@ -70,6 +70,28 @@ def test_a_file_given_twice_is_refused(tmp_path: Path, tokenizer: bw.Tokenizer) 
         bw.encode_corpus([tmp_path / "in", tmp_path / "in" / "b.txt"], tokenizer, tmp_path / "out")
 
 
+def test_inputs_without_a_file_are_refused_and_an_empty_file_is_not(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    tree(tmp_path / "in", ".hidden", "_x/y.txt")
+    out = tmp_path / "out"
+    with pytest.raises(bw.ArgumentError, match="none is given"):
+        bw.encode_corpus([], tokenizer, out)
+    for nothing, message in {"in": "no file in this folder", "in/*.txt": "no file matches"}.items():
+        for call in (
+            lambda given: bw.encode_corpus(given, tokenizer, out),
+            lambda given: bw.count_pretokens(given, pattern=None),
+            lambda given: bw.train(given, 300),
+        ):
+            with pytest.raises(bw.DataError, match=message):
+                call(tmp_path / nothing)
+    assert not (out / "_manifest.json").exists()
+    (tmp_path / "in/empty.txt").touch()
+    manifest = bw.encode_corpus(tmp_path / "in", tokenizer, out, documents="line")
+    assert (names(manifest), manifest.documents) == (["empty.txt"], 0)
+    assert bw.verify_corpus(out).ok
+
+
 def test_many_members_of_gzip_and_zstd_are_one_text(
     tmp_path: Path, tokenizer: bw.Tokenizer
 ) -> None:

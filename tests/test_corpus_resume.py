@@ -212,13 +212,16 @@ def test_another_option_is_refused_and_named(
     assert snapshot(tmp_path / "out") == before
 
 
-def begun(folder: Path, tokenizer: bw.Tokenizer, finished: bool) -> tuple[Path, dict[str, str]]:
+def begun(
+    folder: Path, tokenizer: bw.Tokenizer, finished: bool, *more: Path
+) -> tuple[Path, dict[str, str]]:
     path = write_input(folder, "jsonl", TEXTS)
+    inputs: Any = [path, *more]
     if finished:
-        encode(path, folder / "out", tokenizer, format="bin")
+        encode(inputs, folder / "out", tokenizer, format="bin")
     else:
         with pytest.raises(Crash):
-            encode(path, folder / "out", tokenizer, format="bin", progress=stop_in_part(2))
+            encode(inputs, folder / "out", tokenizer, format="bin", progress=stop_in_part(2))
     return path, snapshot(folder / "out")
 
 
@@ -239,7 +242,10 @@ def test_another_tokenizer_is_refused_and_named(
 def test_other_inputs_are_refused_and_named(
     tmp_path: Path, tokenizer: bw.Tokenizer, change: str, finished: bool
 ) -> None:
-    path, before = begun(tmp_path, tokenizer, finished)
+    more = tmp_path / "more.txt"
+    more.write_text("more")
+    removed = (more,) if change == "removed" else ()
+    path, before = begun(tmp_path, tokenizer, finished, *removed)
     inputs: Any = path
     content = path.read_bytes()
     if change == "byte":
@@ -252,12 +258,10 @@ def test_other_inputs_are_refused_and_named(
         inputs = path.rename(tmp_path / "other.jsonl")
         message = r'inputs\[0\]\.name: was "input\.jsonl", now "other\.jsonl"'
     elif change == "added":
-        (tmp_path / "more.txt").write_text("more")
-        inputs = [path, tmp_path / "more.txt"]
+        inputs = [path, more]
         message = r'inputs\[1\]\.name: was absent, now "more\.txt"'
     else:
-        inputs = []
-        message = r'inputs\[0\]\.name: was "input\.jsonl", now absent'
+        message = r'inputs\[1\]\.name: was "more\.txt", now absent'
     with pytest.raises(bw.ResumeError, match=message):
         encode(inputs, tmp_path / "out", tokenizer, format="bin")
     assert snapshot(tmp_path / "out") == before

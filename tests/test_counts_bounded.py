@@ -342,8 +342,8 @@ def test_a_second_run_on_a_checkpoint_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_null_part_and_an_empty_input_are_no_trouble(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert len(count(tmp_path / "empty", tmp_path / "out")) == 0
+    (tmp_path / "empty.jsonl").touch()
+    assert len(count(tmp_path / "empty.jsonl", tmp_path / "out")) == 0
     path = tmp_path / "null.parquet"
     pq.write_table(pa.table({"text": pa.array([None] * 10, pa.string())}), path)
     assert len(count(path, tmp_path / "null", part_bytes=1)) == 0

@@ -90,8 +90,15 @@ def find_sources(
 
     Where nothing will be resumed, files need not be `identified`: they are not read, and have no
     SHA-256.
+
+    Raises:
+        ArgumentError: no input at all, or a file given twice.
+        ArgumentTypeError: something that is no path.
+        DataError: an input that is not there, or a folder or a glob without a file.
     """
     given = _given(inputs)
+    if not given:
+        raise ArgumentError("inputs: none is given (did a glob match nothing?)")
     exclude = exclude and exclude.resolve()
     found = [path for item in given for path in _expand(os.fspath(item), exclude)]
     seen: set[Path] = set()
@@ -100,8 +107,6 @@ def find_sources(
         if key in seen:
             raise ArgumentError(f"{path} is given twice; each document is read once")
         seen.add(key)
-    if not found:
-        return ()
     # Names are relative to the deepest folder that holds all inputs, so that a corpus that moves
     # as a whole to another machine stays the same corpus.
     root = os.path.commonpath([os.path.abspath(path.parent) for path in found])
@@ -120,7 +125,10 @@ def _given(inputs: Any) -> list[str | os.PathLike[str]]:
 def _expand(item: str, exclude: Path | None) -> list[Path]:
     path = Path(item)
     if path.is_dir():
-        return sorted(_walk(path, exclude), key=lambda file: os.fsencode(file.as_posix()))
+        walked = sorted(_walk(path, exclude), key=lambda file: os.fsencode(file.as_posix()))
+        if not walked:
+            raise DataError(f"{path}: no file in this folder; names that begin with . or _ are not")
+        return walked
     if path.exists():
         return [path]
     if glob.has_magic(item):

@@ -64,7 +64,7 @@ class Job:
         first = len(parts)
         with prefetched(items) as ahead:
             feed = Feed(ahead)
-            # No input at all still makes one part, so that the output can be opened.
+            # Inputs without a document still make one part, so that the output can be opened.
             while feed.peek() is not None or not parts:
                 number, start = len(parts), parts[-1].end if parts else Cursor()
                 part = _PartRun(self, feed, number, start, parts[first:])

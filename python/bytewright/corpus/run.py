@@ -80,6 +80,7 @@ def encode_corpus(
 
     Args:
         inputs: paths, globs and folders: text, JSON Lines, Parquet, Arrow, each also `.gz`, `.zst`.
+            At least one file there must be; it may be empty.
         tokenizer: a `Tokenizer`.
         out_dir: the folder to fill; created if absent.
         format: `"parquet"` or `"arrow"` (a file a part, a row a document), `"megatron"`
