@@ -161,10 +161,13 @@ def contexts(tok: bw.Tokenizer, corpus: str) -> Figures:
             state.advance(text[at : at + 1])
         whole = bw.ByteModel(model, epsilon=epsilon, memory=0)
         whole.logprob(text)
+        given = bw.ByteModel(model, epsilon=epsilon, memory=0)
+        given.given(text).next()
         figures[f"{corpus}, epsilon {epsilon}"] = {
             "next": stepped.contexts / 1000,
             "score": scored.contexts / len(text),
             "logprob": whole.contexts / len(text),
+            "given": given.contexts / len(text),
         }
     return figures
 

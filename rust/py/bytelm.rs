@@ -75,6 +75,16 @@ impl PyByteTree {
         locked(&self.core).skip();
     }
 
+    /// Drops the tokens that all sequences have in common: probabilities are relative to theirs.
+    fn assume(&self) {
+        locked(&self.core).assume();
+    }
+
+    /// Takes the text so far for given: from now on its probability is 1.
+    fn take(&self) -> PyResult<()> {
+        locked(&self.core).take().map_err(|error| to_python(&error))
+    }
+
     /// The nodes that need rows.
     fn pending<'py>(&self, py: Python<'py>, goal: &str) -> PyResult<Array<'py, u64>> {
         let goal = goal_named(goal).map_err(|error| to_python(&error))?;

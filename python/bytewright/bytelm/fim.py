@@ -219,6 +219,10 @@ class FimPrompt(InfillingPredictor):
         """The place behind the beginning of a middle."""
         return self.model.start(self.before + text_bytes(prefix))
 
+    def given(self, text: str | bytes) -> ByteState:
+        """The same, where how likely the beginning is does not matter."""
+        return self.model.given(self.before + text_bytes(text))
+
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
         """Ask the model, once, for what several places need, as `ByteModel.prepare` does."""
         self.model.prepare(places, goal)

@@ -153,9 +153,29 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
 
     def start(self, prefix: str | bytes = b"") -> ByteState:
         """The state after a text, which may end anywhere: inside a token, inside a character."""
-        stepwise = self._semantics == "all"
-        state = ByteState(self._tree(), self._rows, stepwise=stepwise)
-        return state.advance(text_bytes(prefix))
+        return self._begun().advance(text_bytes(prefix))
+
+    def given(self, text: str | bytes) -> ByteState:
+        r"""The state after a text that is given: how likely it is itself is not asked.
+
+        What follows is the same as behind `start(text)`, but `logprob` is 0 here and that of what
+        is read from here on. Only the contexts that decide what follows are asked for, and not one
+        for each token of the text: however long it is, mostly the few with which the sequences of
+        tokens that cover its last bytes differ. (With the semantics `"all"` these are all.)
+
+        A text that cannot be is told only where its last few tokens say so: `logprob` is minus
+        infinity then.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")], pattern=r"\w+|\W")
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["lo and la and lo"] * 9))
+        >>> state = model.given("la and lo and l")
+        >>> round(float(state.next().probs[ord("o")]), 2), model.contexts
+        (0.5, 2)
+        >>> round(float(np.exp(state.advance(b"o").logprob)), 2)
+        0.5
+        """
+        return self._begun()._take(text_bytes(text))
 
     def behind(
         self, ids: Sequence[int] | NDArray[np.int32], *, eos_id: int | None = None
@@ -210,6 +230,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         possible = logprobs[1:] > -np.inf
         scores[possible] = np.diff(logprobs[: 1 + int(possible.sum())])
         return scores
+
+    def _begun(self) -> ByteState:
+        return ByteState(self._tree(), self._rows, stepwise=self._semantics == "all")
 
     def _tree(self) -> _core.ByteTree:
         return self._vocab.tree(self._epsilon, self._rows.reach)

@@ -12,10 +12,12 @@ __all__ = [
     "BytePlace",
     "BytePredictor",
     "ForkingPlace",
+    "GivenPredictor",
     "Goal",
     "PreparedPredictor",
     "ask_together",
     "check_predictor",
+    "place_given",
 ]
 
 Goal = Literal["next", "end"]
@@ -80,6 +82,15 @@ class BytePredictor(Protocol):
 
 
 @runtime_checkable
+class GivenPredictor(Protocol):
+    """A model of bytes that can leave out how likely a text is that is given, as `ByteModel`."""
+
+    def given(self, text: str | bytes) -> BytePlace:
+        """The place after a text; its `logprob` is that of what is read from there on."""
+        ...
+
+
+@runtime_checkable
 class PreparedPredictor(Protocol):
     """A model of bytes that may be asked for several places at once; `ByteModel` is one."""
 
@@ -101,3 +112,8 @@ def ask_together(source: object, places: Sequence[BytePlace], goal: Goal = "next
     """Have a model find out together what several places will be asked for, if it can."""
     if isinstance(source, PreparedPredictor) and len(places) > 1:
         source.prepare(places, goal)
+
+
+def place_given(source: BytePredictor, text: str | bytes) -> BytePlace:
+    """The place after a text; its `logprob` need not count the text."""
+    return source.given(text) if isinstance(source, GivenPredictor) else source.start(text)

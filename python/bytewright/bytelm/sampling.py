@@ -34,7 +34,7 @@ from bytewright.bytelm.arguments import (
 )
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END
-from bytewright.bytelm.protocol import BytePlace, BytePredictor
+from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
 from bytewright.errors import ArgumentError, DataError
 
@@ -161,8 +161,8 @@ class SamplingPredictor(BytePredictor):
 
 
 def place_after(source: BytePredictor, text: bytes, name: str = "prompt") -> BytePlace:
-    """The place after a prompt that can be."""
-    state = source.start(text)
+    """The place after a prompt that can be, whose `logprob` need not count it."""
+    state = place_given(source, text)
     if state.logprob == -math.inf:
         raise DataError(
             f"{name}: these {len(text)} bytes have the probability 0, so nothing follows them"

@@ -57,6 +57,17 @@ class ByteState(ForkingPlace):
             self._read(data)
         return self
 
+    def _take(self, data: bytes) -> Self:
+        """Read a text that is given."""
+        if self._stepwise:
+            self._read(data)
+        for start in range(0, 0 if self._stepwise else len(data), _STRETCH):
+            self._tree.advance(data[start : start + _STRETCH])
+            self._tree.assume()
+        self._rows.fill(self._tree, "end")
+        self._tree.take()
+        return self
+
     def _read(self, data: bytes) -> None:
         if self._stepwise:
             for at in range(len(data)):

@@ -27,6 +27,7 @@ from bytewright.bytelm.protocol import (
     PreparedPredictor,
     ask_together,
     check_predictor,
+    place_given,
 )
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
@@ -121,6 +122,18 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         """The state after a text, which may end anywhere."""
         members = [model.start() for model in self._models]
         return EnsembleState(self._rule, members, self._weights).advance(text_bytes(prefix))
+
+    def given(self, text: str | bytes) -> EnsembleState:
+        """The state after a text that is given: `logprob` counts from there on.
+
+        Where the rule learns nothing from the bytes (`arithmetic`, `geometric`, `core`), the models
+        do not predict them.
+        """
+        data = text_bytes(text)
+        if self._rule.learns:
+            return self.start(data)._from_here()
+        members = [place_given(model, data) for model in self._models]
+        return EnsembleState(self._rule, members, self._weights)._behind(data, self._weights)
 
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
         """Ask each model, once, for all that several states need for their next bytes.

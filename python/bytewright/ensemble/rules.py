@@ -58,6 +58,11 @@ class Rule:
     mix: Callable[[Floats, Floats], tuple[Floats, Floats]]
     learn: Callable[[Floats, Floats, Floats, int], Floats]
 
+    @property
+    def learns(self) -> bool:
+        """Whether what has come decides how predictions become one."""
+        return self.learn is not _unchanged
+
 
 def _logs(weights: Floats) -> Floats:
     with np.errstate(divide="ignore"):

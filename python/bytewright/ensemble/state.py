@@ -84,6 +84,22 @@ class EnsembleState(ForkingPlace):
             if own > -math.inf:
                 member.advance(bytes([byte]))
 
+    def _behind(self, text: bytes, weights: Floats) -> Self:
+        """The state itself, whose models have read a text already."""
+        possible = np.array([member.logprob > -math.inf for member in self._members])
+        self._own = np.where(possible, 0.0, -math.inf)
+        counted = possible[weights > 0.0]
+        if not (counted.all() if self._rule.veto else counted.any()):
+            self._logprob = -math.inf
+        self._length = len(text)
+        return self
+
+    def _from_here(self) -> Self:
+        """The state itself, where nothing that was read counts any more."""
+        self._own = np.where(self._own > -math.inf, 0.0, -math.inf)
+        self._logprob = 0.0 if self._logprob > -math.inf else -math.inf
+        return self
+
     def _member(self, at: int) -> BytePlace | None:
         """The place of a model, as long as it counts."""
         return self._members[at] if self._own[at] > -math.inf else None

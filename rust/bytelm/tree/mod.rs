@@ -10,6 +10,7 @@
 //! to be asked for. So the bound on the error holds at every step and does not add up.
 
 mod alike;
+mod given;
 mod node;
 mod outcomes;
 mod paths;
@@ -59,8 +60,10 @@ pub struct Tree {
     live: Vec<usize>,
     /// Bytes of the text, with those that stand before every text.
     len: usize,
-    /// The logarithm of the probability of what stands before every text.
+    /// The logarithm of the probability of what stands before every text, or of what is given.
     base: f64,
+    /// Whether some text is.
+    given: bool,
     /// Up to where probabilities are known.
     settled: usize,
     /// The logarithm of the probability of the first bytes, and how many they are.
@@ -89,8 +92,9 @@ impl Tree {
         // Elsewhere hardly two sequences end at one place.
         let reach = reach.filter(|_| vocab.semantics == Semantics::All);
         let (logprob, base) = ((0.0, 0), 0.0);
+        let (len, settled, given) = (0, 0, false);
         let mut tree =
-            Tree { vocab, epsilon, reach, nodes, live, len: 0, base, settled: 0, logprob, tail };
+            Tree { vocab, epsilon, reach, nodes, live, len, base, given, settled, logprob, tail };
         if let Some(byte) = lead {
             tree.advance(&[byte])?;
         }
@@ -290,7 +294,8 @@ impl Tree {
         let masses = masses.collect();
         let node = &mut self.nodes[at];
         node.masses = masses;
-        if let (0, Some(&lead)) = (node.at, node.masses.get(self.vocab.lead.map_or(0, |_| 1))) {
+        let lead = node.masses.get(usize::from(self.vocab.lead.is_some()));
+        if let (0, false, Some(&lead)) = (node.at, self.given, lead) {
             self.base = lead;
         }
         node.row = Some(Arc::new(row));
