@@ -308,6 +308,8 @@ def of_byte_models(folder: Path) -> Calls:
             bw.ByteModel,
             {"model": tokens, "semantics": "valid", "epsilon": 0.0, "memory": "1M"},
         ),
+        "ByteModel.given": (model.given, {"text": "a"}),
+        "Ensemble.given": (bw.Ensemble([model]).given, {"text": "a"}),
         "ByteModel.behind": (model.behind, {"ids": [97], "eos_id": None}),
         "ByteModel.infill told": (
             model.infill,
@@ -366,7 +368,7 @@ ELSEWHERE = {
     "InfillingPredictor", "LlamaCppModel", "Part", "SamplingPredictor", "ScoringPredictor",
     "TransformersModel", "VllmModel",
 }  # fmt: skip
-INHERITED = {"infill", "infill_candidates", "prepare", "sample", "start"}
+INHERITED = {"given", "infill", "infill_candidates", "prepare", "sample", "start"}
 
 
 def wrong(name: str, known: Any, *, long: bool) -> Iterator[Any]:
