@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from corpus_tools import small_tokenizer, stored_ids, write_input
+from hypothesis import given
+from hypothesis import strategies as st
 
 import bytewright as bw
 from bytewright.corpus import inputs, readers, streams
@@ -100,6 +104,65 @@ def test_many_members_of_gzip_and_zstd_are_one_text(
     bw.encode_corpus(tmp_path / "*.txt.*", tokenizer, tmp_path / "out", format="bin")
     ids = stored_ids(tmp_path / "out", "bin")
     assert tokenizer.decode_bytes(ids) == b"the antenna in there"
+
+
+def drained(source: Any, size: int) -> bytes:
+    found = b"".join(iter(lambda: source.read(size), b""))
+    assert source.read(size) == b""
+    return found
+
+
+@pytest.mark.parametrize("packed", [1, 7, 64 << 10])
+@given(
+    st.lists(st.tuples(st.binary(max_size=9) | st.just(b"ab" * 99), st.integers(0, 9)), min_size=1),
+    st.integers(1, 99),
+    st.floats(0, 1),
+)
+def test_gzip_is_read_as_python_reads_it(
+    packed: int, members: list[tuple[bytes, int]], size: int, share: float
+) -> None:
+    """Members with zeros behind them, whole and cut off anywhere, in steps of any size."""
+    whole = b"".join(gzip.compress(text) + b"\0" * zeros for text, zeros in members)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(streams, "_PACKED", packed)
+        for data in (whole, whole[: int(share * len(whole))] or whole[:1]):
+            source = streams._unpacked(io.BytesIO(data), "gzip")
+            try:
+                expected = gzip.GzipFile(fileobj=io.BytesIO(data)).read()
+            except (EOFError, gzip.BadGzipFile):
+                with pytest.raises(OSError, match="Truncated"):
+                    drained(source, size)
+            else:
+                assert drained(source, size) == expected
+
+
+def skippable(size: int) -> bytes:
+    return struct.pack("<II", 0x184D2A5F, size) + b"x" * size
+
+
+def test_zstd_is_read_as_its_reference_reads_it(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    """Frames, empty ones and ones that are to be skipped, wherever they stand."""
+    frames = [
+        skippable(0), zstandard.compress(b"the "), skippable(200_000), zstandard.compress(b""),
+        zstandard.compress(b"antenna"), skippable(3),
+    ]  # fmt: skip
+    data = b"".join(frames)
+    reader = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
+    (tmp_path / "a.txt.zst").write_bytes(data)
+    bw.encode_corpus(tmp_path / "a.txt.zst", tokenizer, tmp_path / "out", format="bin")
+    assert tokenizer.decode_bytes(stored_ids(tmp_path / "out", "bin")) == reader.read()
+
+
+def test_zeros_behind_gzip_are_no_text(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    lines, table = tmp_path / "a.jsonl.gz", tmp_path / "b.parquet.gz"
+    lines.write_bytes(gz(LINES) + bytes(100_000) + gz(LINES) + bytes(512))
+    table.write_bytes(gz(parquet(pa.table({"text": ["the"]}))) + bytes(512))
+    manifest = bw.encode_corpus([lines, table], tokenizer, tmp_path / "out")
+    assert manifest.documents == 2001
+    with lines.open("ab") as file:
+        file.write(b"no member")
+    with pytest.raises(bw.DataError, match="incorrect header check"):
+        bw.encode_corpus(lines, tokenizer, tmp_path / "again")
 
 
 def test_a_large_file_is_known_by_samples_and_time(

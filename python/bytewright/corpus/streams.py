@@ -1,13 +1,15 @@
 """Bytes of an input file, decompressed on the way, and blocks of whole lines cut from them.
 
-Gzip and Zstandard go through pyarrow, which reads files of several members and reports a cut or
-damaged stream. Memory: one block, or one line where a line is longer than that.
+Gzip files may have several members (RFC 1952) and zeros behind each, which tools that fill up
+blocks leave there; Zstandard, which pyarrow reads, several frames, skippable ones too (RFC 8878). A
+cut or damaged stream is an error. Memory: one block, or one line where a line is longer than that.
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,16 +35,61 @@ __all__ = [
 
 BLOCK = 4 << 20
 
+# Bytes of a gzip file that are unpacked at a time, and how zlib is told that it is one.
+_PACKED = 64 << 10
+_GZIP = 16 + zlib.MAX_WBITS
+
 
 @contextmanager
 def reading(source: Source, where: str = "") -> Iterator[None]:
     """Name the file, and the place in it, in what pyarrow or the system says about reading it."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, zlib.error, pa.ArrowException) as error:
         place = f"{source.path}{', ' if where else ''}{where}"
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{place}: {reason}") from error
+
+
+class _Gunzip:
+    """The text of a gzip file, member after member.
+
+    Not pyarrow's: it takes zeros behind a member for another one.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._packed = b""
+        self._member = zlib.decompressobj(_GZIP)
+
+    def read(self, size: int) -> bytes:
+        """Some bytes of text, up to `size`; none at the end."""
+        while not self._member.eof or self._next():
+            # The last bytes of text may come without any of the file.
+            packed = self._packed or self._file.read(_PACKED)
+            text = self._member.decompress(packed, size)
+            ended = self._member.eof
+            self._packed = self._member.unused_data if ended else self._member.unconsumed_tail
+            if text:
+                return text
+            if not packed and not ended:
+                raise OSError("Truncated compressed stream")
+        return b""
+
+    def _next(self) -> bool:
+        """Go on to the next member, behind any zeros, if there is one."""
+        packed = self._packed.lstrip(b"\0")
+        while not packed and (block := self._file.read(_PACKED)):
+            packed = block.lstrip(b"\0")
+        if packed:
+            self._packed, self._member = packed, zlib.decompressobj(_GZIP)
+        return bool(packed)
+
+
+def _unpacked(file: Any, codec: str | None) -> Any:
+    if codec is None:
+        return file
+    return _Gunzip(file) if codec == "gzip" else pa.CompressedInputStream(file, codec)
 
 
 class ByteStream:
@@ -90,7 +137,7 @@ def open_stream(source: Source) -> Iterator[ByteStream]:
         # An empty file has no gzip or zstd header; it is taken as empty text.
         codec = source.codec if source.size else None
         with reading(source):
-            stream = file if codec is None else pa.CompressedInputStream(file, codec)
+            stream = _unpacked(file, codec)
         yield ByteStream(source, file, stream)
 
 
@@ -113,7 +160,7 @@ def seekable(source: Source) -> Iterator[Any]:
 
 def _unpack(source: Source, aside: IO[bytes]) -> None:
     with reading(source), pa.OSFile(str(source.path), "rb") as file:
-        shutil.copyfileobj(pa.CompressedInputStream(file, source.codec), aside, BLOCK)
+        shutil.copyfileobj(_unpacked(file, source.codec), aside, BLOCK)
     aside.seek(0)
 
 
