@@ -28,7 +28,9 @@ def parquet_items(
     """Documents of a Parquet file from row group `at.at` on."""
     with seekable(source) as file:
         with reading(source):
-            table = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+            table = pq.ParquetFile(
+                file, pre_buffer=False, buffer_size=1 << 20, page_checksum_verification=True
+            )
             schema = table.schema_arrow
         columns = _columns(source, schema, text_field, id_field)
         groups = table.num_row_groups

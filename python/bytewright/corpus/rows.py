@@ -201,7 +201,11 @@ def _open(format: Literal["parquet", "arrow"], file: HashingFile, schema: pa.Sch
         return pa.ipc.new_file(pa.PythonFile(file, mode="w"), schema)
     dictionary = [name for name in ("n_tokens", "chunk") if name in schema.names]
     return pq.ParquetWriter(
-        pa.PythonFile(file, mode="w"), schema, compression="zstd", use_dictionary=dictionary
+        pa.PythonFile(file, mode="w"),
+        schema,
+        compression="zstd",
+        use_dictionary=dictionary,
+        write_page_checksum=True,
     )
 
 

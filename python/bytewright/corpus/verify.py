@@ -235,7 +235,8 @@ def _ids(
 def _stored(path: Path, part: Part, manifest: Manifest, count: int) -> NDArray[np.int32]:
     """The first `count` ids of a part."""
     if manifest.format == "parquet":
-        groups = pq.ParquetFile(path).iter_batches(4096, columns=["ids"])
+        table = pq.ParquetFile(path, page_checksum_verification=True)
+        groups = table.iter_batches(4096, columns=["ids"])
     elif manifest.format == "arrow":
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         groups = (reader.get_batch(i) for i in range(reader.num_record_batches))

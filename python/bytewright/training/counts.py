@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from bytewright import _core, arguments
@@ -27,6 +26,7 @@ from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.files import saved
 from bytewright.formats.patterns import describe, pattern_steps
 from bytewright.sizes import whole
+from bytewright.training import counts_file
 from bytewright.training.stored import Flat, release
 from bytewright.training.tables import MOST, rows_of
 
@@ -151,15 +151,12 @@ class PretokenCounts:
             pattern: the pattern, where the file does not say it; else it must be the same.
 
         Raises:
-            DataError: the file is not a readable table of pieces and counts.
+            DataError: the file is not a readable table of pieces and counts, or is damaged.
             ArgumentError: the file names another pattern.
         """
         path = arguments.place(path)
-        try:
-            table = pq.read_table(path, memory_map=True)
-        except (OSError, pa.ArrowException) as error:
-            raise DataError(f"{path}: {error}") from error
-        stored = _stored_pattern(path, table.schema.metadata or {})
+        table, told = counts_file.read(path)
+        stored = _stored_pattern(path, told)
         if stored is not None and pattern is not None and stored != (pattern_of(pattern),):
             raise ArgumentError(
                 f"{path} was counted with the pattern {stored[0]!r}, not {pattern!r}"
@@ -187,9 +184,7 @@ class PretokenCounts:
             "bytewright.steps": json.dumps(steps_of(self._pattern)),
         }
         schema = _SCHEMA.with_metadata(known)
-        with pq.ParquetWriter(
-            file, schema, compression="zstd", use_dictionary=False, write_statistics=False
-        ) as writer:
+        with counts_file.opened(file, schema) as writer:
             for start, stop in self._slices():
                 writer.write_table(self._table(start, stop).cast(schema))
                 release(self._flat)
