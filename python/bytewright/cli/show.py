@@ -1,19 +1,36 @@
-"""`bytewright show`: the tokens of a text, one vocabulary or several side by side."""
+"""`bytewright show`: the tokens of a text, one vocabulary or several side by side.
+
+Ids and boundaries stay in arrays, and what is written is made of a stretch of them at a time: so
+memory is what these take, and Ctrl-C is answered between two stretches.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bytewright.cli import common
 from bytewright.cli.visible import Cell, paint, visible, wrapped
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Tokens, and bytes of text, that are looked at together.
+_TOKENS = 1 << 14
+_BYTES = 1 << 16
+
+# What JSON puts between two values, and what a list of them ends in.
+_NEXT = ", "
 
 
 @dataclass(frozen=True)
@@ -21,9 +38,18 @@ class View:
     """A text as one vocabulary cuts it: token `i` is `text[bounds[i]:bounds[i + 1]]`."""
 
     name: str
-    ids: list[int]
-    tokens: list[bytes]
-    bounds: list[int]
+    ids: NDArray[np.int32]
+    bounds: NDArray[np.int64]
+    tokenizer: Any
+
+    def tokens(self) -> Iterator[tuple[int, int, int, bytes]]:
+        """Ids, where their tokens begin and end, and their bytes."""
+        known = functools.lru_cache(_TOKENS)(self.tokenizer.token_bytes)
+        for start in range(0, len(self.ids), _TOKENS):
+            numbers = self.ids[start : start + _TOKENS].tolist()
+            bounds = self.bounds[start : start + _TOKENS + 1].tolist()
+            for number, begin, end in zip(numbers, bounds[:-1], bounds[1:], strict=True):
+                yield number, begin, end, known(number)
 
 
 def show(
@@ -56,7 +82,8 @@ def show(
     paths: list[Path | None] = [*model] if model else [None]
     views = [_view(common.load(path, pattern, quiet=quiet), path, data, special) for path in paths]
     if as_json:
-        common.write_json(_record(data, views))
+        for part in _json(data, views):
+            sys.stdout.write(part)
     elif differences:
         _print_differences(data, views)
     elif len(views) == 1:
@@ -77,9 +104,7 @@ def _text(words: list[str] | None, file: str | None) -> bytes:
 
 def _view(tokenizer: Any, path: Path | None, data: bytes, special: list[str] | None) -> View:
     ids, offsets = tokenizer.encode_offsets(data, allowed_special=common.allowed(special))
-    numbers = ids.tolist()
-    tokens = [tokenizer.token_bytes(number) for number in numbers]
-    return View(common.shown_name(path), numbers, tokens, offsets.tolist())
+    return View(common.shown_name(path), ids, offsets, tokenizer)
 
 
 def _print_one(data: bytes, view: View, *, ids: bool) -> None:
@@ -90,7 +115,7 @@ def _print_one(data: bytes, view: View, *, ids: bool) -> None:
             cuts=(True, True),
             ends_line=token.endswith(b"\n"),
         )
-        for place, (token, number) in enumerate(zip(view.tokens, view.ids, strict=True))
+        for place, (number, _, _, token) in enumerate(view.tokens())
     )
     _print_cells(cells, blank=ids)
     print(_summary(data, view))
@@ -106,53 +131,50 @@ def _print_aligned(data: bytes, views: Sequence[View], *, ids: bool) -> None:
 
 def _aligned(data: bytes, views: Sequence[View], *, ids: bool) -> Iterator[Cell]:
     """One cell for each stretch between neighbouring boundaries of any of the vocabularies."""
-    cuts = [set(view.bounds) for view in views]
-    every = sorted(set().union(*cuts))
-    places = [_Walk(view) for view in views]
-    for start, end in itertools.pairwise(every):
+    for (start, tokens, first), (end, _, _) in itertools.pairwise(_cuts(views)):
         rows: list[str] = []
-        tokens: list[int | None] = []
+        owners: list[int | None] = []
         bounds: list[bool] = []
-        for walk, own in zip(places, cuts, strict=True):
-            token = walk.at(start)
-            first = start in own
+        for view, token, own in zip(views, tokens, first, strict=True):
             rows.append(visible(data[start:end]))
-            tokens.append(token)
-            bounds.append(first)
+            owners.append(token)
+            bounds.append(own)
             if ids:
-                rows.append(str(walk.view.ids[token]) if first else "")
-                tokens.append(None)
-                bounds.append(first)
-        yield Cell(rows, tokens, bounds, data[start:end].endswith(b"\n"))
+                rows.append(str(view.ids[token]) if own else "")
+                owners.append(None)
+                bounds.append(own)
+        yield Cell(rows, owners, bounds, data[start:end].endswith(b"\n"))
 
 
-class _Walk:
-    """Finds the token over each of a rising row of positions."""
+def _cuts(views: Sequence[View]) -> Iterator[tuple[int, list[int], list[bool]]]:
+    """Where any vocabulary cuts: the token there of each, and whether it is a boundary of its."""
+    import numpy as np
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.place = 0
+    for start in range(0, int(views[0].bounds[-1]) + 1, _BYTES):
+        parts = [np.searchsorted(view.bounds, [start, start + _BYTES]) for view in views]
+        own = [view.bounds[a:b] for view, (a, b) in zip(views, parts, strict=True)]
+        every = np.unique(np.concatenate(own))
+        first = np.stack([np.isin(every, cuts) for cuts in own], axis=1)
+        tokens = np.stack([_over(view, every) for view in views], axis=1)
+        yield from zip(every.tolist(), tokens.tolist(), first.tolist(), strict=True)
 
-    def at(self, position: int) -> int:
-        bounds = self.view.bounds
-        while self.place + 2 < len(bounds) and bounds[self.place + 1] <= position:
-            self.place += 1
-        return self.place
+
+def _over(view: View, places: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The token over each place, the last one over the end of the text."""
+    found = view.bounds.searchsorted(places, side="right") - 1
+    return found.clip(0, max(0, len(view.ids) - 1))
 
 
 def regions(views: Sequence[View]) -> Iterator[tuple[int, int]]:
     """Stretches between boundaries common to all, inside which the vocabularies cut differently."""
-    cuts = [set(view.bounds) for view in views]
-    common_cuts = sorted(set.intersection(*cuts))
-    every = sorted(set().union(*cuts) - set(common_cuts))
-    place = 0
-    for start, end in itertools.pairwise(common_cuts):
-        inside = 0
-        while place < len(every) and every[place] < end:
-            place += 1
-            inside += 1
-        if inside:
-            yield start, end
+    begin, differs = 0, False
+    for cut, _, first in _cuts(views):
+        if not all(first):
+            differs = True
+            continue
+        if differs:
+            yield begin, cut
+        begin, differs = cut, False
 
 
 def _print_differences(data: bytes, views: Sequence[View]) -> None:
@@ -168,7 +190,8 @@ def _print_differences(data: bytes, views: Sequence[View]) -> None:
 
 
 def _cut(data: bytes, view: View, start: int, end: int) -> list[bytes]:
-    inside = [start, *(cut for cut in dict.fromkeys(view.bounds) if start < cut < end), end]
+    first, last = view.bounds.searchsorted([start, end]).tolist()
+    inside = [*dict.fromkeys([start, *view.bounds[first:last].tolist(), end])]
     return [data[a:b] for a, b in itertools.pairwise(inside)]
 
 
@@ -193,20 +216,22 @@ def _letters(views: Sequence[View]) -> str:
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(views)]
 
 
-def _record(data: bytes, views: Sequence[View]) -> dict[str, object]:
-    return {
-        "bytes": len(data),
-        "vocabularies": [
-            {
-                "name": view.name,
-                "tokens": [
-                    {"id": number, "start": start, "end": end, "text": visible(token)}
-                    for number, token, start, end in zip(
-                        view.ids, view.tokens, view.bounds, view.bounds[1:], strict=False
-                    )
-                ],
-            }
-            for view in views
-        ],
-        "differences": [{"start": start, "end": end} for start, end in regions(views)],
-    }
+def _json(data: bytes, views: Sequence[View]) -> Iterator[str]:
+    """One JSON value on one line, in parts."""
+    yield f'{{"bytes": {len(data)}, "vocabularies": ['
+    for at, view in enumerate(views):
+        name = json.dumps(view.name, ensure_ascii=False)
+        yield f'{_NEXT if at else ""}{{"name": {name}, "tokens": ['
+        yield from _listed(
+            {"id": number, "start": start, "end": end, "text": visible(token)}
+            for number, start, end, token in view.tokens()
+        )
+        yield "]}"
+    yield '], "differences": ['
+    yield from _listed({"start": start, "end": end} for start, end in regions(views))
+    yield "]}\n"
+
+
+def _listed(values: Iterator[object]) -> Iterator[str]:
+    for at, value in enumerate(values):
+        yield (_NEXT if at else "") + json.dumps(value, ensure_ascii=False)
