@@ -219,3 +219,12 @@ def test_the_space_before_every_text_is_no_part_of_it(tmp_path: Path) -> None:
         state.advance(b"a b")
         given.advance(b"a b")
         assert given.logprob == pytest.approx(state.logprob - before, abs=1e-11)
+
+
+def test_a_translated_model_asks_for_the_end_of_its_context() -> None:
+    model = bw.ByteModel(words())
+    student = bw.TranslatedModel(model, bw.Tokenizer.from_merges([]))
+    found = student.next(TEXT * 20)
+    assert model.contexts <= 12
+    expected = bw.ByteModel(words()).start(TEXT * 20).next().logprobs
+    assert np.abs(np.exp(found.logprobs) - np.exp(expected)).max() <= 1e-6

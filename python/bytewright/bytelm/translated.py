@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
+from bytewright.bytelm.sampling import place_after
 from bytewright.errors import ArgumentError, DataError
 from bytewright.models.contexts import as_contexts
 from bytewright.models.protocol import check_tokenizer
@@ -228,10 +229,7 @@ class TranslatedModel:
             ids = as_contexts([context])[0].tolist()
             data = self._tokenizer.decode_bytes(ids)
         ahead = _core.ByteAhead(self._vocab, ids)
-        state = self._teacher.start(data)
-        if state.logprob == -math.inf:
-            raise DataError(f"context: its {len(data)} bytes have the probability 0")
-        return self._search(state, ahead)
+        return self._search(place_after(self._teacher, data, "context"), ahead)
 
     def _search(self, state: BytePlace, ahead: _core.ByteAhead) -> NextTokens:
         size = self._tokenizer.vocab_size
