@@ -108,7 +108,7 @@ impl Row {
             let base = Some(wanted.range.start);
             return Ok(Row { base, values, shift, total, first: None, end: end - total });
         }
-        let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids());
+        let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids(sorted));
         let mut exps = T::Kept::list(spare);
         let found = T::survey(known, largest, may_follow, &mut exps);
         checked((found.largest, found.all))?;

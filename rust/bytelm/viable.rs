@@ -8,7 +8,7 @@
 //! tokenizer puts behind them ([`super::begin`]).
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::added::{self, Added, Owed};
 use super::begin::Begin;
@@ -32,18 +32,13 @@ const KEPT_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(super) struct Mask {
     places: Bits,
-    /// The same by id: a bit for each, which is 0 for text that may not.
-    ids: Vec<u64>,
+    /// The same by id, once somebody asked: a row that is read behind its first bytes needs none.
+    ids: OnceLock<Vec<u64>>,
 }
 
 impl Mask {
-    fn new(places: Bits, sorted: &Sorted) -> Mask {
-        let mut ids = vec![u64::MAX; sorted.ids_len().div_ceil(64)];
-        places.each_missing(&sorted.all(), |place| {
-            let id = sorted.id(place);
-            ids[id as usize / 64] &= !(1 << (id % 64));
-        });
-        Mask { places, ids }
+    fn new(places: Bits) -> Mask {
+        Mask { places, ids: OnceLock::new() }
     }
 
     /// By place.
@@ -51,13 +46,21 @@ impl Mask {
         &self.places
     }
 
-    /// By id, a bit for each; what is no text has some bit.
-    pub fn ids(&self) -> &[u64] {
-        &self.ids
+    /// By id, a bit for each, which is 0 for text that may not follow; what is no text has some bit.
+    pub fn ids(&self, sorted: &Sorted) -> &[u64] {
+        self.ids.get_or_init(|| {
+            let mut ids = vec![u64::MAX; sorted.ids_len().div_ceil(64)];
+            self.places.each_missing(&sorted.all(), |place| {
+                let id = sorted.id(place);
+                ids[id as usize / 64] &= !(1 << (id % 64));
+            });
+            ids
+        })
     }
 
+    /// Bytes that it takes at most.
     fn bytes(&self) -> usize {
-        self.places.bytes() + size_of_val(&self.ids[..])
+        2 * self.places.bytes()
     }
 }
 
@@ -219,7 +222,7 @@ impl Viability {
         if let Some(added) = &self.added {
             added.restrict(&mut found, sorted, (spot.owed, spot.begin), ends);
         }
-        let found = Arc::new(Mask::new(found, sorted));
+        let found = Arc::new(Mask::new(found));
         self.held += found.bytes();
         if self.held > KEPT_BYTES {
             self.tokens.clear();
