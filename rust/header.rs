@@ -21,7 +21,8 @@ pub enum Unit {
 /// How ids become text again, beyond joining the bytes of the tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub struct Decoder {
-    /// The first space of a text is dropped: encoding put it there.
+    /// The first space of a text is dropped: encoding put it there. Not that of the unknown token,
+    /// which is what the token stands for.
     #[serde(default)]
     pub strip_leading_space: bool,
 }

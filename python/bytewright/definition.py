@@ -157,7 +157,8 @@ def make_header(
         normalizer: steps that change the text.
         pretokenizer: steps that cut the text into pieces.
         added: tokens matched in the text before everything else.
-        strip_leading_space: decoding takes one space from the start of the text.
+        strip_leading_space: decoding takes one space from the start of the text, unless it begins
+            with `unk`.
         prefix: ids that the format puts before a text when it is asked to.
         suffix: ids that the format puts after a text when it is asked to.
         pattern: the pre-tokenization as the user knows it (a name or a regex); it only informs.

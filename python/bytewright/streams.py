@@ -60,11 +60,18 @@ class StreamDecoder:
     ['', 'é', '']
     """
 
-    def __init__(self, core: _core.Tokenizer, errors: ErrorHandling, *, strips: bool) -> None:
-        """Users have `Tokenizer.stream_decoder`; `strips` drops the first space of the text."""
+    def __init__(
+        self, core: _core.Tokenizer, errors: ErrorHandling, *, strips: bool, unk: int | None
+    ) -> None:
+        """Users have `Tokenizer.stream_decoder`.
+
+        `strips` drops the first space of the text, unless the text begins with the id `unk`.
+        """
         check_errors(errors)
         self._core = core
         self._strips = strips
+        self._unk = unk
+        self._first: int | None = None
         self._began = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors)
 
@@ -77,16 +84,19 @@ class StreamDecoder:
         some = arrays.as_ids([ids] if isinstance(ids, (int, np.integer)) else ids)
         if not self._strips:
             return self._core.decode_bytes(some)
-        data = b"".join(self._core.token_bytes(token) for token in some)
+        tokens = list(some)
+        data = b"".join(map(self._core.token_bytes, tokens))
+        if self._first is None and tokens:
+            self._first = tokens[0]
         if data and not self._began:
             # Only the first space of the whole text is dropped.
             self._began = True
-            return data.removeprefix(b" ")
+            return data if self._first == self._unk else data.removeprefix(b" ")
         return data
 
     def finish(self) -> str:
         """What remains of an unfinished character, by the `errors` rule; then starts anew."""
-        self._began = False
+        self._began, self._first = False, None
         try:
             return self._utf8.decode(b"", final=True)
         finally:

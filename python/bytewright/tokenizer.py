@@ -299,7 +299,15 @@ class Tokenizer:
         """The bytes of ids.
 
         Where the format's normalizer changes nothing, `decode_bytes(encode(b)) == b` for every
-        byte string `b`.
+        byte string `b`. Special tokens have their text.
+
+        Where encoding put a space before the text, one space is taken from its start, unless it
+        begins with the unknown token. For a SentencePiece model this is what `sentencepiece`
+        makes of any text's ids, but for U+2581 in the text, which is a space there. Of other ids
+        it makes something else where they begin with a byte piece, whose space stays there; where
+        they begin with several spaces and the model has `remove_extra_whitespaces`, when all
+        pieces that are nothing but a space go there; where they hold control pieces such as
+        `<s>`, which have no text there; and of bytes that are not UTF-8, each U+FFFD there.
 
         Raises:
             UnknownTokenError: an id outside the vocabulary.
@@ -320,7 +328,7 @@ class Tokenizer:
     def stream_decoder(self, *, errors: ErrorHandling = "replace") -> StreamDecoder:
         """A decoder for ids that arrive one by one."""
         strips = bool(self._rules["decoder"]["strip_leading_space"])
-        return StreamDecoder(self._core, errors, strips=strips)
+        return StreamDecoder(self._core, errors, strips=strips, unk=self._rules["unk"])
 
     # What it is
 

@@ -66,6 +66,7 @@ impl Tokenizer {
             keeps_words,
             added: header.added,
             decoder: header.decoder,
+            unknown: header.unk,
             foreign,
             always,
             chosen: Mutex::default(),

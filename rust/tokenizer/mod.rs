@@ -56,6 +56,8 @@ pub struct Tokenizer {
     inference: Inference,
     added: Vec<AddedToken>,
     decoder: Decoder,
+    /// The unknown token, whose text keeps a space that it begins with.
+    unknown: Option<u32>,
     /// Bytes that text must not have, for a strict tokenizer with a partial alphabet.
     foreign: Option<Box<[bool; 256]>>,
     always: Arc<Matchers>,
@@ -352,7 +354,9 @@ impl Tokenizer {
             }
             self.model.vocab.decode(part, out)?;
         }
-        if self.decoder.strip_leading_space && out.get(before) == Some(&b' ') {
+        let same = |unknown| ids.first().is_some_and(|&id| i64::from(id) == i64::from(unknown));
+        let strips = self.decoder.strip_leading_space && !self.unknown.is_some_and(same);
+        if strips && out.get(before) == Some(&b' ') {
             out.remove(before);
         }
         Ok(())
