@@ -10,6 +10,7 @@ use crate::Error;
 use crate::encode::{self, UnitKind};
 use crate::formats;
 use crate::jsonl::{self, Missing};
+use crate::regex::Regex;
 
 #[pyfunction]
 pub(super) fn merges_from_ranks<'py>(
@@ -89,6 +90,12 @@ pub(super) fn pattern_steps(name: &str) -> Option<String> {
 #[pyfunction]
 pub(super) fn pattern_names() -> Vec<&'static str> {
     crate::pretokenize::named::names().collect()
+}
+
+/// The byte offset of a loop that Oniguruma runs differently, if the pattern has one.
+#[pyfunction]
+pub(super) fn odd_loop(py: Python<'_>, pattern: &str) -> PyResult<Option<usize>> {
+    run(py, pattern.len(), |_| Regex::odd_loop(pattern))
 }
 
 type JsonlTexts<'py> =

@@ -46,6 +46,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(functions::merges_from_ranks, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_steps, module)?)?;
     module.add_function(wrap_pyfunction!(functions::pattern_names, module)?)?;
+    module.add_function(wrap_pyfunction!(functions::odd_loop, module)?)?;
     module.add_function(wrap_pyfunction!(functions::jsonl_texts, module)?)?;
     module.add_function(wrap_pyfunction!(functions::cpu_features, module)?)?;
     module.add_function(wrap_pyfunction!(variants::extend_merges, module)?)?;

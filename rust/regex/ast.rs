@@ -57,6 +57,37 @@ impl Node {
         }
     }
 
+    /// Whether the empty match, where there is one, is the last that is tried.
+    pub fn prefers_width(&self) -> bool {
+        if !self.is_nullable() {
+            return true;
+        }
+        match self {
+            Node::Empty | Node::Look(_) | Node::Class(_) => true,
+            Node::Concat(nodes) => nodes.iter().all(Node::prefers_width),
+            Node::Alternate(nodes) => {
+                let mut rest = nodes.iter().skip_while(|node| !node.is_nullable());
+                rest.next().is_none_or(Node::prefers_width)
+                    && rest.all(|node| node.fixed_length() == Some(0))
+            }
+            Node::Repeat { node, min, max, greedy } => {
+                *max == Some(0) || ((*greedy || *max == Some(*min)) && node.prefers_width())
+            }
+            Node::Atomic { node, .. } => node.prefers_width(),
+        }
+    }
+
+    /// Whether the pattern can match without consuming anything, whatever stands around.
+    pub fn may_be_nothing(&self) -> bool {
+        match self {
+            Node::Empty => true,
+            Node::Class(_) | Node::Look(_) | Node::Atomic { .. } => false,
+            Node::Concat(nodes) => nodes.iter().all(Node::may_be_nothing),
+            Node::Alternate(nodes) => nodes.iter().any(Node::may_be_nothing),
+            Node::Repeat { node, min, .. } => *min == 0 || node.may_be_nothing(),
+        }
+    }
+
     /// The number of characters of every match, where all matches have the same.
     pub fn fixed_length(&self) -> Option<u64> {
         match self {

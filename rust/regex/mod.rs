@@ -75,14 +75,15 @@ impl Regex {
     /// # Errors
     /// As for [`Regex::new`].
     pub fn whole(pattern: &str) -> Result<Regex> {
-        let parse::Parsed { node, mut sets } = parse::parse(pattern)?;
+        let parse::Parsed { node, mut sets, odd_loop } = parse::parse(pattern)?;
         let set = sets.intern(ClassUnicode::empty());
         let end = ast::Node::Look(ast::Look { side: ast::Side::Ahead, set, edge: true });
-        Regex::of(pattern, parse::Parsed { node: ast::Node::Concat(vec![node, end]), sets })
+        let node = ast::Node::Concat(vec![node, end]);
+        Regex::of(pattern, parse::Parsed { node, sets, odd_loop })
     }
 
     fn of(pattern: &str, parsed: parse::Parsed) -> Result<Regex> {
-        let parse::Parsed { node, mut sets } = parsed;
+        let parse::Parsed { node, mut sets, .. } = parsed;
         let error = |offset, reason| Error::Pattern { pattern: pattern.to_owned(), offset, reason };
         let node = atomic::remove(node, true, &mut sets).map_err(|refused| {
             let reason = "this possessive or atomic form differs from the greedy one and is not \
@@ -91,6 +92,15 @@ impl Regex {
         })?;
         let program = program::compile(&node, &sets).map_err(|large| error(0, large.reason()))?;
         Ok(Regex { pattern: pattern.to_owned(), program, pool: Mutex::new(Vec::new()) })
+    }
+
+    /// Where a loop begins that Oniguruma runs differently, if the pattern has one: a loop over
+    /// what may match nothing before it tries to match something.
+    ///
+    /// # Errors
+    /// [`Error::Pattern`] with the byte offset of what cannot be read.
+    pub fn odd_loop(pattern: &str) -> Result<Option<usize>> {
+        Ok(parse::parse(pattern)?.odd_loop)
     }
 
     /// A pattern that matches exactly this text.

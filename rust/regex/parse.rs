@@ -18,11 +18,19 @@ const MAX_LENGTH: usize = 1 << 16;
 pub(super) struct Parsed {
     pub node: Node,
     pub sets: Sets,
+    /// Where the first loop begins that libraries run differently, see [`Parser::quantified`].
+    pub odd_loop: Option<usize>,
 }
 
 pub(super) fn parse(pattern: &str) -> Result<Parsed> {
-    let mut parser =
-        Parser { pattern, at: 0, depth: 0, flags: Flags::default(), sets: Sets::default() };
+    let mut parser = Parser {
+        pattern,
+        at: 0,
+        depth: 0,
+        flags: Flags::default(),
+        sets: Sets::default(),
+        odd_loop: None,
+    };
     if pattern.len() > MAX_LENGTH {
         return Err(parser.error(0, format!("the pattern is longer than {MAX_LENGTH} bytes")));
     }
@@ -30,7 +38,7 @@ pub(super) fn parse(pattern: &str) -> Result<Parsed> {
     if parser.at < pattern.len() {
         return Err(parser.error(parser.at, "unopened group: `)` without `(`"));
     }
-    Ok(Parsed { node, sets: parser.sets })
+    Ok(Parsed { node, sets: parser.sets, odd_loop: parser.odd_loop })
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -47,6 +55,7 @@ pub(super) struct Parser<'p> {
     depth: usize,
     pub(super) flags: Flags,
     sets: Sets,
+    pub(super) odd_loop: Option<usize>,
 }
 
 impl Parser<'_> {

@@ -12,6 +12,11 @@ struct Bounds {
 
 impl Parser<'_> {
     /// `node`, which began at `start`, with the quantifier that follows it, if any.
+    ///
+    /// A loop ends in Oniguruma when its body has matched nothing, and goes on behind it; here, as in
+    /// Rust's `regex`, the body is then tried on in another way first. These are the same where a
+    /// body tries to match nothing last, as `(?:a|b?)*` does and `(?:a?|b)*` does not; where they
+    /// are counted, what it matches must also not depend on what stands there (`(?:a|$){2}`).
     pub(super) fn quantified(&mut self, node: Node, start: usize) -> Result<Node> {
         self.skip_ignored()?;
         let at = self.at;
@@ -25,6 +30,12 @@ impl Parser<'_> {
             return Err(self.error(at, "a quantifier on a quantifier; put the first in `(?:...)`"));
         }
         let Bounds { min, max } = bounds;
+        let loops = max.is_none_or(|max| max > 1);
+        let counts = min > 1 || max.is_some();
+        let depends = counts && node.is_nullable() && !node.may_be_nothing();
+        if loops && (depends || !node.prefers_width()) {
+            self.odd_loop = self.odd_loop.or(Some(start));
+        }
         let node = Node::Repeat { node: Box::new(node), min, max, greedy };
         Ok(match possessive {
             true => Node::Atomic { node: Box::new(node), at: start },

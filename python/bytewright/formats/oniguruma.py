@@ -12,6 +12,7 @@ does. Most of a pattern means the same in both; what does not is rewritten or re
 | `\w`, `\b` | without joiners; outside a set also `²³¹¼½¾` | with joiners: both are written out |
 | `(?i:ss)` | also matches ß | does not: refused |
 | `(?i:\p{Lu})` | upper case only, outside a set | both cases |
+| `(?:a?\|b)*` | ends with a match of nothing | tries `b` before that: refused |
 
 One pass, linear in the pattern.
 """
@@ -20,6 +21,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
+
+from bytewright import _core
+from bytewright.errors import PatternError
 
 __all__ = ["DialectError", "from_oniguruma", "to_oniguruma"]
 
@@ -91,7 +95,9 @@ def from_oniguruma(pattern: str) -> str:
     >>> from_oniguruma(r"\p{N}{1,3}+|\s+$")
     '(?:\\p{N}{1,3})+|\\s+(?:(?=\\n)|\\z)'
     """
-    return _translate(pattern, _FROM)
+    translated = _translate(pattern, _FROM)
+    _check_loops(translated)
+    return translated
 
 
 def to_oniguruma(pattern: str) -> str:
@@ -103,7 +109,19 @@ def to_oniguruma(pattern: str) -> str:
     >>> to_oniguruma(r"\p{N}{1,3}+|\s++$")
     '(?>\\p{N}{1,3})|\\s++\\z'
     """
+    _check_loops(pattern)
     return _translate(pattern, _TO)
+
+
+def _check_loops(pattern: str) -> None:
+    """Refuse a loop that ends differently where its body has matched nothing."""
+    try:
+        place = _core.odd_loop(pattern)
+    except PatternError:  # Told when it is compiled.
+        return
+    if place is not None:
+        shown = pattern.encode()[place:].decode()
+        raise DialectError(f"a loop over what may match nothing first ({shown:.60})")
 
 
 def _translate(pattern: str, rules: _Rules) -> str:

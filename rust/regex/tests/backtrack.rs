@@ -19,7 +19,7 @@ type Rest<'a> = &'a mut dyn FnMut(usize, &mut usize) -> bool;
 
 impl Backtracker {
     pub fn new(pattern: &str) -> Backtracker {
-        let Parsed { node, sets } = parse(pattern).expect("the engine read the pattern");
+        let Parsed { node, sets, .. } = parse(pattern).expect("the engine read the pattern");
         let all: Vec<_> = (0..sets.len()).map(|id| sets.get(id)).collect();
         let (alphabet, members) = partition(&all).expect("a short pattern has few kinds");
         Backtracker { node, alphabet, members }

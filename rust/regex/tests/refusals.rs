@@ -79,6 +79,27 @@ fn malformed_patterns_say_what_is_wrong_and_where() {
 }
 
 #[test]
+fn loops_that_libraries_run_differently_are_found() {
+    for (pattern, place) in [
+        (r"(?:a{0,2}|b\D+)*+", Some(0)),
+        ("x(?:a?|b)*c?", Some(1)),
+        ("(?:a|(?:|b)+)*", Some(5)),
+        (r"(?:d|\b){2}", Some(0)),
+        ("(?:c|b?+){2}b", Some(0)),
+        ("(?:a??)*", Some(0)),
+        ("(?:a|b?)*", None),
+        (r"(?:d|\b)*", None),
+        (r"(?:d||\b)+", None),
+        ("(?:a?){2,}", None),
+        ("(?:|a)?", None),
+        ("(?:(?:a*b?)+|c*)*", Some(0)),
+        (r"\p{L}+|\s+(?!\S)|\s+", None),
+    ] {
+        assert_eq!(Regex::odd_loop(pattern), Ok(place), "{pattern:?}");
+    }
+}
+
+#[test]
 fn deep_nesting_is_an_error_not_an_overflow() {
     for (open, close) in [("(", ")"), ("(?:", ")"), ("[", "]"), ("(?=", ")"), ("(?>", ")")] {
         let pattern = format!("{}a{}", open.repeat(10_000), close.repeat(10_000));
