@@ -255,6 +255,16 @@ def test_inspect_describes_a_vocabulary() -> None:
     assert found["fingerprint"] == tok.fingerprint
     assert found["merges"] == 8192 - 256 - 1
     assert tok.fingerprint in result("inspect")
+    assert found["unreachable"] == []
+
+
+def test_inspect_says_why_tokens_are_unreachable(tmp_path: Path) -> None:
+    merges = [(b"h", b"e"), (b"t", b"h"), (b"th", b"e"), (b"e", b"!"), (b"h", b"!")]
+    tok = bw.Tokenizer.from_merges(merges, pattern="gpt2")
+    tok.save(tmp_path / "t.json")
+    found = bw.reachability(tok).by_reason
+    assert record("inspect", tmp_path / "t.json")["unreachable"] == ["2 pattern", "1 shadowed"]
+    assert found == {"pattern": 2, "shadowed": 1}
 
 
 def test_inspect_finds_a_token_by_id_and_by_text() -> None:

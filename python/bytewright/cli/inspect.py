@@ -33,7 +33,11 @@ def inspect(
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:
-    """Describe a vocabulary: size, pattern, special tokens, longest tokens, fingerprint."""
+    """Describe a vocabulary: size, pattern, special and longest tokens, those that no text becomes.
+
+    A token is unreachable because there is no merge for it, or one that comes before shadows it, or
+    because the normalizer or the pattern lets no text through that becomes it.
+    """
     if path and model:
         raise typer.BadParameter("name the vocabulary once")
     tokenizer = common.load(path or model, pattern, quiet=quiet)
@@ -63,7 +67,7 @@ def _whole(tokenizer: Tokenizer, longest: int) -> dict[str, object]:
         "special_tokens": special,
         "added_tokens": len(_list(rules["added"])),
         "longest": [f"{number} {visible(token)}" for number, token in by_length],
-        "unreachable": _unreachable(tokenizer, model),
+        "unreachable": _unreachable(tokenizer),
         "fingerprint": tokenizer.fingerprint,
     }
 
@@ -91,10 +95,13 @@ def _short(text: str) -> str:
     )
 
 
-def _unreachable(tokenizer: Tokenizer, model: list[tuple[int, bytes]]) -> int:
-    """Tokens whose own bytes are encoded otherwise; most of them no text ever gives."""
-    lists = tokenizer.encode_batch([token for _, token in model]).to_pylist()
-    return sum(ids != [number] for ids, (number, _) in zip(lists, model, strict=True))
+def _unreachable(tokenizer: Tokenizer) -> list[str]:
+    """How many tokens no text becomes, for each reason, the most frequent first."""
+    from bytewright.training import reachability
+
+    found = reachability(tokenizer).by_reason
+    ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    return [f"{count} {reason}" for reason, count in ordered]
 
 
 def _one(tokenizer: Tokenizer, wanted: str) -> dict[str, object]:
