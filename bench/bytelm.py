@@ -16,7 +16,9 @@ Peers, interleaved, from the same rows to the masses of the first bytes:
   nodes.
 All masses of first bytes are compared with semantics "all" before anything is reported, and those
 of rows of 16 bits have to equal those of the same numbers as float32. Contexts per byte are those
-of an n-gram model fitted to the corpus, on documents it has not seen.
+of an n-gram model fitted to the corpus, on documents it has not seen; for the semantics "all",
+which adds up every sequence of tokens, also the processor time of a byte, the model's own among it.
+Such a model says how far it looks back, so that sequences that end alike are one.
 """
 
 import argparse
@@ -40,6 +42,8 @@ VOCABS = ["cl100k_base.tiktoken", "tekken_240718.json", "o200k_base.tiktoken"]
 STEPS = 600
 PEER_ROUNDS = 15
 PARTS = ("context", "other bytes", "push")
+ALL_ORDERS = (2, 3, 5)
+ALL_BYTES = 400
 Figures = dict[str, Any]
 
 
@@ -172,6 +176,32 @@ def contexts(tok: bw.Tokenizer, corpus: str) -> Figures:
     return figures
 
 
+def every_sequence(tok: bw.Tokenizer) -> Figures:
+    """Contexts and milliseconds of a byte under the semantics "all", by the model's order."""
+    documents = corpus_documents("english")
+    middle = len(documents) * 9 // 10
+    text = b"\n".join(documents[middle:])[:ALL_BYTES]
+    figures: Figures = {}
+    for order in ALL_ORDERS:
+        tokens = bw.NgramModel.fit(tok, documents[:middle], order=order)
+        model = bw.ByteModel(tokens, semantics="all")
+        state = model.start()
+
+        def step(byte: bytes, state: bw.ByteState = state) -> None:
+            state.next()
+            state.advance(byte)
+
+        used = sum(timed(partial(step, bytes([byte])))[0] for byte in text)
+        # The encoding of the text is one of its sequences.
+        if state.logprob < bw.ByteModel(tokens).logprob(text) - 1e-6:
+            raise SystemExit("all sequences are less likely than one: nothing to report")
+        figures[f"order {order}"] = {
+            "contexts": round(model.contexts / len(text), 2),
+            "ms": round(used / len(text) / 1e3, 2),
+        }
+    return figures
+
+
 def measure(vocab: str) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         tok = bw.Tokenizer.load(unpack(vocab, Path(folder)))
@@ -208,7 +238,8 @@ def measure(vocab: str) -> Figures:
             taken.setdefault(name, []).append(microseconds)
     figures: Figures = {"vocab": vocab, "width": width}
     figures |= {name: round(statistics.median(times), 1) for name, times in taken.items()}
-    return figures | {"contexts a byte": contexts(tok, "english") | contexts(tok, "code")}
+    figures |= {"contexts a byte": contexts(tok, "english") | contexts(tok, "code")}
+    return figures | {"a byte of all sequences": every_sequence(tok)}
 
 
 def main() -> None:
