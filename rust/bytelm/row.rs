@@ -27,10 +27,6 @@ const SMALL: f64 = 1e-20;
 /// A run is copied when the rest of what it lies in is this many times as large.
 const SPARSE: usize = 4;
 
-/// A run of a whole row is copied when it is no longer than this. A longer one is summed where it
-/// lies: to copy it costs as much, and after another byte hardly any of it is left.
-const SHORT: usize = 512;
-
 /// The columns of a row.
 #[derive(Debug)]
 pub(super) struct Columns {
@@ -255,8 +251,7 @@ impl Row {
         range: &Range<Place>,
         mask: Option<&Mask>,
     ) -> Option<Row> {
-        let is_long = self.base.is_none() && range.len() > SHORT;
-        if self.len() <= SPARSE * range.len() || is_long {
+        if self.len() <= SPARSE * range.len() {
             return None;
         }
         let values = match &self.values {

@@ -233,7 +233,8 @@ impl Viability {
     }
 
     fn walk(&mut self, set: SetId, bytes: &[u8]) -> Result<SetId> {
-        bytes.iter().try_fold(set, |set, &byte| self.ways.step(set, byte))
+        let step = |set, &byte| if set == EMPTY { Ok(set) } else { self.ways.step(set, byte) };
+        bytes.iter().try_fold(set, step)
     }
 
     /// The tokens that may follow in the same piece, whatever the one before.

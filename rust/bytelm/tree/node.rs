@@ -92,6 +92,19 @@ impl Node {
         (trie.bytes(children), &self.next)
     }
 
+    /// The mass of the tokens that fit after another byte, with which it fits `fits`, where that
+    /// was asked for before; `before` fitted until then.
+    fn mass_ahead(&self, vocab: &ByteVocab, before: Branch, byte: u8) -> Option<f64> {
+        let first = self.row.as_ref()?.first();
+        match first.filter(|_| before == ROOT) {
+            Some(first) => first.log(usize::from(byte)),
+            None => {
+                let children = vocab.sorted.trie().children(before);
+                self.next.log(self.fits.checked_sub(children.start)? as usize)
+            }
+        }
+    }
+
     /// Whether it takes part in nothing any more, whatever comes.
     pub fn vanish(&mut self) {
         self.ranges.truncate(1);
@@ -140,22 +153,19 @@ impl Node {
     ) -> Result<()> {
         self.look(vocab, viability)?;
         let trie = vocab.sorted.trie();
-        let before = trie.children(self.fits);
-        self.fits = trie.child(self.fits, byte);
+        let before = self.fits;
+        self.fits = trie.child(before, byte);
         let mut range = trie.run(self.fits);
-        let strict = vocab.semantics != Semantics::Fast;
-        if self.mask.as_ref().is_some_and(|mask| strict && !mask.places().any(&range)) {
+        let known = self.mass_ahead(vocab, before, byte);
+        let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
+        // What has some mass has tokens that may follow: to find them is to read the mask.
+        let is_sure = known.is_some_and(|mass| mass > f64::NEG_INFINITY);
+        if !is_sure && mask.is_some_and(|mask| !mask.places().any(&range)) {
             (self.fits, range) = (NOTHING, 0..0);
         }
         match &mut self.row {
             Some(_) if range.is_empty() => self.masses.push(f64::NEG_INFINITY),
             Some(row) => {
-                let mask = self.mask.as_deref().filter(|_| strict);
-                let known = match row.first().filter(|_| before.start == trie.children(ROOT).start)
-                {
-                    Some(first) => first.log(usize::from(byte)),
-                    None => self.next.log((self.fits - before.start) as usize),
-                };
                 if let Some(narrowed) = row.narrowed(&vocab.sorted, &range, mask) {
                     *row = Arc::new(narrowed);
                 }
