@@ -53,6 +53,8 @@ pub struct Outlook {
     /// Whether some text follows a way.
     hopes: Vec<Option<bool>>,
     sets: Vec<Set>,
+    /// The set after each byte, by set: to look one up is to read one place of memory.
+    next: Vec<[SetId; 256]>,
     set_ids: HashMap<Arc<[u32]>, SetId>,
     start: SetId,
 }
@@ -87,7 +89,6 @@ impl Way {
 struct Set {
     /// In ascending order.
     ways: Arc<[u32]>,
-    next: Box<[SetId; 256]>,
     turned: SetId,
     ends: Option<bool>,
 }
@@ -110,6 +111,7 @@ impl Outlook {
             way_ids: HashMap::new(),
             hopes: Vec::new(),
             sets: Vec::new(),
+            next: Vec::new(),
             set_ids: HashMap::new(),
             start: EMPTY,
         };
@@ -126,12 +128,12 @@ impl Outlook {
 
     /// The ways after another byte of the same piece.
     pub fn step(&mut self, set: SetId, byte: u8) -> Result<SetId> {
-        let known = self.sets[set as usize].next[usize::from(byte)];
+        let known = self.next[set as usize][usize::from(byte)];
         if known != UNKNOWN {
             return Ok(known);
         }
         let next = if self.levels.is_empty() { set } else { self.read(set, byte)? };
-        self.sets[set as usize].next[usize::from(byte)] = next;
+        self.next[set as usize][usize::from(byte)] = next;
         Ok(next)
     }
 
@@ -348,9 +350,9 @@ impl Outlook {
         let ways: Arc<[u32]> = ways.into();
         let id = self.sets.len() as SetId;
         let empty = ways.is_empty();
-        let next = Box::new([if empty { EMPTY } else { UNKNOWN }; 256]);
+        self.next.push([if empty { EMPTY } else { UNKNOWN }; 256]);
         let (turned, ends) = if empty { (EMPTY, Some(false)) } else { (UNKNOWN, None) };
-        self.sets.push(Set { ways: Arc::clone(&ways), next, turned, ends });
+        self.sets.push(Set { ways: Arc::clone(&ways), turned, ends });
         self.set_ids.insert(ways, id);
         id
     }
