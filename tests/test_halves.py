@@ -6,9 +6,11 @@ Nothing is rounded on the way, so that figures must be equal to the last bit.
 from __future__ import annotations
 
 import importlib.util
+import sys
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -369,3 +371,30 @@ def test_a_tensor_is_handed_on_as_it_is() -> None:
     rows = tensor_of(np.zeros((1, WIDTH)), "bfloat16")
     model = bw.CallableModel(TOK, lambda contexts: rows, eos_id=END)
     assert model.logprobs([np.zeros(0, np.int32)]) is rows
+
+
+def test_a_tensor_is_brought_from_its_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a tensor on another device, which counts how often it is copied from there."""
+
+    class Tensor:
+        dtype, made, copies = "torch.float32", 0, 0
+
+        def __init__(self, rows: Rows) -> None:
+            self.rows, self.shape = rows.astype(np.float32), rows.shape
+            Tensor.made += 1
+
+        def detach(self) -> Tensor:
+            return self
+
+        def cpu(self) -> Tensor:
+            Tensor.copies += 1
+            return self
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Rows:
+            return self.rows
+
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(Tensor=Tensor))
+    given, wide = twins(Tensor)[0], twins(lambda rows: rows)[1]
+    found = [bw.ByteModel(model).start(TEXT[:3]).next().logprobs for model in (given, wide)]
+    assert (found[0] == found[1]).all()
+    assert Tensor.copies == Tensor.made > 0

@@ -107,22 +107,11 @@ impl Widen for Bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::{Portable, Task, dispatch, exp};
+    use crate::simd::exp::Widened;
+    use crate::simd::{Portable, Task, exp};
 
-    /// The bits of each number, widened sixteen at a time.
-    struct Widened<'a, T>(&'a [T]);
-
-    impl<T: Widen> Task for Widened<'_, T> {
-        type Output = Vec<u32>;
-
-        #[inline(always)]
-        fn run<K: Kernel>(self, kernel: K) -> Vec<u32> {
-            let mut found = Vec::new();
-            for values in self.0.as_chunks::<16>().0 {
-                found.extend(T::widen_all(kernel, values).map(f32::to_bits));
-            }
-            found
-        }
+    fn bits(values: Vec<f32>) -> Vec<u32> {
+        values.into_iter().map(f32::to_bits).collect()
     }
 
     fn all_bits() -> Vec<u16> {
@@ -153,19 +142,18 @@ mod tests {
 
     #[test]
     fn every_kernel_widens_to_the_same_bits() {
-        let bits = all_bits();
-        let expected: Vec<u32> = F16::of(&bits).iter().map(|half| half.widen().to_bits()).collect();
-        assert_eq!(Widened(F16::of(&bits)).run(Portable), expected);
-        assert_eq!(dispatch(Widened(F16::of(&bits))), expected);
-        let expected: Vec<u32> = bits.iter().map(|&bits| u32::from(bits) << 16).collect();
-        assert_eq!(Widened(Bf16::of(&bits)).run(Portable), expected);
-        assert_eq!(dispatch(Widened(Bf16::of(&bits))), expected);
+        let all = all_bits();
+        let expected: Vec<u32> = F16::of(&all).iter().map(|half| half.widen().to_bits()).collect();
+        assert_eq!(bits(Widened(F16::of(&all)).run(Portable)), expected);
+        assert_eq!(bits(exp::widened(F16::of(&all))), expected);
+        let expected: Vec<u32> = all.iter().map(|&bits| u32::from(bits) << 16).collect();
+        assert_eq!(bits(Widened(Bf16::of(&all)).run(Portable)), expected);
+        assert_eq!(bits(exp::widened(Bf16::of(&all))), expected);
     }
 
     /// What is found in values of 16 bits is what is found in those that they are.
     fn assert_same<T: Widen>(values: &[T]) {
         let wide: Vec<f32> = values.iter().map(|value| value.widen()).collect();
-        let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
         assert_eq!(bits(exp::widened(values)), bits(wide.clone()));
         assert_eq!(exp::maximum(values), exp::maximum(&wide));
         let places: Vec<u32> = (0..values.len() as u32).rev().collect();

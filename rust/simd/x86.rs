@@ -278,6 +278,7 @@ unsafe fn halves(block: &Block, change: impl Fn(__m256i) -> __m256i) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simd::exp::Widened;
 
     /// Every answer of a kernel about a block, and about words made of it.
     struct Answers<'a>(&'a Block);
@@ -326,31 +327,16 @@ mod tests {
         }
     }
 
-    /// The bits of every number of 16 bits, widened.
-    struct Wide<'a>(&'a [F16]);
-
-    impl Task for Wide<'_> {
-        type Output = Vec<u32>;
-
-        #[inline(always)]
-        fn run<K: Kernel>(self, kernel: K) -> Vec<u32> {
-            let mut found = Vec::new();
-            for values in self.0.as_chunks::<16>().0 {
-                found.extend(kernel.widen(values).map(f32::to_bits));
-            }
-            found
-        }
-    }
-
     #[test]
     fn vector_kernels_widen_every_number_as_the_portable_one() {
         let bits: Vec<u16> = (0..=u16::MAX).collect();
-        let every = || Wide(F16::of(&bits));
-        let expected = every().run(Portable);
+        let every = || Widened(F16::of(&bits));
+        let as_bits = |found: Vec<f32>| found.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
+        let expected = as_bits(every().run(Portable));
         if has_bit_instructions() && has_avx2() {
             // SAFETY: AVX2, F16C and the bit instructions were detected.
-            assert_eq!(unsafe { with_avx2(every(), Avx2(())) }, expected);
+            assert_eq!(as_bits(unsafe { with_avx2(every(), Avx2(())) }), expected);
         }
-        assert_eq!(dispatch(every()), expected);
+        assert_eq!(as_bits(dispatch(every())), expected);
     }
 }

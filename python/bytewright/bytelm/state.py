@@ -61,9 +61,10 @@ class ByteState(ForkingPlace):
         """Read a text that is given."""
         if self._stepwise:
             self._read(data)
-        for start in range(0, 0 if self._stepwise else len(data), _STRETCH):
-            self._tree.advance(data[start : start + _STRETCH])
-            self._tree.assume()
+        else:
+            for start in range(0, len(data), _STRETCH):
+                self._tree.advance(data[start : start + _STRETCH])
+                self._tree.assume()
         self._rows.fill(self._tree, "end")
         self._tree.take()
         return self

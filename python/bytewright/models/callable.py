@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentTypeError
 from bytewright.models.contexts import as_contexts
-from bytewright.models.floats import as_array, as_rows, is_tensor
+from bytewright.models.floats import checked
 from bytewright.models.protocol import check_end, check_tokenizer
 from bytewright.tokenizer import Tokenizer
 
@@ -80,11 +80,7 @@ class CallableModel:
         least = max(self._tokenizer.vocab_size, -1 if self._eos_id is None else self._eos_id + 1)
         if not rows:
             return np.zeros((0, least), np.float64)
-        given = self._fn(rows)
-        if not is_tensor(given):
-            given = as_array(given, "fn")
-        as_rows(given, "fn", len(rows), least)
-        return given
+        return checked(self._fn(rows), "fn", len(rows), least)
 
     def __repr__(self) -> str:
         return f"<CallableModel of {self._fn!r}, {self._tokenizer!r}>"

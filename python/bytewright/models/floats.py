@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentError
 
-__all__ = ["as_array", "as_doubles", "as_rows", "is_tensor"]
+__all__ = ["as_doubles", "as_rows", "checked", "is_tensor"]
 
 _BY_SIZE: Final = {2: np.float16, 4: np.float32, 8: np.float64}
+
+_TENSORS: Final = {f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64")}
 
 
 def is_tensor(given: object) -> bool:
@@ -31,49 +33,61 @@ def is_tensor(given: object) -> bool:
     return isinstance(given, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
-def as_array(given: Any, who: str) -> NDArray[Any]:
-    """An array of what is no tensor.
-
-    Raises:
-        ArgumentError: rows of different widths, which `who` returned.
-
-    >>> as_array([[0.5, 0.5]], "fn").shape
-    (1, 2)
-    """
-    try:
-        return np.asarray(given)
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
-            raise
-        raise ArgumentError(f"{who} returned rows of different widths: {error}") from None
-
-
-def as_rows(given: Any, who: str, number: int, width: int) -> NDArray[Any]:
-    """Rows as the core reads them, without a copy where they are in memory.
+def checked(given: Any, who: str, number: int, width: int) -> Any:
+    """Rows as they were given, once it is known that they are some.
 
     Args:
-        given: an array of floating point, or a tensor of it on any device.
+        given: an array of floating point, what NumPy makes one of, or a tensor on any device.
         who: what returned it.
         number: how many rows there must be.
         width: how many columns there must be at least.
 
     Returns:
-        An array of float16, float32 or float64, or of uint16, the bits of bfloat16.
+        An array or a tensor.
 
     Raises:
         ArgumentError: another shape, or another type.
+
+    >>> checked([[0.5, 0.5]], "fn", 1, 2).shape
+    (1, 2)
+    """
+    rows = given if is_tensor(given) else _array(given, who)
+    if not _is_floating(rows):
+        raise ArgumentError(
+            f"{who} returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
+        )
+    shape = tuple(rows.shape)
+    if len(shape) != 2 or shape[0] != number or shape[1] < width:
+        raise ArgumentError(
+            f"{who} returned shape {shape} for {number} contexts: ({number}, width) "
+            f"with a width of at least {width} is needed"
+        )
+    return rows
+
+
+def as_rows(given: Any, who: str, number: int, width: int) -> NDArray[Any]:
+    """Rows as the core reads them, without a copy where they are in memory.
+
+    Returns:
+        An array of float16, float32 or float64, or of uint16, the bits of bfloat16.
+
+    Raises:
+        ArgumentError: as `checked`, whose arguments these are.
 
     >>> rows = np.zeros((1, 2), np.float16)
     >>> as_rows(rows, "fn", 1, 2) is rows
     True
     """
-    found = _of_tensor(given, who) if is_tensor(given) else _of_array(as_array(given, who), who)
-    if found.ndim != 2 or len(found) != number or found.shape[1] < width:
-        raise ArgumentError(
-            f"{who} returned shape {found.shape} for {number} contexts: ({number}, width) "
-            f"with a width of at least {width} is needed"
-        )
-    return found
+    rows = checked(given, who, number, width)
+    if is_tensor(rows):
+        rows = rows.detach().cpu()
+        if str(rows.dtype) == "torch.bfloat16":
+            return _array(rows.view(sys.modules["torch"].int16), who).view(np.uint16)
+        return _array(rows, who)
+    if rows.dtype.kind != "f":
+        return np.asarray(rows.view(np.uint16))
+    # What has the bytes of a number the other way round is copied here.
+    return np.asarray(rows, _BY_SIZE[rows.dtype.itemsize])
 
 
 def as_doubles(rows: NDArray[Any]) -> NDArray[np.float64]:
@@ -87,30 +101,18 @@ def as_doubles(rows: NDArray[Any]) -> NDArray[np.float64]:
     return rows.astype(np.float64)
 
 
-def _of_tensor(given: Any, who: str) -> NDArray[Any]:
-    torch = sys.modules["torch"]
-    tensor = given.detach().cpu()
-    if tensor.dtype == torch.bfloat16:
-        bits: NDArray[Any] = tensor.view(torch.int16).numpy().view(np.uint16)
-        return bits
-    if tensor.dtype not in (torch.float16, torch.float32, torch.float64):
-        raise _refused(str(tensor.dtype), who)
-    found: NDArray[Any] = tensor.numpy()
-    return found
+def _array(given: Any, who: str) -> NDArray[Any]:
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ArgumentError(f"{who} returned rows of different widths: {error}") from None
 
 
-def _of_array(given: NDArray[Any], who: str) -> NDArray[Any]:
-    dtype = given.dtype
-    if dtype.kind == "f" and dtype.itemsize in _BY_SIZE:
-        # What has the bytes of a number the other way round is copied here.
-        return np.asarray(given, _BY_SIZE[dtype.itemsize])
+def _is_floating(rows: Any) -> bool:
+    if is_tensor(rows):
+        return str(rows.dtype) in _TENSORS
     # NumPy works names out anew each time: one is asked for only where nothing else tells.
-    if dtype.name == "bfloat16":
-        return given.view(np.uint16)
-    raise _refused(str(dtype), who)
-
-
-def _refused(dtype: str, who: str) -> ArgumentError:
-    return ArgumentError(
-        f"{who} returned {dtype}: float16, bfloat16, float32 and float64 are allowed"
-    )
+    kind = rows.dtype
+    return (kind.kind == "f" and kind.itemsize in _BY_SIZE) or kind.name == "bfloat16"
