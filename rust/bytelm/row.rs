@@ -234,6 +234,11 @@ impl Row {
         }
     }
 
+    /// Whether what does not count has probability 0 by the values themselves.
+    pub fn is_masked(&self) -> bool {
+        matches!(self.values, Values::Exps(_))
+    }
+
     /// By first byte, if the row is of all places.
     pub fn first(&self) -> Option<&Masses> {
         self.first.as_ref()

@@ -26,7 +26,7 @@ use crate::bytelm::viable::Viability;
 use crate::bytelm::{ByteVocab, Semantics};
 use crate::{Error, Result};
 use alike::Alike;
-use node::Node;
+use node::{Node, Stand};
 
 pub use outcomes::Distribution;
 pub use paths::TokenPath;
@@ -84,8 +84,9 @@ impl Tree {
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
             )));
         }
-        let spot = vocab.viability().map(|mut viability| viability.start());
-        let root = Node::new(&vocab, Context::default(), 0, spot);
+        let start = vocab.viability().map(|mut viability| viability.start());
+        let stand = start.map_or(Stand::Anywhere, Stand::At);
+        let root = Node::new(&vocab, Context::default(), 0, stand);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
         let lead = vocab.lead;
@@ -160,6 +161,11 @@ impl Tree {
         alike: &mut Alike,
     ) -> Result<()> {
         let vocab = Arc::clone(&self.vocab);
+        let stand = match viability.as_deref_mut() {
+            Some(viability) => self.nodes[at].spot(&vocab, viability)?,
+            None => None,
+        };
+        let stand = stand.map_or(Stand::Anywhere, Stand::Behind);
         let node = &self.nodes[at];
         let exact = match depth == node.depth() {
             true => vocab.sorted.trie().exact(node.fits),
@@ -167,7 +173,7 @@ impl Tree {
         };
         for token in exact {
             let node = &self.nodes[at];
-            if node.mask.as_ref().is_some_and(|mask| !mask.places().has(token)) {
+            if !node.may_follow(&vocab, token) {
                 continue;
             }
             let weight = match (&node.row, node.weight) {
@@ -191,12 +197,7 @@ impl Tree {
                      epsilon, or other semantics than 'all'"
                 )));
             }
-            let (model, sorted) = (vocab.tokenizer.model(), &vocab.sorted);
-            let spot = match (viability.as_deref_mut(), node.spot) {
-                (Some(viability), Some(spot)) => Some(viability.after(model, sorted, spot, token)?),
-                _ => None,
-            };
-            let mut child = Node::new(&vocab, node.context.with(id), place, spot);
+            let mut child = Node::new(&vocab, node.context.with(id), place, stand);
             child.parent = weight.is_none().then_some(at);
             (child.token, child.weight, child.likeliest) = (token, weight, likeliest);
             for &byte in &self.tail[self.tail.len() - (self.len - place)..] {
@@ -272,8 +273,10 @@ impl Tree {
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
         let mut ends = true;
-        if let (Some(viability), Some(spot)) = (viability.as_deref_mut(), self.nodes[at].spot) {
-            ends = viability.ends(spot)?;
+        if let Some(viability) = viability.as_deref_mut() {
+            if let Some(spot) = self.nodes[at].spot(&vocab, viability)? {
+                ends = viability.ends(spot)?;
+            }
         }
         if semantics != Semantics::Fast {
             self.nodes[at].look(&vocab, viability.as_deref_mut())?;

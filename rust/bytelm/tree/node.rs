@@ -12,6 +12,17 @@ use crate::bytelm::trie::{Branch, NOTHING, ROOT};
 use crate::bytelm::viable::{Mask, Spot, Viability};
 use crate::bytelm::{ByteVocab, Semantics};
 
+/// Where a sequence stands. To find out takes as long as to read a byte, and there is no need before
+/// a row or another byte comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Stand {
+    At(Spot),
+    /// The last token behind this.
+    Behind(Spot),
+    /// The semantics does not ask.
+    Anywhere,
+}
+
 /// A sequence of tokens, or several that the model cannot tell apart.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -24,8 +35,7 @@ pub(super) struct Node {
     pub token: Place,
     /// The logarithm of the last token's probability, once the parent has a row.
     pub step: Option<f64>,
-    /// Where it stands, if the semantics asks.
-    pub spot: Option<Spot>,
+    pub stand: Stand,
     /// The tokens that may follow.
     pub mask: Option<Arc<Mask>>,
     /// The tokens that fit, after `from` bytes of the text behind it, one more, and so on.
@@ -73,11 +83,18 @@ impl Node {
 
     /// The logarithm of the probability of one of its tokens, by its row.
     pub fn step(&self, vocab: &ByteVocab, row: &Row, place: Place) -> f64 {
-        let strict = vocab.semantics != Semantics::Fast;
-        match &self.mask {
-            Some(mask) if strict && !mask.places().has(place) => f64::NEG_INFINITY,
-            _ => row.token(&vocab.sorted, place),
+        match vocab.semantics == Semantics::Fast || self.may_follow(vocab, place) {
+            true => row.token(&vocab.sorted, place),
+            false => f64::NEG_INFINITY,
         }
+    }
+
+    /// Whether a token may follow, where its row does not say so by probability 0: to look into the
+    /// mask is to wait for memory.
+    pub fn may_follow(&self, vocab: &ByteVocab, place: Place) -> bool {
+        let strict = vocab.semantics != Semantics::Fast;
+        let told = strict && self.row.as_ref().is_some_and(|row| row.is_masked());
+        told || self.mask.as_ref().is_none_or(|mask| mask.places().has(place))
     }
 
     /// The bytes that may follow and their masses; none when there is no row.
@@ -116,14 +133,14 @@ impl Node {
     }
 
     /// A node that nothing is known of.
-    pub fn new(vocab: &ByteVocab, context: Context, at: usize, spot: Option<Spot>) -> Node {
+    pub fn new(vocab: &ByteVocab, context: Context, at: usize, stand: Stand) -> Node {
         Node {
             context,
             at,
             parent: None,
             token: 0,
             step: None,
-            spot,
+            stand,
             mask: None,
             ranges: vec![vocab.sorted.all()],
             from: 0,
@@ -136,10 +153,25 @@ impl Node {
         }
     }
 
+    /// Where it stands, if the semantics asks.
+    pub fn spot(&mut self, vocab: &ByteVocab, viability: &mut Viability) -> Result<Option<Spot>> {
+        let spot = match self.stand {
+            Stand::At(spot) => spot,
+            Stand::Behind(spot) => {
+                viability.after(vocab.tokenizer.model(), &vocab.sorted, spot, self.token)?
+            }
+            Stand::Anywhere => return Ok(None),
+        };
+        self.stand = Stand::At(spot);
+        Ok(Some(spot))
+    }
+
     /// Finds out which tokens may follow, where that is not known yet.
     pub fn look(&mut self, vocab: &ByteVocab, viability: Option<&mut Viability>) -> Result<()> {
-        if let (None, Some(viability), Some(spot)) = (&self.mask, viability, self.spot) {
-            self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
+        if let (None, Some(viability)) = (&self.mask, viability) {
+            if let Some(spot) = self.spot(vocab, viability)? {
+                self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
+            }
         }
         Ok(())
     }
