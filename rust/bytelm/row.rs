@@ -17,7 +17,7 @@ use super::sorted::{Place, Sorted};
 use super::spare::Spare;
 use super::trie::Branch;
 use super::viable::Mask;
-use crate::simd::exp;
+use crate::simd::{exp, prefetch};
 use crate::token::TokenId;
 use crate::{Error, Result};
 
@@ -222,6 +222,15 @@ impl Row {
         match self.base {
             Some(base) => Cow::Borrowed(&values[within(range, base)]),
             None => Cow::Owned(picked(values, sorted, range, mask)),
+        }
+    }
+
+    /// Starts loading the first values of a range.
+    pub fn fetch(&self, range: &Range<Place>) {
+        if let (Values::Exps(values), Some(base)) = (&self.values, self.base) {
+            let at = within(range, base).start;
+            prefetch(values, at);
+            prefetch(values, at + 16);
         }
     }
 

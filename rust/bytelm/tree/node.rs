@@ -97,6 +97,14 @@ impl Node {
         told || self.mask.as_ref().is_none_or(|mask| mask.places().has(place))
     }
 
+    /// Starts loading what [`Node::ahead`] will read.
+    pub fn fetch(&self, vocab: &ByteVocab) {
+        vocab.sorted.trie().fetch(self.fits);
+        if let Some(row) = &self.row {
+            row.fetch(self.last());
+        }
+    }
+
     /// The bytes that may follow and their masses; none when there is no row.
     pub fn ahead<'a>(&'a mut self, vocab: &'a ByteVocab) -> (&'a [u8], &'a Masses) {
         let trie = vocab.sorted.trie();
@@ -190,9 +198,12 @@ impl Node {
         let mut range = trie.run(self.fits);
         let known = self.mass_ahead(vocab, before, byte);
         let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
-        // What has some mass has tokens that may follow: to find them is to read the mask.
-        let is_sure = known.is_some_and(|mass| mass > f64::NEG_INFINITY);
-        if !is_sure && mask.is_some_and(|mask| !mask.places().any(&range)) {
+        // A mass says whether it is of tokens that may follow: to find them is to read the mask.
+        let is_void = match known {
+            Some(mass) => mass == f64::NEG_INFINITY,
+            None => mask.is_some_and(|mask| !mask.places().any(&range)),
+        };
+        if is_void {
             (self.fits, range) = (NOTHING, 0..0);
         }
         match &mut self.row {

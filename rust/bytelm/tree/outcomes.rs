@@ -31,6 +31,8 @@ impl Tree {
                 self.len()
             )));
         }
+        // All of it waits for memory, and better together than one node after the other.
+        self.live.iter().for_each(|&at| self.nodes[at].fetch(&self.vocab));
         let known = self.nodes.iter().filter(|node| node.row.is_some());
         let heaviest = known.filter_map(|node| node.weight).fold(f64::NEG_INFINITY, f64::max);
         let mut totals = Totals::new(heaviest);
