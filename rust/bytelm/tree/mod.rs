@@ -273,10 +273,10 @@ impl Tree {
         let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
         let mut viability = vocab.viability();
         let mut ends = true;
-        if let Some(viability) = viability.as_deref_mut() {
-            if let Some(spot) = self.nodes[at].spot(&vocab, viability)? {
-                ends = viability.ends(spot)?;
-            }
+        if let Some(viability) = viability.as_deref_mut()
+            && let Some(spot) = self.nodes[at].spot(&vocab, viability)?
+        {
+            ends = viability.ends(spot)?;
         }
         if semantics != Semantics::Fast {
             self.nodes[at].look(&vocab, viability.as_deref_mut())?;

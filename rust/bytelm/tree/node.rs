@@ -176,10 +176,10 @@ impl Node {
 
     /// Finds out which tokens may follow, where that is not known yet.
     pub fn look(&mut self, vocab: &ByteVocab, viability: Option<&mut Viability>) -> Result<()> {
-        if let (None, Some(viability)) = (&self.mask, viability) {
-            if let Some(spot) = self.spot(vocab, viability)? {
-                self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
-            }
+        if let (None, Some(viability)) = (&self.mask, viability)
+            && let Some(spot) = self.spot(vocab, viability)?
+        {
+            self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
         }
         Ok(())
     }
