@@ -92,6 +92,11 @@ def test_methods_draw_what_their_definition_says(method: Any, back: int) -> None
         assert made.start(prompt).advance(b"c").logprob == -math.inf
 
 
+def test_a_place_says_what_it_is() -> None:
+    model = bw.BaselineModel(toy(1)[0])
+    assert repr(model.start("ab")).startswith("<BaselinePlace of ")
+
+
 def test_a_prompt_of_nothing_is_no_approximation() -> None:
     model, _ = toy(3)
     exact = bw.ByteModel(model)

@@ -167,5 +167,8 @@ def test_what_cannot_be_is_said() -> None:
         tokens.sample("", max_bytes=3, ends="match")
     with pytest.raises(bw.DataError, match="does not let a text end"):
         tokens.sample("", max_bytes=1, constraint=bw.CallableConstraint(lambda text: False))
-    with pytest.raises(bw.DataError, match=r"after 0 bytes .* constraint allows"):
+    with pytest.raises(bw.DataError, match=r"max_bytes=1: no text .* allows is so short"):
         tokens.sample("", max_bytes=1, constraint=bw.RegexConstraint("ab"))
+    neither = bw.AllOf(regex, bw.RegexConstraint("b"))
+    with pytest.raises(bw.DataError, match=r"after 0 bytes .* constraint allows"):
+        tokens.sample("", max_bytes=9, constraint=neither)

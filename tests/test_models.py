@@ -64,7 +64,7 @@ def test_no_contexts_ask_nothing() -> None:
         (np.zeros(4), r"shape \(4,\)"),
         (np.zeros((1, 4), np.int32), "int32: float16"),
         ([[0.0, 0.0], [0.0]], "different widths"),
-        (None, "object: float16"),
+        (None, "NoneType: float16"),
     ],
 )
 def test_a_wrong_result_is_told(result: Any, message: str) -> None:
@@ -122,6 +122,8 @@ def test_arguments_are_checked() -> None:
         bw.CallableModel(TOK, 3)  # type: ignore[arg-type]
     with pytest.raises(bw.ArgumentTypeError, match="a Tokenizer, not str"):
         bw.CallableModel("gpt2", uniform)  # type: ignore[arg-type]
+    with pytest.raises(bw.ArgumentError, match="the prompt: ids must be integers, not str"):
+        bw.PromptedModel(bw.CallableModel(TOK, uniform), "ab")  # type: ignore[arg-type]
 
 
 class Recorded:

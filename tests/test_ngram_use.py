@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import random
@@ -26,6 +27,12 @@ def test_a_pickle_is_the_same_model(order: int | None) -> None:
     contexts: Any = some_contexts(ids_of(LETTERS, CORPORA["many"]), END + 1, 1)
     assert (again.logprobs(contexts) == model.logprobs(contexts)).all()
     assert (again.order, again.eos_id, again.tokenizer) == (order, END, LETTERS)
+
+
+def test_what_followed_is_compared_and_kept_like_any_object() -> None:
+    found = bw.NgramModel.fit(LETTERS, ["abab"], order=None).match(LETTERS.encode_array("ab"))
+    assert found in {found}
+    assert found != dataclasses.replace(found)
 
 
 def test_threads_change_nothing() -> None:

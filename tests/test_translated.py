@@ -309,6 +309,9 @@ def test_what_cannot_be_asked_is_said() -> None:
     assert isinstance(model, bw.TokenModel)
     assert model.logprobs([]).shape == (0, tok.vocab_size + 1)
     assert (model.eos_id, model.tokenizer) == (tok.vocab_size, tok)
+    with pytest.raises(bw.ArgumentError, match=r"^context: ids must be a sequence, not int"):
+        model.next(3)  # type: ignore[arg-type]
+    assert np.array_equal(model.next(iter([1])).logprobs, model.next([1]).logprobs)
     with pytest.raises(bw.ArgumentError, match="encoding of no text begins with these 2"):
         model.next([0, 1])
     with pytest.raises(bw.DataError, match="probability 0"):

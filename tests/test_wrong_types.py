@@ -73,6 +73,29 @@ def test_numbers_that_no_machine_holds_are_as_many_as_there_are(tmp_path: Path) 
 def test_numbers_of_numpy_are_numbers() -> None:
     same = bw.train(["abab"], np.int64(257), max_token_bytes=np.int64(2))  # type: ignore[arg-type]
     assert same == bw.train(["abab"], 257, max_token_bytes=2)
+    tokens = bw.NgramModel.fit(TOK, ["abab"], order=np.int8(3))  # type: ignore[arg-type]
+    assert tokens.order == 3
+    bytes_of = bw.ByteModel(tokens, memory=np.int64(9999))  # type: ignore[arg-type]
+    few: dict[str, Any] = {"max_bytes": np.int8(3), "seed": np.uint64(2**63)}
+    assert bytes_of.sample("a", **few) == bytes_of.sample("a", max_bytes=3, seed=2**63)
+    few |= {"budget": np.int16(9), "trajectories": np.uint8(2)}
+    some = bytes_of.infill("a", "b", max_bytes=3, seed=2**63, budget=9, trajectories=2)
+    assert bytes_of.infill("a", "b", **few) == some
+    any_text = bw.CallableConstraint(lambda _: True)
+    one: dict[str, Any] = {"particles": np.int8(2), "max_bytes": np.int8(1)}
+    drawn = bw.sample_weighted(bytes_of, "a", constraint=any_text, **one)
+    assert len(drawn) == 2
+    back = np.int8(2)
+    assert bw.BaselineModel(tokens, method="alignment", back=back).back == 2  # type: ignore[arg-type]
+
+
+def test_true_is_no_number() -> None:
+    for call in (
+        lambda: model().sample("a", max_bytes=True),
+        lambda: bw.NgramModel.fit(TOK, ["ab"], order=True),
+    ):
+        with pytest.raises(bw.ArgumentTypeError, match="must be an int"):
+            call()
 
 
 def test_lone_surrogates_in_a_pattern_are_refused() -> None:

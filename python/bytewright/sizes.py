@@ -3,6 +3,7 @@
 import operator
 import re
 import sys
+from numbers import Integral
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
@@ -66,10 +67,10 @@ def byte_size(size: int | str, name: str) -> int:
     >>> byte_size("512", "memory"), byte_size("2K", "memory"), byte_size("1.5MB", "memory")
     (512, 2048, 1572864)
     """
-    if isinstance(size, int):
+    if isinstance(size, Integral):
         if size < 0:
             raise ArgumentError(f"{name}={size}: 0 and more are allowed")
-        return min(size, sys.maxsize)
+        return min(int(size), sys.maxsize)
     if not isinstance(size, str):
         raise ArgumentTypeError(f"{name} must be int or str, not {type(size).__name__}")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import Literal
 
 from bytewright.arguments import word
@@ -56,12 +56,13 @@ def check_share(number: float, name: str) -> None:
         raise ArgumentError(f"{name}={number} is not in 0.0 <= {name} < 1.0")
 
 
-def natural(name: str, number: int) -> None:
-    """Raise if an argument is no whole number from 0 on."""
-    if not isinstance(number, int) or isinstance(number, bool):
+def natural(name: str, number: int) -> int:
+    """A whole number from 0 on, which may be one of NumPy's; True is none."""
+    if not isinstance(number, Integral) or isinstance(number, bool):
         raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
     if number < 0:
         raise ArgumentError(f"{name}={number}: 0 and more are allowed")
+    return int(number)
 
 
 def check_draw(temperature: float, top_p: float, seed: int | None) -> None:

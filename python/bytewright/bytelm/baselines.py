@@ -95,7 +95,7 @@ class BaselineModel(SamplingPredictor):
             ArgumentError: an unknown method, or what `ByteModel` refuses.
         """
         word(method, "method", ("naive", "healing", "alignment"))
-        natural("back", back)
+        back = natural("back", back)
         check_share(epsilon, "epsilon")
         self._method: Method = method
         self._epsilon = epsilon
@@ -281,3 +281,6 @@ class BaselinePlace(ForkingPlace):
         other._model, other._parts = self._model, self._parts
         other._logprob, other._untried = self._logprob, self._untried
         return other
+
+    def __repr__(self) -> str:
+        return f"<BaselinePlace of {len(self._parts)} ways that the text was cut>"

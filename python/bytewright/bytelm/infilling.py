@@ -233,9 +233,9 @@ class InfillingPredictor(SamplingPredictor):
             DataError: the prefix has the probability 0, or no middle that was looked at fits.
         """
         flag(end, "end")
-        natural("max_bytes", max_bytes)
-        natural("trajectories", trajectories)
-        natural("budget", budget)
+        max_bytes = natural("max_bytes", max_bytes)
+        trajectories = natural("trajectories", trajectories)
+        budget = natural("budget", budget)
         if budget == 0:
             raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
         check_draw(1.0, 1.0, seed)

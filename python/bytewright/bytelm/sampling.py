@@ -38,7 +38,19 @@ from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
 from bytewright.errors import ArgumentError, DataError
 
-__all__ = ["SamplingPredictor", "draw", "leave", "limits", "pick", "place_after", "trimmed"]
+__all__ = [
+    "ROOMY",
+    "SamplingPredictor",
+    "draw",
+    "leave",
+    "limits",
+    "pick",
+    "place_after",
+    "trimmed",
+]
+
+ROOMY = 1 << 31
+"""Room for whatever may follow."""
 
 # Probabilities that should add up to top-p may miss it by their rounding.
 _ROUNDING = 1e-12
@@ -100,8 +112,8 @@ class SamplingPredictor(BytePredictor):
 
         Raises:
             ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
-            DataError: the prompt has the probability 0, nothing that is allowed may follow, or the
-                constraint does not allow the text to end after `max_bytes`.
+            DataError: the prompt has the probability 0, nothing that is allowed may follow, or no
+                text of at most `max_bytes` bytes satisfies the constraint.
 
         >>> import bytewright as bw
         >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
@@ -114,7 +126,7 @@ class SamplingPredictor(BytePredictor):
         >>> model.sample("lo ", max_bytes=20, ends="match", constraint=word, seed=1)
         b'a'
         """
-        natural("max_bytes", max_bytes)
+        max_bytes = natural("max_bytes", max_bytes)
         check_draw(temperature, top_p, seed)
         check_utf8(utf8)
         check_ends(ends)
@@ -135,6 +147,10 @@ class SamplingPredictor(BytePredictor):
                 break
             outcome = _outcome(state, place, mask, (temperature, top_p, ends), rng)
             if outcome is None:
+                if not mask.any() and place.mask(ROOMY).any():
+                    raise DataError(
+                        f"max_bytes={max_bytes}: no text that the constraint allows is so short"
+                    )
                 raise DataError(
                     f"after {len(text) + len(out)} bytes the model expects nothing that "
                     f"{_limit(constraint, utf8)}"

@@ -26,7 +26,7 @@ import contextlib
 import functools
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -38,7 +38,7 @@ from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
 from bytewright.bytelm.sampling import place_after
 from bytewright.errors import ArgumentError, DataError
-from bytewright.models.contexts import as_contexts
+from bytewright.models.contexts import as_context, as_contexts
 from bytewright.models.protocol import check_tokenizer
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
@@ -226,7 +226,8 @@ class TranslatedModel:
                     "context: the tokenizer changes this text; give its tokens instead"
                 )
         else:
-            ids = as_contexts([context])[0].tolist()
+            given = list(context) if isinstance(context, Iterator) else context
+            ids = as_context("context", given).tolist()
             data = self._tokenizer.decode_bytes(ids)
         ahead = _core.ByteAhead(self._vocab, ids)
         return self._search(place_after(self._teacher, data, "context"), ahead)

@@ -47,15 +47,12 @@ from bytewright.bytelm.arguments import (
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END, log_sum
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
-from bytewright.bytelm.sampling import draw, leave, limits, place_after, trimmed
+from bytewright.bytelm.sampling import ROOMY, draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
 
 __all__ = ["WeightedSample", "WeightedText", "rejection", "sample_weighted", "systematic"]
 
 Floats = NDArray[np.float64]
-
-# Room for whatever may follow.
-_ROOMY = 1 << 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +178,8 @@ def sample_weighted(
     (b'lo', -0.058)
     """
     check_predictor(source, "source")
-    natural("max_bytes", max_bytes)
-    natural("particles", particles)
+    max_bytes = natural("max_bytes", max_bytes)
+    particles = natural("particles", particles)
     check_draw(temperature, 1.0, seed)
     check_utf8(utf8)
     check_ends(ends)
@@ -199,7 +196,7 @@ def sample_weighted(
         for one in crowd:
             room = max_bytes - len(one.text)
             if ends == "match" and not one.stopped:
-                one.leave(room or _ROOMY)
+                one.leave(room or ROOMY)
             if room == 0 and not one.stopped:
                 one.cut(constraint, before, utf8)
         going = [one for one in crowd if not one.stopped]

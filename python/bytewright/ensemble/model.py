@@ -4,7 +4,8 @@ The models need not have anything in common: each says what it expects of the ne
 end of the text, and a rule (see `rules`) makes one prediction of these. An ensemble is a model of
 bytes itself, so it has the same methods and may be a member of another one. The probability of a
 text is the product of the ensemble's predictions of its bytes, each of which costs a prediction of
-every model.
+every model. What a model loses (`ByteDistribution.lost_mass`) is left out of its prediction, so a
+text is a little likelier than under the model itself: compare with the ensemble of that one alone.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from bytewright.arrays import as_ids
 from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
 
-__all__ = ["as_contexts", "behind", "flat", "inside"]
+__all__ = ["as_context", "as_contexts", "behind", "flat", "inside"]
 
 
 def as_contexts(contexts: Any) -> list[NDArray[np.int32]]:
@@ -25,7 +26,37 @@ def as_contexts(contexts: Any) -> list[NDArray[np.int32]]:
         raise ArgumentTypeError(
             f"contexts must be a sequence of id arrays, not {type(contexts).__name__}"
         )
-    return [_context(at, context) for at, context in enumerate(contexts)]
+    return [as_context(at, context) for at, context in enumerate(contexts)]
+
+
+def as_context(name: str | int, context: Any) -> NDArray[np.int32]:
+    """One context as an int32 array.
+
+    Args:
+        name: what to call it in an error, or its place among others.
+        context: ids.
+
+    Raises:
+        ArgumentError: no sequence of integers.
+        UnknownTokenError: an id that no vocabulary has.
+
+    >>> as_context("ids", [3, 4]).tolist()
+    [3, 4]
+    """
+    if isinstance(context, np.ndarray) and context.dtype == np.int32 and context.ndim == 1:
+        return context
+    # Names of places are only made where they are needed: there may be thousands of contexts.
+    at = f"context {name}: " if isinstance(name, int) else f"{name}: "
+    try:
+        plain = np.asarray(context) if isinstance(context, list | tuple) else context
+        ids: NDArray[np.int32] = as_ids(plain)
+        if isinstance(ids, np.ndarray):
+            return ids
+    except UnknownTokenError as error:
+        raise UnknownTokenError(f"{at}{error}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ArgumentError(f"{at}{error}") from None
+    raise ArgumentError(f"{at}ids must be a sequence, not {type(context).__name__}")
 
 
 def behind(
@@ -69,26 +100,11 @@ def inside(name: str, ids: int | Sequence[int], width: int) -> list[int]:
     >>> inside("eos_id", 3, 9), inside("prefix", [4, 5], 9)
     ([3], [4, 5])
     """
-    found = [int(ids)] if isinstance(ids, int) else [int(token) for token in ids]
+    found = [int(ids)] if isinstance(ids, int | Integral) else [int(token) for token in ids]
     for token in found:
         if not 0 <= token < width:
             raise ArgumentError(f"{name}: id {token} is outside the {width} ids of the model")
     return found
-
-
-def _context(at: int, context: Any) -> NDArray[np.int32]:
-    if isinstance(context, np.ndarray) and context.dtype == np.int32 and context.ndim == 1:
-        return context
-    try:
-        plain = np.asarray(context) if isinstance(context, list | tuple) else context
-        ids: NDArray[np.int32] = as_ids(plain)
-        if isinstance(ids, np.ndarray):
-            return ids
-    except UnknownTokenError as error:
-        raise UnknownTokenError(f"context {at}: {error}") from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ArgumentError(f"context {at}: {error}") from None
-    raise ArgumentError(f"context {at}: ids must be a sequence, not {type(context).__name__}")
 
 
 def flat(

@@ -12,6 +12,7 @@ has the probability of all of them, the others have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ def named(*candidates: Any) -> list[int]:
     """
     for ids in candidates:
         if ids is not None:
-            return [ids] if isinstance(ids, int) else list(ids)
+            return [int(ids)] if isinstance(ids, Integral) else list(ids)
     return []
 
 

@@ -53,8 +53,9 @@ def checked(given: Any, who: str, number: int, width: int) -> Any:
     """
     rows = given if is_tensor(given) else _array(given, who)
     if not _is_floating(rows):
+        what = type(given).__name__ if rows.dtype == object else rows.dtype
         raise ArgumentError(
-            f"{who} returned {rows.dtype}: float16, bfloat16, float32 and float64 are allowed"
+            f"{who} returned {what}: float16, bfloat16, float32 and float64 are allowed"
         )
     shape = tuple(rows.shape)
     if len(shape) != 2 or shape[0] != number or shape[1] < width:

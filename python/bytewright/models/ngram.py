@@ -29,6 +29,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Final, Self
 
 import numpy as np
@@ -41,7 +42,7 @@ from bytewright.arrays import as_lists, decoded
 from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
 from bytewright.models import ngram_file
-from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import check_tokenizer
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
@@ -80,7 +81,7 @@ class FitProgress:
     ids: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Match:
     """What followed the longest end of a context that ever occurred.
 
@@ -161,8 +162,9 @@ class NgramModel:
         check_tokenizer(tokenizer)
         threads = None if threads is None else whole(threads, "threads", least=1)
         function(progress, "progress")
-        if order is not None and not isinstance(order, int):
+        if order is not None and (not isinstance(order, Integral) or isinstance(order, bool)):
             raise ArgumentTypeError(f"order must be an int or None, not {type(order).__name__}")
+        order = None if order is None else int(order)
         if order is not None and not 1 <= order <= 16:
             raise ArgumentError(f"order={order}: 1 to 16 are allowed, and None")
         eos_id = _end_of_text(tokenizer, eos)
@@ -192,6 +194,10 @@ class NgramModel:
     @classmethod
     def load(cls, path: str | os.PathLike[str], tokenizer: Tokenizer) -> Self:
         """Map a file that `save` has written; processes that map it share the memory.
+
+        The file is read as long as the model is there. `save` puts a new one in its place, and the
+        old one stays with those who have it; what writes into a file that is mapped (`cp` onto it)
+        changes their model or ends their process.
 
         Args:
             path: the file.
@@ -280,7 +286,7 @@ class NgramModel:
             raise ArgumentError(
                 "a model with an order knows no longer matches: fit with order=None"
             )
-        ids, _ = flat(as_contexts([context]), self.width)
+        ids, _ = flat([as_context("context", context)], self.width)
         nothing = 0, np.zeros(0, np.int32), np.zeros(0, np.uint32)
         return Match(*(self._core.matches(ids) or nothing))
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.models.contexts import as_contexts, flat
+from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
 
@@ -59,7 +59,7 @@ class PromptedModel:
         check_model(model)
         check_end(eos_id)
         ends = -1 if model.eos_id is None else model.eos_id
-        prompt, _ = flat(as_contexts([ids]), max(model.tokenizer.vocab_size, ends + 1))
+        prompt, _ = flat([as_context("the prompt", ids)], max(model.tokenizer.vocab_size, ends + 1))
         prompt = prompt.copy()
         prompt.flags.writeable = False
         self._model, self._ids = model, prompt
