@@ -48,6 +48,34 @@ def test_what_the_system_says_names_the_file(tmp_path: Path) -> None:
         raise AssertionError
 
 
+def test_who_writes_the_same_file_writes_aside_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with whole_file(path) as one, whole_file(path) as other:
+        one.write(b"one, which is longer")
+        other.write(b"other")
+    assert path.read_bytes() == b"one, which is longer"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_may_be_as_long_as_names_can_be(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 255)
+    with saved(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files have no names here")
+def test_a_pipe_without_a_name_is_written(tmp_path: Path) -> None:
+    """`/dev/stdout` and what a shell makes of `>(command)` are links to what has no name."""
+    ends = os.pipe()
+    (tmp_path / "link").symlink_to(f"/proc/self/fd/{ends[1]}")
+    with saved(tmp_path / "link") as file:
+        file.write(b"along")
+    os.close(ends[1])
+    with open(ends[0], "rb") as file:
+        assert file.read() == b"along"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no links and no pipes")
 def test_links_stay_and_pipes_are_written(tmp_path: Path) -> None:
     link, target, pipe = (tmp_path / name for name in ("link", "target", "pipe"))

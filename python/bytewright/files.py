@@ -8,6 +8,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ from typing import BinaryIO
 from bytewright.errors import DataError
 
 __all__ = ["reading", "replace", "saved", "sync_folder", "whole_file", "writing"]
+
+# So that threads that write the same file write different ones aside.
+_NUMBERS = itertools.count()
 
 
 @contextmanager
@@ -83,12 +87,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     >>> Path("new.txt").read_bytes()
     b'all of it'
     """
-    path = Path(os.path.realpath(path))
+    # A link to a pipe (`/dev/stdout`) leads to what has no name: it is looked at before its end is.
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             yield file
         return
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = Path(os.path.realpath(path))
+    # Without the name, which may be as long as names can be.
+    aside = path.with_name(f".{os.getpid()}-{next(_NUMBERS)}.tmp")
     try:
         with aside.open("wb") as file:
             yield file
