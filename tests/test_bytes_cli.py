@@ -7,7 +7,9 @@ import importlib
 import inspect
 import json
 import math
+import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from test_cli import Argument, command, record, result
 import bytewright as bw
 from bytewright import demo
 from bytewright.bytelm import decompress
+from bytewright.cli import main
 from bytewright.cli.app import GROUPS
 from bytewright.cli.visible import visible
 
@@ -142,6 +145,16 @@ def test_a_text_that_cannot_be_is_explained(ngrams: Path, tmp_path: Path) -> Non
     assert done.returncode == 0
 
 
+def test_what_follows_a_long_text_does_not_take_its_probability(
+    ngrams: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "the cat sat down\nthe cat "
+    expected = result("bytes", "next", text, "--model", ngrams)
+    monkeypatch.setattr(bw.ByteModel, "start", None)
+    assert main(["bytes", "next", text, "--model", str(ngrams)]) == 0
+    assert capsys.readouterr().out == expected
+
+
 def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     told = command("bytes", "next", "import sy", "-n", "1")
     assert told.stdout.endswith(b"  s\n")
@@ -153,6 +166,35 @@ def test_the_embedded_texts_and_another_vocabulary(tmp_path: Path) -> None:
     expected = bw.ByteModel(bw.NgramModel.load(tmp_path / "other.ngram", other), semantics="local")
     score = record("bytes", "score", "a cat", *arguments, "--semantics", "local")
     assert score["bits"] == pytest.approx(-expected.logprob("a cat") / math.log(2))
+
+
+def test_a_file_is_written_where_a_file_can_be(ngrams: Path, tmp_path: Path) -> None:
+    for out, message in [("-", "not standard output"), (str(tmp_path), "is a folder")]:
+        done = command("bytes", "page", "a cat", "--model", ngrams, "-o", out)
+        assert (done.returncode, message in done.stderr.decode()) == (1, True)
+    done = command("bytes", "compress", "-", "-o", tmp_path, "--model", ngrams, stdin=b"a")
+    assert (done.returncode, b"is a folder" in done.stderr) == (1, True)
+    done = command("count-pretokens", "-", "-o", "-", stdin=b"a")
+    assert (done.returncode, b"not standard output" in done.stderr) == (1, True)
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="standard output has no name here")
+def test_a_pipe_is_no_file_that_would_be_lost(ngrams: Path) -> None:
+    given = ("-", "--model", ngrams, "--quiet")
+    small = command("bytes", "compress", *given, "-o", "-", stdin=b"a cat").stdout
+    done = command("bytes", "compress", *given, "-o", "/dev/stdout", stdin=b"a cat")
+    assert (done.returncode, done.stdout.startswith(small)) == (0, True)
+    done = command("bytes", "page", *given, "-o", "/dev/stdout", stdin=b"a cat")
+    assert (done.returncode, done.stdout.startswith(b"<!doctype html>")) == (0, True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are UTF-8 here")
+def test_a_model_may_have_a_name_that_is_no_text(ngrams: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"odd\xff.ngram")
+    odd.write_bytes(ngrams.read_bytes())
+    told = record("bytes", "page", "a cat", "--model", odd, "-o", tmp_path / "page.html")
+    assert list(told["bits_per_byte"]) == ["odd\\xff"]
+    assert "odd\\xff" in (tmp_path / "page.html").read_text()
 
 
 def test_infill_draws_what_the_library_draws(ngrams: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def impossible(model: ByteModel, data: bytes) -> str | None:
     said = (
         f"byte {found[0] + 1} of {len(data)}, {visible(data[found[0] : found[0] + 1])}, cannot be"
     )
-    if model.semantics == "all" or _is_utf8(data[: found[0] + 1]):
+    if model.semantics == "all" or is_utf8(data[: found[0] + 1]):
         return f"{said}: no tokens of the vocabulary make such a text"
     return f"{said}: this is no UTF-8, which only --semantics all takes"
 
@@ -122,7 +122,7 @@ def explained(model: ByteModel, data: bytes) -> Iterator[None]:
         raise DataError(impossible(model, data) or str(error)) from error
 
 
-def _is_utf8(data: bytes) -> bool:
+def is_utf8(data: bytes) -> bool:
     """Whether the bytes are UTF-8, or become it when the last character is finished."""
     try:
         data.decode()

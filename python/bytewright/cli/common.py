@@ -54,6 +54,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no prog
 
 BLOCK = 1 << 20
 
+STANDARD = Path("-")
+"""What stands for standard input, and for standard output where a command writes to it."""
+
 
 def note(message: str, *, quiet: bool) -> None:
     """Tell the user something that is not the result."""
@@ -84,7 +87,14 @@ def refuse_existing(paths: Iterable[Path | None], *, force: bool) -> None:
     from bytewright.errors import ArgumentError
 
     for path in paths:
-        if path is not None and path.exists() and not force:
+        if path is None:
+            continue
+        if path == STANDARD:
+            raise ArgumentError("-: a file is written here, and not standard output: name it")
+        if path.is_dir():
+            raise ArgumentError(f"{path} is a folder; a file is written")
+        # Pipes and `/dev/null` are written, not replaced.
+        if path.exists() and not (force or path.is_fifo() or path.is_char_device()):
             raise ArgumentError(f"{path} exists; --force replaces it")
 
 

@@ -103,7 +103,9 @@ def bytes_sample(
 
 
 def bytes_infill(
-    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="The text before.")],
+    prefix: Annotated[
+        str, typer.Argument(metavar="PREFIX", help="The text before; '-' is standard input.")
+    ],
     suffix: Annotated[
         str, typer.Argument(metavar="SUFFIX", help="The text behind; '-' is standard input.")
     ],

@@ -18,6 +18,7 @@ from bytewright.cli.byte_models import (
     explained,
     finite,
     impossible,
+    is_utf8,
     loaded,
     read_either,
 )
@@ -41,7 +42,9 @@ def bytes_next(
     """List the likeliest next bytes of a text that may end anywhere, with their probabilities."""
     data = read_either(text, file)
     byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
-    state = byte_model.start(data)
+    # How likely the text itself is takes a context for each of its tokens: only JSON tells it. What
+    # is no UTF-8 is said to be that wherever it stands.
+    state = byte_model.start(data) if as_json or not is_utf8(data) else byte_model.given(data)
     with explained(byte_model, data):
         found = state.next()
     outcomes = found.top(top)

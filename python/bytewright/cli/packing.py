@@ -17,7 +17,6 @@ Output = Annotated[
     Path,
     typer.Option("--output", "-o", metavar="FILE", help="The new file; '-' is standard output."),
 ]
-_STDOUT = Path("-")
 
 # Before the bits: what the file is, and the checksum of what was compressed.
 _MAGIC = b"bytewright bits\x01"
@@ -75,14 +74,14 @@ def bytes_decompress(
 def _check(output: Path, *, force: bool, as_json: bool) -> None:
     from bytewright.errors import ArgumentError
 
-    if output != _STDOUT:
+    if output != common.STANDARD:
         common.refuse_existing([output], force=force)
     elif as_json:
         raise ArgumentError("--json and -o -: both are standard output")
 
 
 def _write(output: Path, data: bytes) -> None:
-    if output == _STDOUT:
+    if output == common.STANDARD:
         sys.stdout.buffer.write(data)
     else:
         common.save(output, data)
@@ -95,7 +94,7 @@ def _tell(output: Path, data: bytes, packed: bytes, *, as_json: bool, quiet: boo
         return
     share = f", {8 * len(packed) / len(data):.3f} bits a byte" if data else ""
     told = f"{common.plural(len(data), 'byte')}, {len(packed):,} compressed{share}"
-    if output == _STDOUT:
+    if output == common.STANDARD:
         common.note(told, quiet=quiet)
     else:
         print(f"{output}: {told}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,13 @@ def bytes_page(
         print(f"{name}: {one:.4f} bits a byte")
         if one == math.inf and (why := impossible(models[name], data)):
             common.note(why, quiet=quiet)
-    print(f"{output}: {common.plural(len(data), 'byte')}, {output.stat().st_size:,} in the page")
+    told = f"{output}: {common.plural(len(data), 'byte')}"
+    print(f"{told}, {output.stat().st_size:,} in the page" if output.is_file() else told)
+
+
+def _shown(name: str | Path) -> str:
+    """A name as a page can have it: names of files need not be UTF-8."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def _named(
@@ -97,7 +104,7 @@ def _named(
     found: dict[str, ByteModel] = {}
     for number, path in enumerate(paths):
         own = vocabularies[number if len(vocabularies) > 1 else 0] if vocabularies else None
-        name = path.stem if path.stem not in found else str(path)
+        name = _shown(path.stem) if _shown(path.stem) not in found else _shown(path)
         if name in found:
             raise ArgumentError(f"--model {path} is given twice")
         found[name] = loaded(path, own, semantics, quiet=quiet)

@@ -59,6 +59,7 @@ def count_pretokens(
     """
     from bytewright import training
 
+    common.refuse_existing([out], force=True)
     with progress_bar(quiet=quiet) as progress:
         counts = training.count_pretokens(
             _sources(inputs),
