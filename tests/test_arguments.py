@@ -355,8 +355,12 @@ def of_byte_models(folder: Path) -> Calls:
         "score_tokens": (bw.score_tokens, {"teacher": model, "tokenizer": TOK, "text": "ab"}),
         "sample_weighted": (bw.sample_weighted, weighted | {"temperature": 1.0}),
         "byte_page": (bw.byte_page, page | {"progress": None}),
-        "compress": (compress, {"model": model, "data": b"ab"}),
-        "decompress": (decompress, {"model": model, "data": compress(model, b"ab")}),
+        "compress": (compress, {"model": model, "data": b"ab", "progress": None}),
+        "decompress": (
+            decompress,
+            {"model": model, "data": compress(model, b"ab"), "progress": None},
+        ),
+        "ByteModel.score, telling": (model.score, {"text": "a", "progress": None}),
     }
     return calls | others
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import bytewright as bw
 from bytewright import demo
-from bytewright.bytelm import compress, decompress
+from bytewright.bytelm import ByteProgress, compress, decompress
 
 BYTES = bw.Tokenizer.from_merges([])
 TEXTS = ["the cat sat down\n", "the cat ran away\n", "naïve 中文\n"] * 5
@@ -64,6 +64,22 @@ def test_a_model_of_text_and_an_ensemble_compress_text() -> None:
         assert decompress(model, small) == data
         expected = -model.logprob(data, end=True) / math.log(2)
         assert -1 <= 8 * len(small) - expected <= 16
+
+
+def test_long_work_tells_how_far_it_is() -> None:
+    data, model = bytes(600), hashed(1.0)
+    told: list[ByteProgress] = []
+    small = compress(model, data, progress=told.append)
+    assert [one.bytes_done for one in told] == [0, 256, 512, 600]
+    assert {one.bytes_total for one in told} == {600}
+    told.clear()
+    assert decompress(model, small, progress=told.append) == data
+    done = [one.bytes_done for one in told]
+    assert done == sorted(done)
+    assert (len(done), done[-1]) == (4, len(small))
+    told.clear()
+    assert np.array_equal(model.score(data, progress=told.append), model.score(data))
+    assert told == [ByteProgress(256, 600), ByteProgress(512, 600), ByteProgress(600, 600)]
 
 
 def test_bytes_that_a_model_excludes_come_back() -> None:

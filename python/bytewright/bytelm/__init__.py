@@ -7,9 +7,9 @@
 and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a constraint as the
 model as a whole has them, `infilling` finds what stands between two texts (`middles` are its
 candidates, `joining` reads on behind them), `fim` asks models that were trained for it, `coding`
-makes files small. `baselines` are the approximations that others use, to compare
-with, and `inside` is a place in a token for these. `translated` tells what a model of bytes expects
-of any tokenizer's tokens.
+makes files small. `baselines` are the approximations that others use, to compare with, and `inside`
+is a place in a token for these. `translated` tells what a model of bytes expects of any tokenizer's
+tokens. `progress` is how far work along a long text is.
 """
 
 from bytewright.bytelm.baselines import BaselineModel, BaselinePlace
@@ -28,6 +28,7 @@ from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.model import ByteModel
 from bytewright.bytelm.page import byte_page
 from bytewright.bytelm.paths import TokenPath
+from bytewright.bytelm.progress import ByteProgress
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.sampling import SamplingPredictor
 from bytewright.bytelm.scoring import ScoringPredictor
@@ -49,6 +50,7 @@ __all__ = [
     "ByteModel",
     "BytePlace",
     "BytePredictor",
+    "ByteProgress",
     "ByteState",
     "CallableConstraint",
     "ChoiceConstraint",

@@ -12,13 +12,16 @@ of processor. After a byte that the model excludes it begins anew.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import function
 from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
+from bytewright.bytelm.progress import ByteProgress, Tell
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, check_predictor
 from bytewright.errors import DataError
 
@@ -30,16 +33,20 @@ _HALF = 1 << (_BITS - 1)
 _QUARTER = 1 << (_BITS - 2)
 _PARTS = 1 << 24
 
+# Bytes between two calls that tell of progress.
+_FEW = 256
+
 # What `_Interval.narrow` says beside known bits: this one is the opposite of the next known one.
 _OPPOSITE = 2
 
 
-def compress(model: BytePredictor, data: bytes) -> bytes:
+def compress(model: BytePredictor, data: bytes, *, progress: Tell | None = None) -> bytes:
     """Write data as the bits that a model takes for it.
 
     Args:
         model: a `ByteModel`, an `Ensemble`, or whatever else predicts bytes.
         data: any bytes.
+        progress: called every few bytes.
 
     Returns:
         About `-log2 P(data and its end) / 8` bytes.
@@ -51,8 +58,11 @@ def compress(model: BytePredictor, data: bytes) -> bytes:
     (True, b'low tide low tide')
     """
     check_bytes(data)
+    function(progress, "progress")
     text, interval, out = _Text(model), _Interval(), _Bits()
-    for outcome in (*data, END):
+    for at, outcome in enumerate(itertools.chain(data, [END])):
+        if progress is not None and (at % _FEW == 0 or outcome == END):
+            progress(ByteProgress(at, len(data)))
         parts = text.parts()
         for bit in interval.narrow(int(parts[outcome]), int(parts[outcome + 1])):
             out.add(bit)
@@ -61,17 +71,25 @@ def compress(model: BytePredictor, data: bytes) -> bytes:
     return out.finished()
 
 
-def decompress(model: BytePredictor, data: bytes) -> bytes:
+def decompress(model: BytePredictor, data: bytes, *, progress: Tell | None = None) -> bytes:
     """The bytes that `compress` was given, with the same model.
+
+    Args:
+        model: the model.
+        data: what `compress` has made.
+        progress: called every few bytes, of which it counts those that are compressed.
 
     Raises:
         DataError: the data is damaged, or another model made it. Not every damage can be told:
             what is stored for long needs a checksum.
     """
     check_bytes(data)
+    function(progress, "progress")
     text, interval, source = _Text(model), _Interval(), _Source(data)
     out = bytearray()
     while True:
+        if progress is not None and len(out) % _FEW == 0:
+            progress(ByteProgress(source.known // 8, len(data)))
         parts = text.parts()
         found = interval.where(source.code)
         outcome = int(np.searchsorted(parts, found, side="right")) - 1
@@ -85,6 +103,8 @@ def decompress(model: BytePredictor, data: bytes) -> bytes:
         text.read(outcome)
     if not source.is_whole():
         raise DataError(f"the {len(data)} bytes go on behind the text: damaged, or another model")
+    if progress is not None:
+        progress(ByteProgress(len(data), len(data)))
     return bytes(out)
 
 

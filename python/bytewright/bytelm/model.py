@@ -43,6 +43,7 @@ from bytewright import _core, arguments
 from bytewright.bytelm.arguments import check_share, text_bytes
 from bytewright.bytelm.fim import FimFormat, FimPrompt, fim_format
 from bytewright.bytelm.infilling import InfillingPredictor
+from bytewright.bytelm.progress import ByteProgress, Tell
 from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.scoring import ScoringPredictor
@@ -208,16 +209,21 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         states = [one for one in given if isinstance(one, ByteState) and one._rows is self._rows]
         self._rows.prepare((state._tree for state in states), goal)
 
-    def score(self, text: str | bytes) -> NDArray[np.float64]:
+    def score(self, text: str | bytes, *, progress: Tell | None = None) -> NDArray[np.float64]:
         """For each byte, how its coming changes the logarithm of the probability.
 
         The sum over a text's beginning is its `logprob`: lost mass counts as a loss. All contexts
         of a stretch of the text are asked for together.
 
+        Args:
+            text: the text.
+            progress: called behind each stretch.
+
         Returns:
             float64 `[len(text)]`, in nats; minus infinity from the first byte on that cannot be.
         """
         data = text_bytes(text)
+        arguments.function(progress, "progress")
         tree = self._tree()
         window = 1 if self._semantics == "all" else _WINDOW
         known = [np.zeros(1)]
@@ -225,6 +231,8 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             tree.advance(data[start : start + window])
             self._rows.fill(tree, "every")
             known.append(tree.settle()[0])
+            if progress is not None:
+                progress(ByteProgress(min(start + window, len(data)), len(data)))
         logprobs = np.concatenate(known)
         scores = np.full(len(data), -np.inf)
         possible = logprobs[1:] > -np.inf

@@ -22,6 +22,7 @@ from bytewright.cli.byte_models import (
     loaded,
     read_either,
 )
+from bytewright.cli.progress import text_bar
 from bytewright.cli.visible import visible
 
 _END = 256
@@ -88,7 +89,9 @@ def bytes_score(
     if not data:
         raise ArgumentError("the text has no byte")
     byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
-    bits = [-float(nats) / math.log(2) + 0.0 for nats in byte_model.score(data)]
+    with text_bar("scored", quiet=quiet) as progress:
+        scores = byte_model.score(data, progress=progress)
+    bits = [-float(nats) / math.log(2) + 0.0 for nats in scores]
     whole = sum(bits)
     if end and whole < math.inf:
         whole = -byte_model.logprob(data, end=True) / math.log(2)

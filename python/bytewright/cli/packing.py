@@ -11,6 +11,7 @@ import typer
 
 from bytewright.cli import common
 from bytewright.cli.byte_models import Meaning, Ngrams, Semantics, Vocabulary, loaded
+from bytewright.cli.progress import text_bar
 
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file; '-' is standard input.")]
 Output = Annotated[
@@ -40,7 +41,9 @@ def bytes_compress(
 
     _check(output, force=force, as_json=as_json)
     data = common.read(source)
-    small = compress(loaded(model, tokenizer, semantics, quiet=quiet), data)
+    byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
+    with text_bar("compressed", quiet=quiet) as progress:
+        small = compress(byte_model, data, progress=progress)
     packed = _MAGIC + zlib.crc32(data).to_bytes(4, "little") + small
     _write(output, packed)
     _tell(output, data, packed, as_json=as_json, quiet=quiet)
@@ -64,7 +67,9 @@ def bytes_decompress(
     packed, start = common.read(source), len(_MAGIC) + 4
     if not packed.startswith(_MAGIC) or len(packed) < start:
         raise DataError(f"{source}: not what `bytewright bytes compress` writes")
-    data = decompress(loaded(model, tokenizer, semantics, quiet=quiet), packed[start:])
+    byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
+    with text_bar("decompressed", quiet=quiet) as progress:
+        data = decompress(byte_model, packed[start:], progress=progress)
     if zlib.crc32(data).to_bytes(4, "little") != packed[len(_MAGIC) : start]:
         raise DataError(f"{source}: its checksum does not hold: damaged, or another model")
     _write(output, data)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bytewright.bytelm import ByteProgress
 
 # Bytes done, bytes in all if that is known, and what else to say.
 Advance = Callable[[int, int | None, str], None]
@@ -32,3 +36,17 @@ def byte_bar(*, quiet: bool) -> Iterator[Advance | None]:
             bar.update(task, completed=done, total=total, description=description)
 
         yield advance
+
+
+@contextmanager
+def text_bar(what: str, *, quiet: bool) -> Iterator[Callable[[ByteProgress], object] | None]:
+    """A bar for work along one text: what it is that is done."""
+    with byte_bar(quiet=quiet) as advance:
+        if advance is None:
+            yield None
+            return
+
+        def tell(now: ByteProgress) -> None:
+            advance(now.bytes_done, now.bytes_total, what)
+
+        yield tell
