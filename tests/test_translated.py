@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
 from collections import Counter, defaultdict
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_vocabularies import Piece, sentencepiece
+from tiny_vocabularies import Piece, sentencepiece, tokenizer_json
 
 import bytewright as bw
 from bytewright import _core, demo
@@ -262,6 +263,45 @@ def test_scores_of_tokens_add_up() -> None:
     assert told.logprobs == pytest.approx(np.log([0.75, 1 / 3]))
     gone = bw.score_tokens(Texts(texts), words, b"lxlow").logprobs
     assert gone.tolist() == [0.0, -math.inf, -math.inf]
+
+
+class Scored(Texts):
+    """The same, with the probabilities of a text's bytes at once."""
+
+    def score(self, text: str | bytes) -> NDArray[np.float64]:
+        assert isinstance(text, bytes)
+        known = [Texts(self.law, text[:at]).logprob for at in range(len(text) + 1)]
+        changes = [b - a if b > -math.inf else b for a, b in itertools.pairwise(known)]
+        return np.array(changes, np.float64)
+
+
+@pytest.mark.parametrize("teacher", [Texts, Scored])
+def test_what_is_dropped_in_front_counts_with_the_first_token(
+    teacher: type[Texts], tmp_path: Path
+) -> None:
+    pieces: list[Piece] = [("<unk>", 0.0, 2)]
+    pieces += [(f"<0x{byte:02X}>", 0.0, 6) for byte in range(256)]
+    pieces += [(word, -float(at), 1) for at, word in enumerate(["ab", "a", "b", "▁"])]
+    # No space is put before a text, and those that are there are taken away.
+    stripping = sentencepiece(pieces, normalizer=((3, 0), (4, 1)))
+    (tmp_path / "stripping.model").write_bytes(stripping)
+    tok = bw.Tokenizer.load(tmp_path / "stripping.model")
+    texts = {b"  ab": 0.25, b"  aba": 0.125, b" ab": 0.125, b"ab": 0.5}
+    scores = bw.score_tokens(teacher(texts), tok, b"  aba")
+    assert [tok.token_bytes(int(token)) for token in scores.ids] == [b"ab", b"a"]
+    assert scores.offsets.tolist() == [2, 4, 5]
+    assert np.exp(scores.logprobs) == pytest.approx([0.375, 1 / 3])
+    assert bw.score_tokens(teacher(texts), tok, b"  ").logprobs.tolist() == []
+
+
+@pytest.mark.parametrize("teacher", [Texts, Scored])
+def test_behind_what_cannot_be_no_token_can(teacher: type[Texts], tmp_path: Path) -> None:
+    # A ligature becomes two letters, the first of which has no bytes of the text.
+    (tmp_path / "t.json").write_text(json.dumps(tokenizer_json(normalizer={"type": "NFKC"})))
+    tok = bw.Tokenizer.load(tmp_path / "t.json")
+    scores = bw.score_tokens(teacher({b"x": 1.0}), tok, "ﬁﬁ")
+    assert scores.offsets.tolist() == [0, 0, 3, 3, 6]
+    assert scores.logprobs.tolist() == [0.0, -math.inf, -math.inf, -math.inf]
 
 
 def test_real_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,8 @@ class TokenScores:
     Attributes:
         ids: the tokens, int32 `[n]`.
         logprobs: for each, the natural logarithm of the probability of its bytes behind those
-            before, float64 `[n]`; they add up to that of the text.
+            before, float64 `[n]`. What the tokenizer drops in front of the first token is counted
+            with it, so that they add up to that of the text, unless no token is made of it.
         offsets: where each begins in the text, and its end, int64 `[n + 1]`.
     """
 
@@ -96,7 +98,8 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
     check_tokenizer(tokenizer)
     data = text_bytes(text)
     ids, offsets = tokenizer.encode_offsets(data)
-    spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+    # White space in front of the text may be part of no token.
+    spans = itertools.pairwise([0, *offsets[1:].tolist()])
     if isinstance(teacher, _Scoring):
         scores = teacher.score(data)
         logprobs = [float(scores[start:end].sum()) for start, end in spans]
@@ -106,7 +109,10 @@ def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes
             after = state.advance(data[start:end]).logprob if before > -math.inf else before
             logprobs.append(after - before if after > -math.inf else after)
             before = after
-    return TokenScores(ids, np.array(logprobs, np.float64), offsets)
+    found = np.array(logprobs, np.float64)
+    # Behind what cannot be nothing can, not even a token without bytes of its own.
+    found[np.minimum.accumulate(found) == -math.inf] = -math.inf
+    return TokenScores(ids, found, offsets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
