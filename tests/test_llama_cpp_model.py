@@ -89,6 +89,10 @@ def test_what_was_read_is_not_read_again(llama: Any) -> None:
     assert model.tokens_read == 31
     model.logprobs([line[:32], np.append(line[:31], 99), line[:31]])
     assert model.tokens_read == 31 + 3
+    # No contexts are no work, and forget nothing.
+    assert model.logprobs([]).shape == (0, TOK.vocab_size)
+    model.logprobs([np.append(line[:31], 99)])
+    assert model.tokens_read == 31 + 3 + 1
 
 
 def test_a_byte_model_of_it_is_that_of_the_engine(llama: Any) -> None:

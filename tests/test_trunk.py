@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bytewright.models.trunk import branches
 
 Ids = tuple[int, ...]
-contexts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple), min_size=1)
+contexts = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=7).map(tuple))
 
 
 @given(st.lists(contexts, min_size=1, max_size=5), st.integers(1, 6), st.integers(1, 9))
@@ -34,6 +34,11 @@ def test_branches_read_what_contexts_ask_for(calls: list[list[Ids]], most: int, 
             assert [tuple(line) for line in lines] == [tuple(ids.tolist()) for ids in group.ids]
             trunk = tuple(lines[-1])
         assert [answered[number] for number in range(len(call))] == call
+
+
+def test_no_contexts_have_no_branches() -> None:
+    for trunk in ([], [1]):
+        assert list(branches([], np.array(trunk, np.int32), most=9, room=99)) == []
 
 
 def test_shared_tokens_are_read_once() -> None:

@@ -87,7 +87,8 @@ def branches(
             new = len(ids) - _shared(trunk, ids, asked)
         group.add(ids, len(ids) - new, asked)
         taken += new
-    yield group
+    if group.ids:
+        yield group
 
 
 def _shared(trunk: Context, ids: Context, asked: Sequence[tuple[int, int]]) -> int:
