@@ -45,7 +45,8 @@ def by_fixed_share(
     out = []
     paths: dict[tuple[int, ...], float] = {(first,): prior[first] for first in range(number)}
     for at, dists in enumerate(steps):
-        whole = sum(paths.values())
+        # Of what follows, sequences that now use a model for which the text cannot be say nothing.
+        whole = sum(p for path, p in paths.items() if any(dists[path[-1]]))
         out.append(
             [sum(p * dists[path[-1]][b] for path, p in paths.items()) / whole for b in range(257)]
         )

@@ -44,8 +44,10 @@ def texts(number: int, length: int) -> list[bytes]:
 
 
 def predictions(model: bw.ByteModel, text: bytes) -> list[Dist]:
-    """What a model expects at each place of a text, its end included."""
-    return [model.start(text[:at]).next().probs.tolist() for at in range(len(text) + 1)]
+    """What a model expects at each place of a text, its end included: nothing if it cannot be."""
+    states = [model.start(text[:at]) for at in range(len(text) + 1)]
+    nothing = [0.0] * 257
+    return [s.next().probs.tolist() if s.logprob > -math.inf else nothing for s in states]
 
 
 OPTIONS: dict[RuleName, dict[str, Any]] = {
@@ -97,6 +99,36 @@ def test_predictions_are_what_the_formula_says(rule: RuleName) -> None:
         own = [sum(math.log(d[b]) for d, b in zip(one, text, strict=False)) for one in each]
         assert state.logprobs == pytest.approx(own, rel=1e-12)
         assert np.exp(state.predictions) == pytest.approx(np.array([one[-1] for one in each]))
+
+
+@pytest.mark.parametrize("gone", range(3))
+@pytest.mark.parametrize("rule", ["arithmetic", "bayes", "fixed_share", "core"])
+def test_a_model_that_is_left_out_stays_so(rule: RuleName, gone: int) -> None:
+    models = [member(number) for number in range(3)]
+    # One that knows no "b" is left out from the second byte on.
+    models[gone] = member(2, forbidden=[1])
+    text = b"abaabab"
+    each = [predictions(model, text) for model in models]
+    assert any(each[gone][1])
+    assert not any(any(dist) for dist in each[gone][2:])
+    steps = [list(at) for at in zip(*each, strict=True)]
+    living = [[dist for dist in dists if any(dist)] for dists in steps]
+    given = OPTIONS[rule].get("weights", [1, 1, 1])
+    left = [weight for number, weight in enumerate(given) if number != gone]
+    match rule:
+        case "arithmetic":
+            expected = [mean(dists, given if len(dists) == 3 else left) for dists in living]
+        case "core":
+            expected = [by_core(dists) for dists in living]
+        case _:
+            expected = expected_steps(rule, steps, text)
+    state = bw.Ensemble(models, rule=rule, **OPTIONS[rule]).start()
+    for at, dist in enumerate(expected):
+        assert state.next().probs == pytest.approx(dist, abs=1e-12), at
+        assert state.weights.sum() == pytest.approx(1.0)
+        assert (state.weights[gone] > 0.0) == (at < 2)
+        state.advance(text[at : at + 1])
+    assert state.logprobs[gone] == -math.inf
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -12,6 +12,10 @@ up to 1:
 | `online` | proportional to the product of P_i^w | the weights nearest to w + eta (log P_i(y) - E[log P_i]), E under the prediction (the mixing of Mattern 2013: projected gradient steps on -log P(y), which is convex in w) |
 | `core` | consistency of tokens and models ("CoRE", arXiv 2510.13855) | found anew at each step |
 
+A mean is that of the models for which the text so far can be, by their share of the weights. Under
+`fixed_share` the others are dealt a share too, which counts nowhere: sequences of models that come
+through one of them have the probability 0.
+
 CoRE, for bytes: with the mean p* of all models, the first one is the main model, delta_i = |P_i - p*|,
 s_i = (e^(-2 delta_i) - e^-2) / (1 - e^-2) where P_i + P_main > 1e-12 and else 0, the weight of a model is
 the sum of s_i over the entropy of P_i, that of the main model at least the sum of the others, and the

@@ -75,9 +75,8 @@ class EnsembleState(ForkingPlace):
         self._step = None
         if self._logprob == -math.inf:
             return
-        live = self._live(step.rows)
-        self._memory = self._memory.copy()
-        self._memory[live] = self._rule.learn(self._memory[live], step.rows[live], step.mixed, byte)
+        # A model that is left out learns like the others: its rows say that nothing can be.
+        self._memory = self._rule.learn(self._memory, step.rows, step.mixed, byte)
         self._own = self._own + step.rows[:, byte]
         self._exact &= step.error_bound == 0.0
         for member, own in zip(self._members, self._own, strict=True):
