@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import itertools
 import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -103,6 +104,120 @@ def test_threads_may_share_a_state() -> None:
         with ThreadPoolExecutor(4) as pool:
             found = list(pool.map(lambda _, state=state: state.next(), range(4)))
         assert [one.logprobs.tolist() for one in found] == [pytest.approx(expected)] * 4
+
+
+def watched(look: Callable[[], None], semantics: Any) -> bw.ByteModel:
+    """A model that has something done whenever it is asked."""
+
+    def rows(contexts: Any) -> Any:
+        look()
+        return TOKENS.logprobs(contexts)
+
+    asked = bw.CallableModel(TOK, rows, eos_id=TOKENS.eos_id)
+    return bw.ByteModel(asked, semantics=semantics, memory=0)
+
+
+@pytest.mark.parametrize("semantics", ["all", "valid"])
+def test_who_looks_while_a_state_reads_sees_where_it_was(
+    semantics: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bytewright.bytelm.state._STRETCH", 4)
+    expected = watched(lambda: None, semantics).start("low ").next().logprobs
+    seen: list[bw.ByteState] = []
+    states: list[bw.ByteState] = []
+
+    def look() -> None:
+        seen.extend(state.fork() for state in states)
+
+    state = watched(look, semantics).start("low ")
+    states.append(state)
+    state.advance(b"tide lower lo")
+    states.clear()
+    assert len(seen) > 2
+    assert {len(one) for one in seen} == {4}
+    for one in seen:
+        assert one.next().logprobs == pytest.approx(expected)
+    assert len(state) == 4 + 13
+
+
+STATES: dict[str, Callable[[bw.ByteModel], bw.BytePredictor]] = {
+    "alone": lambda model: model,
+    "first": lambda model: bw.Ensemble([model, MODEL], rule="bayes"),
+    "last": lambda model: bw.Ensemble([MODEL, model], rule="fixed_share"),
+    "nested": lambda model: bw.Ensemble([bw.Ensemble([MODEL, model]), model], rule="online"),
+}
+
+
+@pytest.mark.parametrize("made", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("semantics", ["all", "valid"])
+def test_what_a_model_broke_off_is_tried_again(
+    semantics: Any, made: Callable[[bw.ByteModel], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bytewright.bytelm.state._STRETCH", 4)
+    left = [0]
+
+    def look() -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise ConnectionError("no answer")
+
+    model = made(watched(look, semantics))
+    expected = [model.start(text) for text in ("low ", "low tide lower")]
+    before, after = [(one.next().logprobs, one.logprob) for one in expected]
+    broken = 0
+    for calls in range(1, 100):
+        left[0], state = 0, model.start("low ")
+        left[0] = calls
+        try:
+            state.advance(b"tide lower")
+        except ConnectionError:
+            broken += 1
+            assert len(state) == 4
+            assert state.next().logprobs == pytest.approx(before[0])
+            assert state.logprob == pytest.approx(before[1])
+            state.advance(b"tide lower")
+        was_asked_for_less, left[0] = left[0] > 0, 0
+        assert state.next().logprobs == pytest.approx(after[0])
+        assert state.logprob == pytest.approx(after[1])
+        if was_asked_for_less:
+            break
+    assert 1 < broken < 98
+
+
+def test_a_state_is_prepared_while_another_thread_waits_to_read() -> None:
+    asked: list[list[int]] = []
+
+    def rows(contexts: Any) -> Any:
+        asked.extend(ids.tolist() for ids in contexts)
+        return TOKENS.logprobs(contexts)
+
+    model = bw.ByteModel(bw.CallableModel(TOK, rows, eos_id=TOKENS.eos_id))
+    state = model.start("low tide")
+    tree = state._tree
+
+    class Slow:
+        """Between what is to be known and the contexts for it another thread comes in."""
+
+        def pending(self, goal: str) -> Any:
+            nodes = tree.pending(goal)
+            state._tree = tree
+            thread.start()
+            thread.join(0.05)
+            return nodes
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tree, name)
+
+    thread = threading.Thread(target=lambda: state.advance(b"lower lower lower").logprob)
+    state._tree = cast("Any", Slow())
+    model.prepare([state])
+    thread.join()
+    assert len(state) == 8 + 17
+    other = bw.ByteModel(TOKENS).start("low tide")
+    ids, offsets = other._tree.contexts(other._tree.pending("next"))
+    expected = [ids[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    assert len(expected) > 0
+    assert asked[: len(expected)] == expected
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, ">f4", ">f8"])

@@ -207,7 +207,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         arguments.word(goal, "goal", ("next", "end"))
         given = arguments.items(places, "places")
         states = [one for one in given if isinstance(one, ByteState) and one._rows is self._rows]
-        self._rows.prepare((state._tree for state in states), goal)
+        self._rows.prepare(ids for state in states for ids in state._wanted(goal))
 
     def score(self, text: str | bytes, *, progress: Tell | None = None) -> NDArray[np.float64]:
         """For each byte, how its coming changes the logarithm of the probability.

@@ -58,15 +58,16 @@ class Rows:
                 contexts = [ids[a:b] for a, b in pairwise(offsets)]
                 tree.feed(part, self._rows(contexts, keep=goal != "every"))
 
-    def prepare(self, trees: Iterable[_core.ByteTree], goal: Goal) -> None:
-        """Ask together for the rows that trees need, as far as rows are kept."""
+    def wanted(self, tree: _core.ByteTree, goal: Goal) -> list[NDArray[np.int32]]:
+        """The contexts whose rows a tree needs, as far as that is known yet."""
+        ids, offsets = tree.contexts(tree.pending(goal), self.reach)
+        return [ids[a:b] for a, b in pairwise(offsets)]
+
+    def prepare(self, contexts: Iterable[NDArray[np.int32]]) -> None:
+        """Ask together for the rows of contexts, as far as rows are kept."""
         if not self._budget:
             return
-        wanted: dict[bytes, NDArray[np.int32]] = {}
-        for tree in trees:
-            ids, offsets = tree.contexts(tree.pending(goal), self.reach)
-            for a, b in pairwise(offsets):
-                wanted.setdefault(ids[a:b].tobytes(), ids[a:b])
+        wanted = {ids.tobytes(): ids for ids in contexts}
         with self._lock:
             missing = [ids for key, ids in wanted.items() if key not in self._kept]
         for start in range(0, len(missing), self._at_once):

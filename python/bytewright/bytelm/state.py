@@ -6,11 +6,14 @@ import sys
 import threading
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bytewright import _core
 from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.paths import TokenPath
-from bytewright.bytelm.protocol import ForkingPlace
+from bytewright.bytelm.protocol import ForkingPlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.sizes import whole
 
@@ -27,7 +30,7 @@ class ByteState(ForkingPlace):
     Made by `ByteModel.start`. The model is asked when a probability is, and only for contexts
     whose rows are not known yet: about one for each token of a text that is read at once, and one
     for each byte where each next byte is asked for. Threads may share a state: one waits for the
-    other.
+    other, and sees all that the other reads at once or nothing of it.
     """
 
     __slots__ = ("_lock", "_rows", "_stepwise", "_tree")
@@ -42,7 +45,7 @@ class ByteState(ForkingPlace):
         """Read more bytes, in place.
 
         A text that cannot be has the probability 0 (`logprob` is minus infinity), which is no
-        error.
+        error. Where the model raises one, nothing was read: the same may be tried again.
 
         Returns:
             The state itself.
@@ -70,22 +73,32 @@ class ByteState(ForkingPlace):
         return self
 
     def _read(self, data: bytes) -> None:
+        if not self._stepwise and len(data) <= _STRETCH:
+            self._tree.advance(data)
+            self._tree.skip()
+            return
+        # The model is asked on the way: until all is read, the state stays where it was.
+        tree = self._tree.fork()
         if self._stepwise:
             for at in range(len(data)):
-                self._tree.advance(data[at : at + 1])
-                self._rows.fill(self._tree, "end")
-                self._tree.skip()
-            return
-        # Each context that is asked for holds all tokens before it, so the contexts of a long text
-        # are never all in memory at once.
-        for start in range(0, len(data), _STRETCH):
-            if start:
-                self._rows.fill(self._tree, "end")
-            self._tree.advance(data[start : start + _STRETCH])
-            self._tree.skip()
+                tree.advance(data[at : at + 1])
+                self._rows.fill(tree, "end")
+                tree.skip()
+        else:
+            # Each context that is asked for holds all tokens before it, so the contexts of a long
+            # text are never all in memory at once.
+            for start in range(0, len(data), _STRETCH):
+                if start:
+                    self._rows.fill(tree, "end")
+                tree.advance(data[start : start + _STRETCH])
+                tree.skip()
+        self._tree = tree
 
     def fork(self) -> Self:
-        """Another state at the same place; the two go their own ways."""
+        """Another state at the same place; the two go their own ways.
+
+        It waits for no other thread: while one reads, the place is that before what it reads.
+        """
         return type(self)(self._tree.fork(), self._rows, stepwise=self._stepwise)
 
     @property
@@ -94,6 +107,11 @@ class ByteState(ForkingPlace):
         with self._lock:
             self._rows.fill(self._tree, "end")
             return self._tree.logprob()
+
+    def _wanted(self, goal: Goal) -> list[NDArray[np.int32]]:
+        """The contexts that are to be asked for."""
+        with self._lock:
+            return self._rows.wanted(self._tree, goal)
 
     def next(self) -> ByteDistribution:
         """What may follow.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -35,10 +36,12 @@ class EnsembleState(ForkingPlace):
 
     Made by `Ensemble.start`. The bytes' probability is the product of what the ensemble predicted
     for each of them. A model for which the bytes so far have the probability 0 is left out where
-    the rule is a mean.
+    the rule is a mean. Threads may share a state: one waits for the other.
     """
 
-    __slots__ = ("_exact", "_length", "_logprob", "_members", "_memory", "_own", "_rule", "_step")
+    __slots__ = (
+        "_exact", "_length", "_lock", "_logprob", "_members", "_memory", "_own", "_rule", "_step"
+    )  # fmt: skip
 
     def __init__(self, rule: Rule, members: Sequence[BytePlace], weights: Floats) -> None:
         """Not to be called: `Ensemble.start` makes states."""
@@ -46,13 +49,14 @@ class EnsembleState(ForkingPlace):
         self._memory, self._own = rule.start(weights), np.zeros(len(weights))
         self._logprob, self._length, self._exact = 0.0, 0, True
         self._step: _Step | None = None
+        self._lock = threading.Lock()
 
     def advance(self, data: bytes) -> Self:
         """Read more bytes, in place.
 
         A text that cannot be has the probability 0 (`logprob` is minus infinity), which is no
         error. Every byte is predicted first, since each changes what the ensemble knows of its
-        models.
+        models. Where a model raises an error, nothing was read: the same may be tried again.
 
         Returns:
             The state itself.
@@ -61,11 +65,15 @@ class EnsembleState(ForkingPlace):
             ArgumentTypeError: `data` is not bytes.
         """
         check_bytes(data)
-        for at, byte in enumerate(data):
-            if self._logprob == -math.inf:
-                self._length += len(data) - at
-                break
-            self._read(byte)
+        with self._lock:
+            # The models read one after the other: until all have, the state stays where it was.
+            ahead = self._forked()
+            for at, byte in enumerate(data):
+                if ahead._logprob == -math.inf:
+                    ahead._length += len(data) - at
+                    break
+                ahead._read(byte)
+            self._take(ahead, ahead._members)
         return self
 
     def _read(self, byte: int) -> None:
@@ -109,6 +117,10 @@ class EnsembleState(ForkingPlace):
             return np.arange(len(rows))
         return np.flatnonzero(rows.max(axis=1) > -np.inf)
 
+    def _shared(self) -> _Step:
+        with self._lock:
+            return self._predicted()
+
     def _predicted(self) -> _Step:
         if self._logprob == -math.inf:
             raise DataError(f"the probability is 0 after {self._length} bytes: nothing follows")
@@ -143,12 +155,21 @@ class EnsembleState(ForkingPlace):
 
     def fork(self) -> Self:
         """Another state at the same place; the two go their own ways."""
+        with self._lock:
+            return self._forked()
+
+    def _forked(self) -> Self:
         other = object.__new__(type(self))
-        other._rule, other._members = self._rule, [member.fork() for member in self._members]
-        other._memory, other._own = self._memory, self._own
-        other._logprob, other._length = self._logprob, self._length
-        other._exact, other._step = self._exact, self._step
+        other._lock = threading.Lock()
+        other._take(self, [member.fork() for member in self._members])
         return other
+
+    def _take(self, other: Self, members: list[BytePlace]) -> None:
+        """Be where another state is, with these places of the models."""
+        self._rule, self._members = other._rule, members
+        self._memory, self._own = other._memory, other._own
+        self._logprob, self._length = other._logprob, other._length
+        self._exact, self._step = other._exact, other._step
 
     def next(self) -> ByteDistribution:
         """What may follow.
@@ -163,7 +184,7 @@ class EnsembleState(ForkingPlace):
         Raises:
             DataError: the text so far has the probability 0.
         """
-        step = self._predicted()
+        step = self._shared()
         lost = 0.0 if step.mixed.max() > -np.inf else 1.0
         return ByteDistribution(step.mixed, lost, step.error_bound)
 
@@ -181,7 +202,7 @@ class EnsembleState(ForkingPlace):
         Raises:
             DataError: as `next`.
         """
-        return self._predicted().weights.copy()
+        return self._shared().weights.copy()
 
     @property
     def predictions(self) -> Floats:
@@ -190,7 +211,7 @@ class EnsembleState(ForkingPlace):
         Raises:
             DataError: as `next`.
         """
-        return self._predicted().rows.copy()
+        return self._shared().rows.copy()
 
     @property
     def logprobs(self) -> Floats:
