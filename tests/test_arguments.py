@@ -408,6 +408,37 @@ def test_no_argument_brings_forth_an_error_of_python(
     assert not found, "\n".join(found)
 
 
+# Whole numbers that may be left out, or written otherwise.
+ALSO_WHOLE = {"bos": 97, "eos_id": 3, "memory": 64 << 20}
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
+def test_whole_numbers_may_be_of_numpy_but_not_true(
+    room: Callable[[Path], Calls], tmp_path: Path
+) -> None:
+    found, looked = [], 0
+    for name, (call, known) in room(tmp_path).items():
+        for argument, value in known.items():
+            number = ALSO_WHOLE.get(argument, value)
+            # An id is looked up as in a list, which takes True too.
+            if type(number) is not int or name == "Tokenizer.token_bytes":
+                continue
+            looked += 1
+            for same in (np.int64(number), np.uint64(number)):
+                try:
+                    call(**known | {argument: same})
+                except bw.BytewrightError as error:
+                    found.append(f"{name}({argument}={same!r}): {error!r:.100}")
+            for other in (True, np.True_, float(number), np.array(number)):
+                try:
+                    call(**known | {argument: other})
+                except bw.ArgumentTypeError:
+                    continue
+                found.append(f"{name}({argument}={other!r}) is taken for a number")
+    assert not found, "\n".join(found)
+    assert looked > 3
+
+
 def _public() -> Iterator[str]:
     """Functions, classes that are called and methods with arguments, of what is exported."""
     for name in bw.__all__:

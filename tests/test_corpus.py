@@ -141,9 +141,11 @@ def test_bos_and_eos_are_added_when_asked_and_never_else(
 
 def test_bos_must_be_an_id_or_a_special_token(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
     path = write_input(tmp_path, "jsonl", ["the"])
-    for bad in (-1, tokenizer.vocab_size, "<s>", True):
+    for bad in (-1, tokenizer.vocab_size, "<s>"):
         with pytest.raises(bw.ArgumentError, match="bos="):
             bw.encode_corpus(path, tokenizer, tmp_path / "out", bos=bad)
+    with pytest.raises(bw.ArgumentTypeError, match="bos must be an id"):
+        bw.encode_corpus(path, tokenizer, tmp_path / "out", bos=True)
 
 
 @pytest.mark.parametrize("block", [1, 5, 1000])

@@ -54,6 +54,10 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "text_field": lambda folder: corpus(folder, text_field=3),
     "progress": lambda folder: corpus(folder, progress=3),
     "memory": lambda folder: corpus(folder, memory=1e9),
+    "end of a format": lambda _: bw.FimFormat(
+        (0, bw.FimPart.PREFIX, 1, bw.FimPart.SUFFIX, 2),
+        bw.FimPart.PREFIX,  # type: ignore[arg-type]
+    ),
 }
 
 
@@ -85,6 +89,11 @@ def test_numbers_of_numpy_are_numbers() -> None:
     one: dict[str, Any] = {"particles": np.int8(2), "max_bytes": np.int8(1)}
     drawn = bw.sample_weighted(bytes_of, "a", constraint=any_text, **one)
     assert len(drawn) == 2
+    wide = bw.train(["abab"], 258, superword=bw.Superword(np.uint8(2)))  # type: ignore[arg-type]
+    assert wide == bw.train(["abab"], 258, superword=bw.Superword(2))
+    ids: Any = np.arange(4)
+    named = bw.FimFormat.psm(*ids[:3], end=ids[3])
+    assert named.prompt(TOK, "a", "b") == bw.FimFormat.psm(0, 1, 2, end=3).prompt(TOK, "a", "b")
     back = np.int8(2)
     assert bw.BaselineModel(tokens, method="alignment", back=back).back == 2  # type: ignore[arg-type]
 
@@ -93,6 +102,9 @@ def test_true_is_no_number() -> None:
     for call in (
         lambda: model().sample("a", max_bytes=True),
         lambda: bw.NgramModel.fit(TOK, ["ab"], order=True),
+        lambda: model().start("a").paths(True),
+        lambda: TOK.count("ab", limit=True),
+        lambda: bw.CallableModel(TOK, len, eos_id=True),
     ):
         with pytest.raises(bw.ArgumentTypeError, match="must be an int"):
             call()

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["flag", "function", "instance", "items", "number", "place", "text", "word"]
+__all__ = [
+    "flag",
+    "function",
+    "instance",
+    "integer",
+    "is_integer",
+    "items",
+    "number",
+    "place",
+    "text",
+    "word",
+]
 
 
 def instance(value: object, kind: type, name: str) -> None:
@@ -62,6 +73,26 @@ def number(value: float, name: str) -> float:
         return float(value)
     except OverflowError:
         raise ArgumentError(f"{name}={value} is too large") from None
+
+
+def is_integer(value: object) -> bool:
+    """Whether something is a whole number, which may be one of NumPy's; True and False are none.
+
+    >>> is_integer(3), is_integer(True), is_integer(3.0)
+    (True, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def integer(value: Any, name: str) -> int:
+    """A whole number, as `is_integer` has it, of any size.
+
+    >>> integer(3, "count")
+    3
+    """
+    if not is_integer(value):
+        raise ArgumentTypeError(f"{name} must be an int, not {type(value).__name__}")
+    return int(value)
 
 
 def items(values: Iterable[Any], name: str) -> list[Any]:

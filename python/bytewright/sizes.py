@@ -1,10 +1,9 @@
 """Whole numbers and numbers of bytes, as callers give them and as people write them."""
 
-import operator
 import re
 import sys
-from numbers import Integral
 
+from bytewright.arguments import integer, is_integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["byte_size", "seed_of", "whole"]
@@ -14,7 +13,7 @@ def whole(number: int, name: str, *, least: int = 0) -> int:
     """A whole number; one that no machine holds is the largest that it does.
 
     Args:
-        number: an int, or what Python takes for one.
+        number: an int, or one of NumPy's numbers.
         name: what to call it in an error.
         least: the smallest that is allowed.
 
@@ -25,10 +24,7 @@ def whole(number: int, name: str, *, least: int = 0) -> int:
     >>> whole(3, "threads", least=1), whole(10**30, "threads") == sys.maxsize
     (3, True)
     """
-    try:
-        value = operator.index(number)
-    except TypeError:
-        raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}") from None
+    value = integer(number, name)
     if value < least:
         raise ArgumentError(f"{name}={value}: at least {least} is allowed")
     return min(value, sys.maxsize)
@@ -44,10 +40,7 @@ def seed_of(seed: int) -> int:
     >>> seed_of(2**64 - 1) == 2**64 - 1
     True
     """
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        raise ArgumentTypeError(f"seed must be an int, not {type(seed).__name__}") from None
+    value = integer(seed, "seed")
     if not 0 <= value < 1 << 64:
         raise ArgumentError(f"seed={value}: 0 to 2**64 - 1 is allowed")
     return value
@@ -67,10 +60,8 @@ def byte_size(size: int | str, name: str) -> int:
     >>> byte_size("512", "memory"), byte_size("2K", "memory"), byte_size("1.5MB", "memory")
     (512, 2048, 1572864)
     """
-    if isinstance(size, Integral):
-        if size < 0:
-            raise ArgumentError(f"{name}={size}: 0 and more are allowed")
-        return min(int(size), sys.maxsize)
+    if is_integer(size):
+        return whole(int(size), name)
     if not isinstance(size, str):
         raise ArgumentTypeError(f"{name} must be int or str, not {type(size).__name__}")
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", size.strip(), re.IGNORECASE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Literal
 
 from bytewright.arguments import word
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.sizes import whole
 
 __all__ = [
     "Ends",
@@ -18,7 +19,6 @@ __all__ = [
     "check_ends",
     "check_share",
     "check_utf8",
-    "natural",
     "stop_strings",
     "text_bytes",
 ]
@@ -56,19 +56,10 @@ def check_share(number: float, name: str) -> None:
         raise ArgumentError(f"{name}={number} is not in 0.0 <= {name} < 1.0")
 
 
-def natural(name: str, number: int) -> int:
-    """A whole number from 0 on, which may be one of NumPy's; True is none."""
-    if not isinstance(number, Integral) or isinstance(number, bool):
-        raise ArgumentTypeError(f"{name} must be an int, not {type(number).__name__}")
-    if number < 0:
-        raise ArgumentError(f"{name}={number}: 0 and more are allowed")
-    return int(number)
-
-
 def check_draw(temperature: float, top_p: float, seed: int | None) -> None:
     """Raise if these do not say how to draw."""
     if seed is not None:
-        natural("seed", seed)
+        whole(seed, "seed")
     for name, number in {"temperature": temperature, "top_p": top_p}.items():
         if not isinstance(number, Real):
             raise ArgumentTypeError(f"{name} must be a number, not {type(number).__name__}")

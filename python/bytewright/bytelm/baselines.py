@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.arguments import word
-from bytewright.bytelm.arguments import check_bytes, check_share, natural, text_bytes
+from bytewright.bytelm.arguments import check_bytes, check_share, text_bytes
 from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution
 from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
@@ -37,6 +37,7 @@ from bytewright.bytelm.sampling import SamplingPredictor
 from bytewright.bytelm.state import ByteState
 from bytewright.errors import DataError
 from bytewright.models import TokenModel
+from bytewright.sizes import whole
 
 __all__ = ["BaselineModel", "BaselinePlace", "Method"]
 
@@ -95,7 +96,7 @@ class BaselineModel(SamplingPredictor):
             ArgumentError: an unknown method, or what `ByteModel` refuses.
         """
         word(method, "method", ("naive", "healing", "alignment"))
-        back = natural("back", back)
+        back = whole(back, "back")
         check_share(epsilon, "epsilon")
         self._method: Method = method
         self._epsilon = epsilon

@@ -37,7 +37,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from bytewright.arguments import items, text, word
+from bytewright.arguments import is_integer, items, text, word
 from bytewright.bytelm.arguments import Utf8, text_bytes
 from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.infilling import Infilling, InfillingPredictor
@@ -46,6 +46,7 @@ from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.protocol import check_tokenizer
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -95,12 +96,14 @@ class FimFormat:
             ArgumentError: a part is missing, twice there, or of the other kind.
         """
         for name in (*items(self.parts, "parts"), self.end):
-            if not isinstance(name, str | int | FimPart):
+            if not (isinstance(name, str | FimPart) or is_integer(name)):
                 raise ArgumentTypeError(
                     f"a special token, by its text or id, or a part, not {type(name).__name__}"
                 )
             if isinstance(name, str):
                 text(name, "a special token")
+        if isinstance(self.end, FimPart):
+            raise ArgumentTypeError("end: a special token, by its text or id, not a part")
         named = [part for part in self.parts if isinstance(part, FimPart)]
         if len(named) != len(set(named)) or set(named) not in (_LINES, _WHOLE):
             raise ArgumentError(
@@ -248,6 +251,8 @@ class FimPrompt(InfillingPredictor):
             ArgumentError: an argument outside what is allowed.
             DataError: nothing that is allowed may follow, or no middle that was looked at fits.
         """
+        # What some formats do not need is no less an argument.
+        budget, trajectories = whole(budget, "budget", least=1), whole(trajectories, "trajectories")
         if self.after is None:
             return self.sample(
                 max_bytes=max_bytes,
@@ -324,8 +329,8 @@ def _texts(prefix: bytes, suffix: bytes) -> dict[FimPart, bytes]:
 
 def _token(tok: Tokenizer, name: str | int) -> int | None:
     """The id of a special token, which some vocabularies do not call special."""
-    if isinstance(name, int):
-        return name if 0 <= name < tok.vocab_size else None
+    if not isinstance(name, str):
+        return int(name) if 0 <= name < tok.vocab_size else None
     found = tok.special_tokens.get(name)
     return tok.token_id(name.encode()) if found is None else found
 

@@ -33,7 +33,6 @@ from bytewright.bytelm.arguments import (
     Utf8,
     check_draw,
     check_utf8,
-    natural,
     stop_strings,
     text_bytes,
 )
@@ -43,6 +42,7 @@ from bytewright.bytelm.middles import Middle, Middles, Rules
 from bytewright.bytelm.sampling import SamplingPredictor, pick, place_after
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, DataError
+from bytewright.sizes import whole
 
 if TYPE_CHECKING:
     from bytewright.bytelm.fim import FimFormat, FimPrompt
@@ -233,11 +233,10 @@ class InfillingPredictor(SamplingPredictor):
             DataError: the prefix has the probability 0, or no middle that was looked at fits.
         """
         flag(end, "end")
-        max_bytes = natural("max_bytes", max_bytes)
-        trajectories = natural("trajectories", trajectories)
-        budget = natural("budget", budget)
-        if budget == 0:
-            raise ArgumentError("budget=0: 1 and more are allowed: the empty middle is looked at")
+        max_bytes = whole(max_bytes, "max_bytes")
+        trajectories = whole(trajectories, "trajectories")
+        # The empty middle is looked at in any case.
+        budget = whole(budget, "budget", least=1)
         check_draw(1.0, 1.0, seed)
         check_utf8(utf8)
         text, after = text_bytes(prefix), text_bytes(suffix)

@@ -28,7 +28,6 @@ from bytewright.bytelm.arguments import (
     check_draw,
     check_ends,
     check_utf8,
-    natural,
     stop_strings,
     text_bytes,
 )
@@ -37,6 +36,7 @@ from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
 from bytewright.errors import ArgumentError, DataError
+from bytewright.sizes import whole
 
 __all__ = [
     "ROOMY",
@@ -126,7 +126,7 @@ class SamplingPredictor(BytePredictor):
         >>> model.sample("lo ", max_bytes=20, ends="match", constraint=word, seed=1)
         b'a'
         """
-        max_bytes = natural("max_bytes", max_bytes)
+        max_bytes = whole(max_bytes, "max_bytes")
         check_draw(temperature, top_p, seed)
         check_utf8(utf8)
         check_ends(ends)

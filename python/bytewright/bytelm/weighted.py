@@ -41,7 +41,6 @@ from bytewright.bytelm.arguments import (
     check_draw,
     check_ends,
     check_utf8,
-    natural,
     text_bytes,
 )
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
@@ -49,6 +48,7 @@ from bytewright.bytelm.distribution import END, log_sum
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
 from bytewright.bytelm.sampling import ROOMY, draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 
 __all__ = ["WeightedSample", "WeightedText", "rejection", "sample_weighted", "systematic"]
 
@@ -178,8 +178,8 @@ def sample_weighted(
     (b'lo', -0.058)
     """
     check_predictor(source, "source")
-    max_bytes = natural("max_bytes", max_bytes)
-    particles = natural("particles", particles)
+    max_bytes = whole(max_bytes, "max_bytes")
+    particles = whole(particles, "particles")
     check_draw(temperature, 1.0, seed)
     check_utf8(utf8)
     check_ends(ends)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from bytewright.arguments import is_integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["CorpusTokenizer", "Encoded", "Format", "Policy", "StreamEncoder", "choose_dtype"]
@@ -183,11 +183,11 @@ def _ids(tokenizer: CorpusTokenizer, name: str, value: int | str | None) -> tupl
             known = ", ".join(sorted(tokenizer.special_tokens)[:20]) or "none"
             raise ArgumentError(f"{name}={value!r} is not a special token; there are: {known}")
         return (found,)
-    if not isinstance(value, Integral):
+    if not is_integer(value):
         raise ArgumentTypeError(
             f"{name} must be an id, the text of a special token or None, not {type(value).__name__}"
         )
-    if isinstance(value, bool) or not 0 <= value < tokenizer.vocab_size:
+    if not 0 <= value < tokenizer.vocab_size:
         raise ArgumentError(
             f"{name}={value!r} is outside the vocabulary of {tokenizer.vocab_size} tokens"
         )

@@ -12,12 +12,12 @@ has the probability of all of them, the others have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import is_integer
 from bytewright.errors import ArgumentError
 from bytewright.models.contexts import inside
 from bytewright.models.outcomes import Outcomes
@@ -94,7 +94,7 @@ def named(*candidates: Any) -> list[int]:
     """
     for ids in candidates:
         if ids is not None:
-            return [int(ids)] if isinstance(ids, Integral) else list(ids)
+            return [int(ids)] if is_integer(ids) else list(ids)
     return []
 
 

@@ -29,7 +29,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, Final, Self
 
 import numpy as np
@@ -37,7 +36,7 @@ import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
 from bytewright import _core
-from bytewright.arguments import function, place
+from bytewright.arguments import function, integer, place
 from bytewright.arrays import as_lists, decoded
 from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
@@ -162,9 +161,7 @@ class NgramModel:
         check_tokenizer(tokenizer)
         threads = None if threads is None else whole(threads, "threads", least=1)
         function(progress, "progress")
-        if order is not None and (not isinstance(order, Integral) or isinstance(order, bool)):
-            raise ArgumentTypeError(f"order must be an int or None, not {type(order).__name__}")
-        order = None if order is None else int(order)
+        order = None if order is None else integer(order, "order")
         if order is not None and not 1 <= order <= 16:
             raise ArgumentError(f"order={order}: 1 to 16 are allowed, and None")
         eos_id = _end_of_text(tokenizer, eos)

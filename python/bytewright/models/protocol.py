@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
@@ -81,7 +81,5 @@ def check_end(eos_id: int | None) -> None:
     """Raise if this is no id that may end a text."""
     if eos_id is None:
         return
-    if not isinstance(eos_id, Integral):
-        raise ArgumentTypeError(f"eos_id must be an int, not {type(eos_id).__name__}")
-    if not 0 <= eos_id <= _MOST:
+    if not 0 <= integer(eos_id, "eos_id") <= _MOST:
         raise ArgumentError(f"eos_id={eos_id}: at least 0 is allowed, and at most {_MOST}")

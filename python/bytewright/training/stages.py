@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bytewright.arguments import is_integer
 from bytewright.errors import ArgumentError
+from bytewright.sizes import whole
 from bytewright.training.constraints import (
     Constraint,
     checked,
@@ -79,21 +81,22 @@ def learn_superwords(task: Task, superword: Superword) -> tuple[Learned, Fresh]:
     """
     if isinstance(task.start, Continued):
         raise ArgumentError("superword and a tokenizer to go on from cannot be combined")
-    if not 0 <= superword.transition <= task.wanted - 256:
+    transition = whole(superword.transition, "transition")
+    if transition > task.wanted - 256:
         raise ArgumentError(
-            f"transition={superword.transition}: from 0 to the {task.wanted - 256} merges that "
+            f"transition={transition}: from 0 to the {task.wanted - 256} merges that "
             "there shall be is allowed"
         )
     _require_texts(task.sources)
     # A merge may make a token that is there already, so there are at least as many merges as
     # tokens, and those after the transition are left out.
-    words = learn_words(replace(task, wanted=256 + superword.transition, checkpoint=None))
+    words = learn_words(replace(task, wanted=256 + transition, checkpoint=None))
     start = replace(task.start, pattern=pattern_of(superword.pattern))
     rules = checked([*task.rules, *superword.rules()])
     reading = replace(task.reading, pattern=superword.pattern)
     second = replace(task, rules=rules, start=start, reading=reading)
     counts, unit = second.counts()
-    plan = replace(second.plan(unit), initial=words.merges[: superword.transition, :2])
+    plan = replace(second.plan(unit), initial=words.merges[:transition, :2])
     progress, checkpoint = task.reading.progress, task.checkpoint
     return learn(counts, task.wanted, plan, progress=progress, checkpoint=checkpoint), start
 
@@ -107,7 +110,7 @@ def learn_by_parity(task: Task, parity: Parity) -> Learned:
     for name, source in task.sources.items():
         counts = task.reading.counts(source)
         weight = (task.weights or {}).get(name, 1)
-        if not isinstance(weight, int) or weight < 1:
+        if not is_integer(weight) or weight < 1:
             raise ArgumentError(f"the weight of {name!r} is {weight!r}: parity takes whole ones")
         texts[name] = cut_pieces(task.rules, counts.scaled(weight))
     development = {name: task.reading.counts(source) for name, source in parity.development.items()}
