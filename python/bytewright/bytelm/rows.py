@@ -38,6 +38,8 @@ class Rows:
         self._model, self._width, self._budget = model, width, budget
         self._kept: OrderedDict[bytes, Row] = OrderedDict()
         self._bytes = 0
+        # Of a row; as the last that came, and at most so many before.
+        self._size = 8 * width
         self._at_once = max(
             16, _AT_ONCE // (8 * max(1, width)), getattr(model, "contexts_at_once", None) or 0
         )
@@ -64,12 +66,20 @@ class Rows:
         return [ids[a:b] for a, b in pairwise(offsets)]
 
     def prepare(self, contexts: Iterable[NDArray[np.int32]]) -> None:
-        """Ask together for the rows of contexts, as far as rows are kept."""
-        if not self._budget:
-            return
-        wanted = {ids.tobytes(): ids for ids in contexts}
+        """Ask together for the rows of contexts, of the first as many as are kept together."""
+        wanted = {ids.tobytes(): ids for ids in contexts} if self._budget else {}
+        missing, room = [], self._budget
         with self._lock:
-            missing = [ids for key, ids in wanted.items() if key not in self._kept]
+            for key, ids in wanted.items():
+                row = self._kept.get(key)
+                room -= len(key) + (self._size if row is None else row.nbytes)
+                if room < 0:
+                    # Its row would drive out that of another before that is used.
+                    break
+                if row is None:
+                    missing.append(ids)
+                else:
+                    self._kept.move_to_end(key)
         for start in range(0, len(missing), self._at_once):
             self._rows(missing[start : start + self._at_once], keep=True)
 
@@ -110,6 +120,7 @@ class Rows:
         rows = as_rows(given, "the model", len(contexts), self._width)[:, : self._width]
         with self._lock:
             self.contexts += len(contexts)
+            self._size = rows.itemsize * self._width
         # The core reads rows that lie apart, but not values that do.
         apart, beside = rows.strides
         whole = apart % rows.itemsize == 0 and beside == rows.itemsize and rows.flags.aligned
