@@ -62,6 +62,12 @@ def test_score_adds_up(ngrams: Path) -> None:
     ended = record("bytes", "score", "-", "--model", ngrams, "--end", stdin=data)
     expected = -model(ngrams).logprob(data, end=True) / math.log(2)
     assert ended["bits"] == pytest.approx(expected)
+    assert ended["end"] == pytest.approx(expected - sum(ended["each"]))
+    arguments = ("bytes", "score", "-", "--model", ngrams, "--each", "--end")
+    *each, end, said = result(*arguments, stdin=data).splitlines()
+    assert len(each) == len(data)
+    assert end == f"{ended['end']:>9.4f}  end of text"
+    assert said.startswith(f"{ended['bits']:.2f} bits")
     lines = result("bytes", "score", "-", "--model", ngrams, "--each", stdin=data).splitlines()
     assert len(lines) == len(data) + 1
     assert lines[7].endswith("<E4>")
@@ -140,6 +146,8 @@ def test_a_text_that_cannot_be_is_explained(ngrams: Path, tmp_path: Path) -> Non
         assert b"inf bits a byte" in done.stdout
     done = command("bytes", "score", "-", *options, "--semantics", "all", stdin=data)
     assert (done.returncode, done.stderr, b"inf" in done.stdout) == (0, b"", False)
+    done = command("bytes", "infill", "-", "cat", *options, stdin=data)
+    assert (done.returncode, done.stderr.decode()) == (3, f"bytewright: {said}\n")
     # An unfinished character is no such byte.
     done = command("bytes", "next", "-", *options, stdin="the 中".encode()[:-1])
     assert done.returncode == 0
@@ -296,3 +304,14 @@ def test_every_command_of_the_group_explains_itself_and_speaks_json() -> None:
     shown = command("bytes")
     assert shown.returncode == 2
     assert all(name in shown.stdout.decode() for name in commands)
+
+
+def test_too_little_memory_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def starved(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(bw.ByteModel, "given", starved)
+    assert main(["bytes", "next", "a", "--quiet"]) == 1
+    assert capsys.readouterr().err == "bytewright: there is not enough memory for that\n"

@@ -15,7 +15,8 @@ a long suffix it only learns from the middles that were tried. Models that were 
 are asked in another way (`fim`).
 
 Cost: a distribution for each explored middle and for each byte of a trajectory, and the suffix
-behind the few that matter.
+behind the few that matter. All of these places are kept till the end, each with a row or two of the
+model: 32 trajectories of 100 bytes over 100,000 tokens take 2 GB.
 """
 
 from __future__ import annotations

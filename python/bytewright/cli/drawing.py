@@ -147,18 +147,20 @@ def bytes_infill(
     if (prefix, suffix) == ("-", "-"):
         raise ArgumentError("PREFIX and SUFFIX cannot both be standard input")
     before, after = (common.read(one) if files else read_text(one) for one in (prefix, suffix))
-    found = loaded(model, tokenizer, semantics, quiet=quiet).infill_candidates(
-        before,
-        after,
-        max_bytes=max_bytes,
-        end=end,
-        stop=_texts(stop),
-        utf8=utf8.value,
-        constraint=_constraint(regex),
-        budget=budget,
-        trajectories=trajectories,
-        seed=seed,
-    )
+    byte_model = loaded(model, tokenizer, semantics, quiet=quiet)
+    with explained(byte_model, before):
+        found = byte_model.infill_candidates(
+            before,
+            after,
+            max_bytes=max_bytes,
+            end=end,
+            stop=_texts(stop),
+            utf8=utf8.value,
+            constraint=_constraint(regex),
+            budget=budget,
+            trajectories=trajectories,
+            seed=seed,
+        )
     drawn = found.draw(temperature=temperature, top_p=top_p, seed=seed)
     listed = list(zip(found.middles, found.shares.tolist(), strict=True))[:top]
     if as_json:

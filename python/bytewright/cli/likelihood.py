@@ -93,8 +93,10 @@ def bytes_score(
         scores = byte_model.score(data, progress=progress)
     bits = [-float(nats) / math.log(2) + 0.0 for nats in scores]
     whole = sum(bits)
+    last = math.inf
     if end and whole < math.inf:
-        whole = -byte_model.logprob(data, end=True) / math.log(2)
+        last = max(0.0, -byte_model.logprob(data, end=True) / math.log(2) - whole)
+        whole += last
     if as_json:
         # JSON has no infinity: what cannot be has no number of bits.
         common.write_json(
@@ -103,12 +105,15 @@ def bytes_score(
                 "bits": finite(whole),
                 "bits_per_byte": finite(whole / len(data)),
                 "each": [finite(one) for one in bits],
+                **({"end": finite(last)} if end else {}),
             }
         )
         return
     if each:
         for byte, one in zip(data, bits, strict=True):
             print(f"{one:>9.4f}  {visible(bytes([byte]))}")
+        if end and whole < math.inf:
+            print(f"{last:>9.4f}  end of text")
     size = common.plural(len(data), "byte")
     print(f"{whole:.2f} bits, {size}, {whole / len(data):.4f} bits a byte")
     if whole == math.inf and (why := impossible(byte_model, data)):

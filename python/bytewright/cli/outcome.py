@@ -95,6 +95,8 @@ def _message(error: BaseException, code: int) -> str:
         return str(error.format_message()) + " (try --help)"  # type: ignore[attr-defined]
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for that"
     if isinstance(error, BytewrightError):
         return str(error)
     return f"unexpected {type(error).__name__}: {error}"
