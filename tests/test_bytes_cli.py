@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_cli import Argument, command, record, result
@@ -35,6 +36,45 @@ def ngrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def model(path: Path) -> bw.ByteModel:
     return bw.ByteModel(bw.NgramModel.load(path, demo.tokenizer()))
+
+
+def test_fit_makes_the_model_that_the_library_makes(tmp_path: Path) -> None:
+    tok, out, file = demo.tokenizer(), tmp_path / "out.ngram", tmp_path / "texts.txt"
+    file.write_bytes("".join(TEXTS).encode() + b"\xff")
+
+    def fitted(*arguments: Argument, stdin: bytes = b"") -> bytes:
+        told = record("bytes", "fit", *arguments, "-o", out, "--force", stdin=stdin)
+        assert told["bytes"] == out.stat().st_size
+        return out.read_bytes()
+
+    def expected(texts: list[bytes], **options: Any) -> bytes:
+        bw.NgramModel.fit(tok, texts, **options).save(tmp_path / "same")
+        return (tmp_path / "same").read_bytes()
+
+    data, long = file.read_bytes(), tmp_path / "long.txt"
+    assert fitted(file) == fitted("-", stdin=data) == expected([data])
+    lines = ("--documents", "line", "--order", "3")
+    assert (
+        fitted(file, *lines)
+        == fitted("-", *lines, stdin=data)
+        == expected(data.splitlines(), order=3)
+    )
+    assert fitted(file, "--order", "any") == expected([data], order=None)
+    long.write_bytes(b"a cat " * 1_500_000)  # Read in pieces, and one document all the same.
+    assert fitted(long) == expected([long.read_bytes()])
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"body": "a cat"}\n{"body": null}\n{"body": "a dog"}\n')
+    assert fitted(rows, "--text-field", "body") == expected([b"a cat", b"a dog"])
+    tok.save(tmp_path / "tok.json")
+    again = ("--tokenizer", tmp_path / "tok.json", "--eos", "<|endoftext|>")
+    assert fitted(rows, "--text-field", "body", *again) == out.read_bytes()
+    assert result("bytes", "next", "a d", "--model", out, *again[:2], "--top", "1").endswith(
+        "  o\n"
+    )
+    said = result("bytes", "fit", file, "-o", out, "--force")
+    assert said.startswith(f"{out}: 1 document, ")
+    kept = command("bytes", "fit", file, "-o", out)
+    assert (kept.returncode, b"--force" in kept.stderr) == (1, True)
 
 
 def test_next_lists_what_the_model_expects(ngrams: Path) -> None:
@@ -277,6 +317,11 @@ def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
         (["sample", "--model", "CATS", "--ends", "match"], 2, "--regex"),
         (["next", "a", "--semantics", "some"], 2, "--semantics"),
         (["next"], 2, "give a text or --file FILE"),
+        (["fit", "absent", "-o", "new"], 3, "absent"),
+        (["fit", "a", "-", "-o", "new"], 2, "goes alone"),
+        (["fit", "-", "-o", "new", "--order", "17"], 1, "--order 17: 1 to 16"),
+        (["fit", "-", "-o", "new", "--order", "³"], 1, "--order ³: 1 to 16"),
+        (["fit", "-"], 2, "--output"),
         (["infill", "a"], 2, "SUFFIX"),
         (["infill", "-", "-", "--model", "CATS"], 1, "both"),
         (["infill", "a", "b", "--budget", "0"], 2, "--budget"),

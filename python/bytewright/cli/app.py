@@ -35,6 +35,7 @@ GROUPS = {
     "bytes": (
         "Probabilities of bytes from a model of tokens: exact wherever the text ends.",
         {
+            "fit": "fitting",
             "next": "likelihood",
             "score": "likelihood",
             "page": "page",

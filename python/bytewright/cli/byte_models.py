@@ -43,7 +43,8 @@ Ngrams = Annotated[
     typer.Option(
         "--model",
         metavar="FILE",
-        help="An n-gram model that NgramModel.save wrote. Default: one fitted to Python's texts.",
+        help="An n-gram model that `bytes fit` or NgramModel.save wrote. Default: one fitted to "
+        "Python's texts.",
     ),
 ]
 Vocabulary = Annotated[

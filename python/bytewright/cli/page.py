@@ -36,8 +36,8 @@ def bytes_page(
         typer.Option(
             "--model",
             metavar="FILE",
-            help="An n-gram model that NgramModel.save wrote; repeated, they stand side by side. "
-            "Default: one fitted to Python's texts.",
+            help="An n-gram model that `bytes fit` or NgramModel.save wrote; repeated, they stand "
+            "side by side. Default: one fitted to Python's texts.",
         ),
     ] = None,
     tokenizer: Annotated[
