@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import is_integer
 from bytewright.arrays import as_ids
 from bytewright.errors import ArgumentError, ArgumentTypeError, UnknownTokenError
 
@@ -95,12 +95,15 @@ def inside(name: str, ids: int | Sequence[int], width: int) -> list[int]:
     """One id or several as a list.
 
     Raises:
-        ArgumentError: one that the network does not know.
+        ArgumentError: one that the network does not know, or neither an id nor several.
 
     >>> inside("eos_id", 3, 9), inside("prefix", [4, 5], 9)
     ([3], [4, 5])
     """
-    found = [int(ids)] if isinstance(ids, int | Integral) else [int(token) for token in ids]
+    try:
+        found: list[int] = as_context(name, [ids] if is_integer(ids) else ids).tolist()
+    except UnknownTokenError as error:
+        raise ArgumentError(str(error)) from None
     for token in found:
         if not 0 <= token < width:
             raise ArgumentError(f"{name}: id {token} is outside the {width} ids of the model")

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from bytewright.errors import ArgumentError
 
-__all__ = ["as_doubles", "as_rows", "checked", "is_tensor"]
+__all__ = ["TENSORS", "as_doubles", "as_rows", "checked", "is_tensor"]
 
 _BY_SIZE: Final = {2: np.float16, 4: np.float32, 8: np.float64}
 
-_TENSORS: Final = {f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64")}
+TENSORS: Final = {f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64")}
 
 
 def is_tensor(given: object) -> bool:
@@ -113,7 +113,7 @@ def _array(given: Any, who: str) -> NDArray[Any]:
 
 def _is_floating(rows: Any) -> bool:
     if is_tensor(rows):
-        return str(rows.dtype) in _TENSORS
+        return str(rows.dtype) in TENSORS
     # NumPy works names out anew each time: one is asked for only where nothing else tells.
     kind = rows.dtype
     return (kind.kind == "f" and kind.itemsize in _BY_SIZE) or kind.name == "bfloat16"

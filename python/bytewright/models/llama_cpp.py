@@ -34,12 +34,16 @@ from bytewright.models.extras import library
 from bytewright.models.protocol import check_tokenizer
 from bytewright.models.trunk import Branches, Context
 from bytewright.models.trunk import branches as grouped
+from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["LlamaCppModel"]
 
 # What llama.cpp says where a file names no token.
 _NO_TOKEN: Final = -1
+
+# Its places are int32; of a larger number it takes the last bits.
+_MOST: Final = 2**31 - 1
 
 
 class LlamaCppModel(EngineModel):
@@ -87,9 +91,13 @@ class LlamaCppModel(EngineModel):
             ArgumentError: ids that the model lacks; no prefix; a tokenizer of another size.
         """
         engine = library("llama_cpp", extra="llama-cpp")
-        for name, value in (("batch", batch), ("branches", branches), ("positions", positions)):
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name}={value}: at least 1 is allowed")
+        batch, branches = whole(batch, "batch", least=1), whole(branches, "branches", least=1)
+        positions = None if positions is None else whole(positions, "positions", least=1)
+        if positions is not None and positions > _MOST:
+            raise ArgumentError(f"positions={positions}: at most {_MOST} is allowed")
+        gpu_layers = min(whole(gpu_layers, "gpu_layers", least=-1), _MOST)
+        if tokenizer is not None:
+            check_tokenizer(tokenizer)
         if isinstance(model, str | os.PathLike):
             llama = _load(engine, Path(model), gpu_layers)
             positions = positions or engine.llama_model_n_ctx_train(llama.model)
@@ -103,7 +111,6 @@ class LlamaCppModel(EngineModel):
             raise ArgumentTypeError(f"model: a GGUF file or a Llama, not {type(model).__name__}")
         if tokenizer is None:
             tokenizer = Tokenizer.load(llama.model_path)
-        check_tokenizer(tokenizer)
         self._engine, self._llama = engine, llama
         vocab = engine.llama_model_get_vocab(llama.model)
         ids = int(engine.llama_vocab_n_tokens(vocab))

@@ -34,10 +34,11 @@ from bytewright.errors import (
 from bytewright.models.contexts import behind
 from bytewright.models.engine import EngineModel, first_line, named
 from bytewright.models.extras import library
+from bytewright.models.floats import TENSORS
 from bytewright.models.network import Network
 from bytewright.models.protocol import check_tokenizer
 from bytewright.models.reader import Reader
-from bytewright.sizes import byte_size
+from bytewright.sizes import byte_size, whole
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["TransformersModel"]
@@ -88,20 +89,18 @@ class TransformersModel(EngineModel):
             LoadError: the folder has no model, or no tokenizer.
             UnsupportedError: not a causal language model.
             ArgumentError: ids that the network lacks; a tokenizer with ordinary tokens that it
-                lacks; no tokenizer; no prefix.
+                lacks; no tokenizer; no prefix; a device that is not there.
         """
         torch = library("torch", extra="torch")
         library("transformers", extra="torch")
         if tokenizer is not None:
             check_tokenizer(tokenizer)
-        if batch < 1:
-            raise ArgumentError(f"batch={batch}: at least 1 is allowed")
-        budget = byte_size(memory, "memory")
-        dtype = _dtype(torch, dtype)
+        batch, budget = whole(batch, "batch", least=1), byte_size(memory, "memory")
+        dtype, device = _dtype(torch, dtype), _device(torch, device)
         if isinstance(model, str | os.PathLike):
             folder = Path(model)
             if device is None:
-                device = "cuda" if torch.cuda.is_available() else "cpu"
+                device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             model = _load(folder, dtype)
             tokenizer = tokenizer or Tokenizer.load(folder)
         _check_model(model)
@@ -253,9 +252,25 @@ def _check_model(model: Any) -> None:
 
 
 def _dtype(torch: Any, dtype: Any) -> Any:
-    found = getattr(torch, dtype, dtype) if isinstance(dtype, str) else dtype
-    if found is not None and not getattr(found, "is_floating_point", False):
-        raise ArgumentError(f"dtype={dtype!r}: a type such as 'float32' or 'bfloat16' is allowed")
+    found = vars(torch).get(dtype) if isinstance(dtype, str) else dtype
+    if dtype is not None and not (isinstance(found, torch.dtype) and str(found) in TENSORS):
+        raise ArgumentError(
+            f"dtype={dtype!r:.100}: a type such as 'float32' or 'bfloat16' is allowed"
+        )
+    return found
+
+
+def _device(torch: Any, device: Any) -> Any:
+    """A device that is there."""
+    if device is None:
+        return None
+    try:
+        found = torch.empty(0, device=torch.device(device)).device
+    # What is wrong with a name, or with a driver, comes as any exception.
+    except Exception as error:
+        raise ArgumentError(f"device={device!r:.100}: {first_line(error)}") from error
+    if found.type == "meta":
+        raise ArgumentError("device='meta': there are no numbers on it")
     return found
 
 

@@ -77,6 +77,8 @@ class VllmModel(EngineModel):
             ArgumentError: ids that the model lacks; no tokenizer; one of another size.
         """
         engine = library("vllm", extra="vllm")
+        if tokenizer is not None:
+            check_tokenizer(tokenizer)
         if isinstance(model, str | os.PathLike):
             folder = Path(model)
             model = _load(engine, folder)
@@ -85,7 +87,6 @@ class VllmModel(EngineModel):
             raise ArgumentTypeError(f"model: a folder or an LLM, not {type(model).__name__}")
         if tokenizer is None:
             raise ArgumentError("tokenizer= is missing: an LLM that is given brings none")
-        check_tokenizer(tokenizer)
         config = model.llm_engine.model_config
         ids = int(config.get_vocab_size())
         _check(config, ids)
