@@ -48,3 +48,23 @@ def test_what_is_asked_for_together_is_not_asked_for_again(
     kept, few, none = model(1 << 30), model(FOUR_ROWS), model(0)
     assert use(kept) == use(few) == use(none)
     assert kept.contexts <= few.contexts <= none.contexts
+
+
+def test_twins_share_what_is_known_at_their_place() -> None:
+    def rows(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        # First "a" or "b", one of which "c" hardly follows.
+        shares: dict[tuple[int, ...], list[float]] = {
+            (): [0.7, 0.3, 0.0, 0.0, 0.0],
+            (0,): [1.0, 0.0, 1e-3, 0.0, 0.0],
+            (1,): [0.0, 0.0, 1.0, 0.0, 0.0],
+        }
+        found = [shares.get(tuple(map(int, ids)), [1.0] * 5) for ids in contexts]
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.array(found)))
+
+    source = bw.ByteModel(bw.CallableModel(LETTERS, rows, eos_id=4), memory=0)
+    word = bw.RegexConstraint("[ab]c[a-d]")
+    drawn = bw.sample_weighted(source, constraint=word, particles=40, max_bytes=3, seed=1)
+    # All are twins at first, then each is alone, then few are left and have twins.
+    assert drawn.resamplings == 1
+    assert 1 + 40 < source.contexts < 1 + 40 + 20

@@ -190,26 +190,37 @@ def sample_weighted(
     before = text_bytes(prompt)
     first = _Particle(place_after(source, before), limits(utf8, AllOf(constraint)).start(before))
     rng = np.random.default_rng(seed)
-    crowd = [first, *(first.twin() for _ in range(particles - 1))]
+    drawn = [(first, particles)]
     resamplings = 0
     while True:
-        for one in crowd:
+        for one, _ in drawn:
             room = max_bytes - len(one.text)
             if ends == "match" and not one.stopped:
                 one.leave(room or ROOMY)
             if room == 0 and not one.stopped:
                 one.cut(constraint, before, utf8)
-        going = [one for one in crowd if not one.stopped]
-        if not going:
+        crowd = _twins(source, drawn)
+        if all(one.stopped for one in crowd):
             break
-        ask_together(source, [one.state for one in going])
-        for one in going:
-            _step(one, max_bytes, temperature, ends, rng)
-        again = _drawn_anew(crowd, rng)
-        resamplings += again is not crowd
-        crowd = again
+        for one in crowd:
+            if not one.stopped:
+                _step(one, max_bytes, temperature, ends, rng)
+        drawn = _drawn_anew(crowd, rng)
+        resamplings += len(drawn) < len(crowd)
     texts = tuple(WeightedText(bytes(one.text), one.log_weight, one.complete) for one in crowd)
     return WeightedSample(texts, _log_mean([one.log_weight for one in crowd]), resamplings)
+
+
+def _twins(source: BytePredictor, drawn: list[tuple[_Particle, int]]) -> list[_Particle]:
+    """Each particle as often as it was drawn, and the model asked about all."""
+    ask_together(source, [one.state for one, _ in drawn if not one.stopped])
+    crowd = []
+    for one, count in drawn:
+        if count > 1 and not one.stopped:
+            # What may follow is known by all twins then, and held once.
+            one.state.next()
+        crowd += [one, *(one.twin() for _ in range(count - 1))]
+    return crowd
 
 
 def _step(
@@ -301,21 +312,21 @@ def rejection(
     return None, -math.inf
 
 
-def _drawn_anew(crowd: list[_Particle], rng: np.random.Generator) -> list[_Particle]:
-    """The particles, drawn among themselves where few of them have most of the weight."""
+def _drawn_anew(crowd: list[_Particle], rng: np.random.Generator) -> list[tuple[_Particle, int]]:
+    """How often each is drawn among all, where few of them have most of the weight."""
     weights = np.array([one.log_weight for one in crowd])
+    once = [(one, 1) for one in crowd]
     if len(crowd) == 1 or weights.max() == -math.inf or all(one.stopped for one in crowd):
-        return crowd
+        return once
     shares = np.exp(weights - weights.max())
     shares /= shares.sum()
     if 1.0 / np.square(shares).sum() >= len(crowd) / 2:
-        return crowd
+        return once
     mean = _log_mean(weights)
-    found = []
-    for one, count in zip(crowd, systematic(shares, rng.random()), strict=True):
+    for one in crowd:
         one.log_weight = mean
-        found += [one, *(one.twin() for _ in range(count - 1))][:count]
-    return found
+    counts = systematic(shares, rng.random())
+    return [(one, count) for one, count in zip(crowd, counts, strict=True) if count]
 
 
 def systematic(shares: Floats, offset: float) -> list[int]:
