@@ -178,3 +178,28 @@ def test_random_cuts_cost_the_exact_model_least() -> None:
         assert mean["exact"] <= 0.65 * mean["healing"]
         assert mean["exact"] <= 0.35 * mean["naive"]
     assert sum(inside) > 250
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("eos_id", [None, 2, 8])
+@pytest.mark.parametrize(("value", "name"), [(math.nan, "NaN"), (math.inf, "infinity")])
+def test_what_is_no_probability_is_told_by_its_token(
+    eos_id: int | None, value: float, name: str
+) -> None:
+    width = TOY.vocab_size + 4
+    for at in range(width):
+
+        def rows(contexts: Any, at: int = at) -> Any:
+            found = np.full((len(contexts), width), -1.0)
+            found[:, at] = value
+            return found
+
+        tokens = bw.CallableModel(TOY, rows, eos_id=eos_id)
+        models: list[bw.BytePredictor] = [bw.ByteModel(tokens)]
+        models += [bw.BaselineModel(tokens, method=way) for way in ("healing", "alignment")]
+        for model in models:
+            if at >= TOY.vocab_size and at != eos_id:
+                assert model.start("ab").next().probs.sum() == pytest.approx(1.0)
+                continue
+            with pytest.raises(bw.DataError, match=f"row has {name} at token id {at}$"):
+                model.start("ab").next()

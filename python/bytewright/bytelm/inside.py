@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.distribution import OUTCOMES
 from bytewright.definition import SPECIAL
+from bytewright.errors import DataError
 from bytewright.models import TokenModel
 from bytewright.models.floats import as_doubles, as_rows
 
@@ -48,18 +49,29 @@ class Names:
 
 
 def probabilities(model: TokenModel, context: tuple[int, ...]) -> Floats:
-    """How likely each next id is, over the vocabulary and the end of text."""
+    """How likely each next id is, over the vocabulary and the end of text.
+
+    Raises:
+        DataError: the model gives what is no logarithm of a probability.
+    """
     size, end = model.tokenizer.vocab_size, model.eos_id
     given = model.logprobs([np.array(context, np.int32)])
     row = as_doubles(as_rows(given, "the model", 1, size if end is None else max(size, end + 1)))[0]
-    behind = row[end] if end is not None and end >= size else -np.inf
-    row[size:] = -np.inf
-    if behind > -np.inf:
-        row[end] = behind
+    ends = [] if end is None else [end]
+    behind = row[ends]
+    row[size:], row[ends] = -np.inf, behind
+    _check(row)
     highest = row.max()
     probs: Floats = np.exp(row - highest) if highest > -np.inf else np.zeros(len(row))
     probs /= max(float(probs.sum()), 1.0)
     return probs
+
+
+def _check(row: Floats) -> None:
+    """Raise if numbers are none that `ByteModel` takes."""
+    for name, wrong in (("NaN", np.isnan(row)), ("infinity", row == np.inf)):
+        if wrong.any():
+            raise DataError(f"the model's row has {name} at token id {int(wrong.argmax())}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
