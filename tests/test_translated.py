@@ -304,6 +304,32 @@ def test_behind_what_cannot_be_no_token_can(teacher: type[Texts], tmp_path: Path
     assert scores.logprobs.tolist() == [0.0, -math.inf, -math.inf, -math.inf]
 
 
+def test_behind_what_cannot_be_everything_is_as_likely() -> None:
+    words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+    model = bw.TranslatedModel(Texts({b"lot": 0.5, b"low": 0.5}), words)
+    lo, low, size = words.token_id(b"lo"), words.token_id(b"low"), words.vocab_size
+    assert lo is not None
+    assert low is not None
+    # One that can be; what no encoding begins with; what no text begins with.
+    contexts = [[lo], [ord("l"), ord("o")], [ord("x")]]
+    rows = model.logprobs([np.array(ids, np.int32) for ids in contexts])
+    assert rows[0][ord("t")] == 0.0
+    assert rows[1:] == pytest.approx(-math.log(size + 1), abs=1e-12)
+    with pytest.raises(bw.ArgumentError, match="the encoding of no text begins with these 2"):
+        model.next([ord("l"), ord("o")])
+    with pytest.raises(bw.UnknownTokenError, match=f"token id {size} "):
+        model.logprobs([np.array([size], np.int32)])
+
+
+@pytest.mark.parametrize(("value", "name"), [(math.nan, "NaN"), (math.inf, "infinity")])
+def test_a_broken_teacher_is_not_taken_for_what_cannot_be(value: float, name: str) -> None:
+    letters = bw.Tokenizer.from_merges([], alphabet=b"ab")
+    broken = bw.CallableModel(letters, lambda contexts: np.full((len(contexts), 2), value))
+    model = bw.TranslatedModel(bw.ByteModel(broken), letters)
+    with pytest.raises(bw.DataError, match=f"{name} at token id 0"):
+        model.logprobs([np.array([0], np.int32)])
+
+
 def test_real_vocabularies(capsys: pytest.CaptureFixture[str]) -> None:
     documents = [text for _, text in demo.documents()]
     student = bw.train(documents, 2048, pattern="gpt2")

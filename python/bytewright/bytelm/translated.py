@@ -22,7 +22,6 @@ known, mostly a byte or two behind their end.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import heapq
 import itertools
@@ -36,9 +35,15 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
+from bytewright.bytelm.protocol import (
+    BytePlace,
+    BytePredictor,
+    ask_together,
+    check_predictor,
+    place_given,
+)
 from bytewright.bytelm.sampling import place_after
-from bytewright.errors import ArgumentError, DataError
+from bytewright.errors import ArgumentError
 from bytewright.models.contexts import as_context, as_contexts
 from bytewright.models.protocol import check_tokenizer
 from bytewright.sizes import whole
@@ -275,17 +280,32 @@ class TranslatedModel:
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
         """A row for each context, float64 `[contexts, vocab_size + 1]`, as `next` has them.
 
-        Behind what cannot be, or of which nothing was decided, everything is as likely.
+        Behind what cannot be, with which no encoding begins, or of which nothing was decided,
+        everything is as likely.
+
+        Raises:
+            ArgumentError: contexts that are no ids.
+            UnknownTokenError: an id that the tokenizer has not got.
         """
         width = self._tokenizer.vocab_size + 1
         asked = as_contexts(contexts)
         rows = np.full((len(asked), width), -math.log(width))
         for at, ids in enumerate(asked):
-            with contextlib.suppress(DataError):
-                found = self.next(ids.tolist())
-                if found.kept > 0.0:
-                    rows[at] = found.logprobs
+            found = self._behind(ids.tolist())
+            if found is not None and found.kept > 0.0:
+                rows[at] = found.logprobs
         return rows
+
+    def _behind(self, ids: list[int]) -> NextTokens | None:
+        """Which token comes next; None behind what cannot be."""
+        data = self._tokenizer.decode_bytes(ids)
+        try:
+            ahead = _core.ByteAhead(self._vocab, ids)
+        except ArgumentError:
+            return None
+        # Other errors are the teacher's, which say what is wrong with it.
+        state = place_given(self._teacher, data)
+        return self._search(state, ahead) if state.logprob > -math.inf else None
 
     def __repr__(self) -> str:
         return f"<TranslatedModel of {self._teacher!r}, {self._tokenizer.vocab_size} tokens>"
