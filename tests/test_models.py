@@ -163,6 +163,21 @@ def test_all_may_decide_where_an_order_is_absent() -> None:
     assert bw.PromptedModel(bw.CallableModel(TOK, uniform), [1]).reach is None
 
 
+@pytest.mark.parametrize("name", ["reach", "contexts_at_once"])
+def test_what_a_model_tells_of_itself_is_checked(name: str) -> None:
+    told: Any = Recorded(bw.CallableModel(TOK, uniform), None, None)
+    for wrong, message in (
+        ("x", "must be an int, not str"),
+        (True, "not bool"),
+        (-5, "at least 0"),
+    ):
+        setattr(told, name, wrong)
+        with pytest.raises(bw.BytewrightError, match=f"{name}.*{message}"):
+            bw.ByteModel(told)
+    setattr(told, name, np.int64(2))
+    assert bw.ByteModel(told).score("ab").shape == (2,)
+
+
 def test_contexts_are_asked_for_together_where_a_model_wants_it() -> None:
     # Rows so wide that few go into one call.
     wide = bw.CallableModel(

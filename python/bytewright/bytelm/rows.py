@@ -40,11 +40,9 @@ class Rows:
         self._bytes = 0
         # Of a row; as the last that came, and at most so many before.
         self._size = 8 * width
-        self._at_once = max(
-            16, _AT_ONCE // (8 * max(1, width)), getattr(model, "contexts_at_once", None) or 0
-        )
-        reach = getattr(model, "reach", None)
-        self.reach = None if reach is None else whole(reach, "reach")
+        together = _said(model, "contexts_at_once") or 0
+        self._at_once = max(16, _AT_ONCE // (8 * max(1, width)), together)
+        self.reach = _said(model, "reach")
         self._lock = threading.Lock()
         self.contexts = 0
 
@@ -125,6 +123,12 @@ class Rows:
         apart, beside = rows.strides
         whole = apart % rows.itemsize == 0 and beside == rows.itemsize and rows.flags.aligned
         return rows if whole else rows.copy()
+
+
+def _said(model: TokenModel, name: str) -> int | None:
+    """A number that a model may tell of itself."""
+    number = getattr(model, name, None)
+    return None if number is None else whole(number, name)
 
 
 def _stacked(rows: list[Row]) -> Row:
