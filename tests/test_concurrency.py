@@ -314,6 +314,67 @@ def test_control_c_ends_a_long_call(case: str, pytestconfig: pytest.Config) -> N
     assert delay < 5
 
 
+# A pattern of which every byte makes another of 2^18 sets of ways to cut.
+BYTES = """
+import sys, time
+import numpy as np
+import bytewright as bw
+
+size = int(sys.argv[1])
+pattern = r"(?:a|b)*a(?:a|b){18}|[\\s\\S]"
+tok = bw.Tokenizer.from_merges([(b"a", b"b"), (b"b", b"a")], alphabet=b"ab", pattern=pattern)
+text = np.random.default_rng(0).integers(97, 99, size, dtype=np.uint8).tobytes()
+rows = lambda contexts: np.zeros((len(contexts), tok.vocab_size))
+state = bw.ByteModel(bw.CallableModel(tok, rows, eos_id=None)).start(b"ab")
+logprob, done = state.logprob, 0
+try:
+    print("ready", flush=True)
+    state.advance(text)
+    done = 1
+except KeyboardInterrupt:
+    ended = time.monotonic()
+assert len(state) == 2 and state.logprob == logprob
+state.advance(b"ab")
+print(ended, done, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX does")
+def test_control_c_ends_a_text_that_is_read_for_a_model() -> None:
+    delay, _ = interrupted(BYTES, str(200_000))
+    print(f"{delay * 1000:.0f} ms after Ctrl-C")
+    assert delay < 5
+
+
+# One thread trains, which looks for Ctrl-C, and another asks how far it is.
+WATCHED = """
+import threading
+import numpy as np
+from bytewright import _core
+
+words = [b"%d %d" % (i, i * i) for i in range(200_000)]
+offsets = np.cumsum([0, *map(len, words)]).astype(np.uint64)
+flat = np.frombuffer(b"".join(words), np.uint8), offsets, np.ones(len(words), np.uint64)
+trainer = _core.Trainer(flat, bytes(range(256)), 1, "[]")
+training = threading.Thread(target=lambda: trainer.advance(100_000, 1_000))
+training.start()
+while training.is_alive():
+    made = trainer.merges
+print(trainer.merges >= made > 0)
+"""
+
+
+def test_what_a_thread_works_on_can_be_asked_by_others() -> None:
+    command = [sys.executable, "-c", WATCHED]
+    package = str(Path(bw.__file__).parent.parent)
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 def interrupted(script: str, *arguments: str) -> tuple[float, int]:
     """Seconds from a Ctrl-C to the end of the script's call, and how many calls came before."""
     package = str(Path(bw.__file__).parent.parent)

@@ -99,8 +99,9 @@ impl<T: Widen> Given for T {
         let mut shift = if sampled.is_finite() { sampled } else { 0.0 };
         let mut found = exp::survey(values, shift, bits, exps);
         let far = found.largest > shift + exp::MOST || found.largest < shift - exp::MOST;
-        if found.all && far && found.largest.is_finite() {
-            shift = found.largest.max(least as f32);
+        let better = found.largest.max(least as f32);
+        if found.all && far && found.largest.is_finite() && better != shift {
+            shift = better;
             found = exp::survey(values, shift, bits, exps);
         }
         let (largest, shift) = (f64::from(found.largest), f64::from(shift));

@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::{to_python, wrong_type};
-use super::feed::locked;
-use super::interrupt::run;
+use super::interrupt::{locked, locked_away, run};
 use super::tokenizer::PyTokenizer;
 use crate::bytelm::{ByteVocab, Given, Goal, Semantics, TokenPath, Tree};
 use crate::simd::{Bf16, F16};
@@ -58,37 +57,41 @@ pub(super) struct PyByteTree {
 #[pymethods]
 impl PyByteTree {
     /// Another that begins alike.
-    fn fork(&self) -> PyByteTree {
-        PyByteTree { core: Mutex::new(locked(&self.core).clone()) }
+    fn fork(&self, py: Python<'_>) -> PyByteTree {
+        PyByteTree { core: Mutex::new(locked(py, &self.core).clone()) }
     }
 
-    fn __len__(&self) -> usize {
-        locked(&self.core).len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        locked(py, &self.core).len()
     }
 
     fn advance(&self, py: Python<'_>, data: &[u8]) -> PyResult<()> {
-        run(py, data.len() << 6, |_| locked(&self.core).advance(data))
+        let mut tree = locked(py, &self.core);
+        let tree = &mut *tree;
+        // What other threads are at is waited for away from the interpreter.
+        let work = if tree.would_wait() { usize::MAX } else { data.len() << 6 };
+        run(py, work, |poll| tree.advance(data, poll))
     }
 
     /// Forgets what only the probabilities of shorter texts would need.
-    fn skip(&self) {
-        locked(&self.core).skip();
+    fn skip(&self, py: Python<'_>) {
+        locked(py, &self.core).skip();
     }
 
     /// Drops the tokens that all sequences have in common: probabilities are relative to theirs.
-    fn assume(&self) {
-        locked(&self.core).assume();
+    fn assume(&self, py: Python<'_>) {
+        locked(py, &self.core).assume();
     }
 
     /// Takes the text so far for given: from now on its probability is 1.
-    fn take(&self) -> PyResult<()> {
-        locked(&self.core).take().map_err(|error| to_python(&error))
+    fn take(&self, py: Python<'_>) -> PyResult<()> {
+        locked(py, &self.core).take().map_err(|error| to_python(&error))
     }
 
     /// The nodes that need rows.
     fn pending<'py>(&self, py: Python<'py>, goal: &str) -> PyResult<Array<'py, u64>> {
         let goal = goal_named(goal).map_err(|error| to_python(&error))?;
-        let nodes = locked(&self.core).pending(goal);
+        let nodes = locked(py, &self.core).pending(goal);
         let nodes = nodes.into_iter().map(|node| node as u64).collect();
         Ok(PyArray1::from_vec(py, nodes))
     }
@@ -101,7 +104,7 @@ impl PyByteTree {
         nodes: PyReadonlyArray1<'_, u64>,
         last: Option<usize>,
     ) -> PyResult<(Array<'py, i32>, Array<'py, i64>)> {
-        let tree = locked(&self.core);
+        let tree = locked(py, &self.core);
         let (mut ids, mut offsets) = (Vec::new(), vec![0i64]);
         for &node in nodes.as_slice()? {
             let written = tree.write_context(node as usize, last.unwrap_or(usize::MAX), &mut ids);
@@ -140,23 +143,21 @@ impl PyByteTree {
         Err(wrong_type(py, allowed.into()))
     }
 
-    /// Logarithms of the probabilities of the text up to each new place, and for each the largest
-    /// share that pruning may have left out.
-    fn settle<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, Array<'py, f64>)> {
-        let settled = run(py, usize::MAX, |_| locked(&self.core).settle())?;
-        let (known, left): (Vec<f64>, Vec<f64>) = settled.into_iter().unzip();
-        Ok((PyArray1::from_vec(py, known), PyArray1::from_vec(py, left)))
+    /// Logarithms of the probabilities of the text up to each new place.
+    fn settle<'py>(&self, py: Python<'py>) -> PyResult<Array<'py, f64>> {
+        let settled = run(py, usize::MAX, |_| locked_away(&self.core).settle())?;
+        Ok(PyArray1::from_vec(py, settled))
     }
 
     /// Logarithm of the probability of the text.
-    fn logprob(&self) -> PyResult<f64> {
-        locked(&self.core).logprob().map_err(|error| to_python(&error))
+    fn logprob(&self, py: Python<'_>) -> PyResult<f64> {
+        locked(py, &self.core).logprob().map_err(|error| to_python(&error))
     }
 
     /// The likeliest sequences that cover the text: their last tokens, the bytes that are owed, and
     /// their shares.
     fn paths<'py>(&self, py: Python<'py>, count: usize, last: usize) -> PyResult<Vec<Path<'py>>> {
-        let paths = run(py, usize::MAX, |_| locked(&self.core).paths(count, last))?;
+        let paths = run(py, usize::MAX, |_| locked_away(&self.core).paths(count, last))?;
         let path = |one: TokenPath| (one.ids, PyBytes::new(py, &one.owed), one.share);
         Ok(paths.into_iter().map(path).collect())
     }
@@ -164,7 +165,7 @@ impl PyByteTree {
     /// Logarithms of the 257 outcomes' probabilities, the lost mass, the error's bound and the
     /// logarithm of the mass that is not lost.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<(Array<'py, f64>, f64, f64, f64)> {
-        let next = locked(&self.core).outcomes().map_err(|error| to_python(&error))?;
+        let next = locked(py, &self.core).outcomes().map_err(|error| to_python(&error))?;
         Ok((PyArray1::from_slice(py, &next.logprobs), next.lost, next.bound, next.kept))
     }
 }
@@ -185,7 +186,7 @@ impl PyByteTree {
         let Some(slices) = slices.collect::<Option<Vec<&[G]>>>() else {
             return Err(wrong_type(py, "the values of a row must lie beside each other".into()));
         };
-        run(py, usize::MAX, |_| -> Result<()> { locked(&self.core).feed(nodes, &slices) })
+        run(py, usize::MAX, |poll| locked_away(&self.core).feed(nodes, &slices, poll))
     }
 }
 

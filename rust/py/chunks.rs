@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
-use super::feed::{self, FlatIn, locked, pieces, steps};
-use super::interrupt::run;
+use super::feed::{self, FlatIn, pieces, steps};
+use super::interrupt::{locked, run};
 use crate::token::TokenId;
 use crate::variants::chunks::Chunker;
 use crate::variants::stepper::Stepper;
@@ -45,7 +45,7 @@ impl PyChunkCounter {
     /// The chunks in the order of their bytes.
     fn finish<'py>(&self, py: Python<'py>) -> Flat<'py> {
         let (mut arena, mut ends, mut counts) = (Vec::new(), vec![0], Vec::new());
-        for (chunk, &count) in locked(&self.core).counts() {
+        for (chunk, &count) in locked(py, &self.core).counts() {
             arena.extend_from_slice(chunk);
             ends.push(arena.len() as i64);
             counts.push(count);
@@ -75,22 +75,27 @@ impl PyStepper {
     }
 
     /// The most frequent pairs, at most `most` of them: left id, right id and count of each.
-    fn candidates(&self, most: usize, min_count: u64) -> Vec<(TokenId, TokenId, u64)> {
-        let found = locked(&self.core).candidates(most, min_count);
+    fn candidates(
+        &self,
+        py: Python<'_>,
+        most: usize,
+        min_count: u64,
+    ) -> Vec<(TokenId, TokenId, u64)> {
+        let found = locked(py, &self.core).candidates(most, min_count);
         found.into_iter().map(|((left, right), count)| (left, right, count)).collect()
     }
 
     /// Joins a pair; returns the id of the product, or nothing if no token can be made of it.
-    fn join(&self, left: TokenId, right: TokenId) -> Option<TokenId> {
-        locked(&self.core).join((left, right))
+    fn join(&self, py: Python<'_>, left: TokenId, right: TokenId) -> Option<TokenId> {
+        locked(py, &self.core).join((left, right))
     }
 
     fn token_bytes<'py>(&self, py: Python<'py>, id: TokenId) -> Option<Bound<'py, PyBytes>> {
-        locked(&self.core).token(id).map(|bytes| PyBytes::new(py, bytes))
+        locked(py, &self.core).token(id).map(|bytes| PyBytes::new(py, bytes))
     }
 
     #[getter]
-    fn vocab_size(&self) -> usize {
-        locked(&self.core).size()
+    fn vocab_size(&self, py: Python<'_>) -> usize {
+        locked(py, &self.core).size()
     }
 }

@@ -7,9 +7,9 @@ use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::errors::to_python;
-use super::feed::{self, locked};
+use super::feed;
 use super::input;
-use super::interrupt::run;
+use super::interrupt::{locked_away, run};
 use super::tokenizer::thread_count;
 use crate::count::{self, Budget, Counts, Rows};
 
@@ -51,23 +51,23 @@ impl PyPieceCounter {
 
     /// The pieces in the order of their bytes; the counter is empty then.
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Flat<'py>> {
-        let counts = run(py, usize::MAX, |poll| locked(&self.core).finish(poll))?;
+        let counts = run(py, usize::MAX, |poll| locked_away(&self.core).finish(poll))?;
         Ok(flat(py, counts))
     }
 
     /// The same as three files in a folder.
     fn finish_files(&self, py: Python<'_>, folder: PathBuf) -> PyResult<()> {
-        run(py, usize::MAX, |poll| locked(&self.core).finish_files(&folder, poll))
+        run(py, usize::MAX, |poll| locked_away(&self.core).finish_files(&folder, poll))
     }
 
     /// The same as a sorted run.
     fn finish_run(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, usize::MAX, |poll| locked(&self.core).finish_run(&path, poll))
+        run(py, usize::MAX, |poll| locked_away(&self.core).finish_run(&path, poll))
     }
 
     /// Whether the result may be larger than what the budget leaves for it.
     fn is_large(&self, py: Python<'_>) -> PyResult<bool> {
-        run(py, usize::MAX, |_| Ok(locked(&self.core).is_large()))
+        run(py, usize::MAX, |_| Ok(locked_away(&self.core).is_large()))
     }
 }
 

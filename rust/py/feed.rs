@@ -1,12 +1,12 @@
 //! What training and counting are fed with: pieces, texts in batches, long texts in parts.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 
 use super::input;
-use super::interrupt::run;
+use super::interrupt::{locked_away, run};
 use crate::count::Counter;
 use crate::error::Poll;
 use crate::pretokenize::Step;
@@ -77,7 +77,7 @@ pub(super) fn push(
     let chunks = input::chunks(chunks)?;
     let rows = input::rows(&chunks)?;
     run(py, usize::MAX, |poll| {
-        let mut eater = locked(eater);
+        let mut eater = locked_away(eater);
         eater.texts(&rows, poll)?;
         Ok(eater.total())
     })
@@ -91,16 +91,10 @@ pub(super) fn push_part(
     last: bool,
 ) -> PyResult<u64> {
     run(py, usize::MAX, |poll| {
-        let mut eater = locked(eater);
+        let mut eater = locked_away(eater);
         eater.part(part, last, poll)?;
         Ok(eater.total())
     })
-}
-
-/// Waits for what several threads use; where that takes long, only away from the interpreter, which
-/// the holder may need.
-pub(super) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The steps of a pre-tokenizer, from JSON.

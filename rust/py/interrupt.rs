@@ -1,8 +1,10 @@
 //! Long work away from the interpreter, with Ctrl-C answered.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt as _;
 
 use super::errors::to_python;
 use crate::error::Poll;
@@ -40,4 +42,14 @@ pub(super) fn run<T: Send>(
         (result, raised)
     });
     result.map_err(|error| raised.unwrap_or_else(|| to_python(&error)))
+}
+
+/// Waits for what several threads use, away from the interpreter, which the holder may need.
+pub(super) fn locked<'a, T>(py: Python<'_>, shared: &'a Mutex<T>) -> MutexGuard<'a, T> {
+    shared.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same inside of long work, which is away from the interpreter already.
+pub(super) fn locked_away<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

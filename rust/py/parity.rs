@@ -6,8 +6,8 @@ use numpy::PyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use super::feed::{FlatIn, locked, pieces};
-use super::interrupt::run;
+use super::feed::{FlatIn, pieces};
+use super::interrupt::{locked, locked_away, run};
 use super::tokenizer::words;
 use super::train::{Array, Stepped, advance, rows, settings};
 use crate::Result;
@@ -65,7 +65,7 @@ impl PyParityTrainer {
     fn replay(&self, py: Python<'_>, known: &[u8], most: Option<usize>) -> PyResult<()> {
         let flat = words(known);
         run(py, usize::MAX, |poll| {
-            let mut core = locked(&self.core);
+            let mut core = locked_away(&self.core);
             for &[left, right, turn] in flat.as_chunks::<3>().0 {
                 if most.is_some_and(|most| core.size() >= most) {
                     break;
@@ -85,19 +85,19 @@ impl PyParityTrainer {
 
     /// The merges from number `start` on: rows of left, right and product id, and the counts.
     fn steps<'py>(&self, py: Python<'py>, start: usize) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
-        rows(py, &*locked(&self.core), start)
+        rows(py, &*locked(py, &self.core), start)
     }
 
     /// Whose turn each merge was; -1 for all.
     fn turns<'py>(&self, py: Python<'py>) -> Array<'py, i64> {
         let turn = |turn: &Option<usize>| turn.map_or(-1, |at| at as i64);
-        PyArray1::from_vec(py, locked(&self.core).turns().iter().map(turn).collect())
+        PyArray1::from_vec(py, locked(py, &self.core).turns().iter().map(turn).collect())
     }
 
     /// The merges from number `start` on, as `replay` takes them: rows of left id, right id, and one
     /// more than the language whose turn it was.
     fn known<'py>(&self, py: Python<'py>, start: usize) -> Bound<'py, PyBytes> {
-        let core = locked(&self.core);
+        let core = locked(py, &self.core);
         let made = core.steps().iter().zip(core.turns()).skip(start);
         let rows = made.flat_map(|(step, turn)| {
             [step.left, step.right, turn.map_or(0, |at| at as u32 + 1)].map(u32::to_le_bytes)
@@ -107,23 +107,23 @@ impl PyParityTrainer {
 
     /// The bytes of a token.
     fn token_bytes<'py>(&self, py: Python<'py>, id: u32) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, locked(&self.core).tokens().bytes(id))
+        PyBytes::new(py, locked(py, &self.core).tokens().bytes(id))
     }
 
     /// Merges made.
     #[getter]
-    fn merges(&self) -> usize {
-        locked(&self.core).steps().len()
+    fn merges(&self, py: Python<'_>) -> usize {
+        locked(py, &self.core).steps().len()
     }
 
     /// Tokens of the texts now, each piece as often as it occurs.
     #[getter]
-    fn length(&self) -> u64 {
-        locked(&self.core).length()
+    fn length(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.core).length()
     }
 
     #[getter]
-    fn vocab_size(&self) -> usize {
-        locked(&self.core).size()
+    fn vocab_size(&self, py: Python<'_>) -> usize {
+        locked(py, &self.core).size()
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-use super::feed::{FlatIn, locked, pieces};
-use super::interrupt::run;
+use super::feed::{FlatIn, pieces};
+use super::interrupt::{locked, locked_away, run};
 use super::tokenizer::words;
 use super::train::{Array, byte_order};
 use crate::token::TokenId;
@@ -33,7 +33,7 @@ impl PyReplay {
 
     /// The pairs that stand in the text now, and how often.
     fn pairs<'py>(&self, py: Python<'py>) -> (Array<'py, i32>, Array<'py, u64>) {
-        let found = locked(&self.state).trainer().pairs();
+        let found = locked(py, &self.state).trainer().pairs();
         let pairs = found.iter().flat_map(|pair| [pair.left, pair.right]);
         let counts = found.iter().map(|pair| pair.count).collect();
         (flat(py, pairs), PyArray1::from_vec(py, counts))
@@ -43,7 +43,7 @@ impl PyReplay {
     fn advance<'py>(&self, py: Python<'py>, merges: &[u8]) -> PyResult<Told<'py>> {
         let ids = words(merges);
         let told: Changes = run(py, usize::MAX, |poll| {
-            let mut replay = locked(&self.state);
+            let mut replay = locked_away(&self.state);
             replay.advance(ids.as_chunks::<2>().0, poll)
         })?;
         let rows = told.steps.iter().flat_map(|step| [step.left, step.right, step.product]);

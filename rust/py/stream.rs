@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-use super::feed::locked;
-use super::interrupt::run;
+use super::interrupt::{locked_away, run};
 use super::tokenizer::{PyTokenizer, signed};
 use crate::stream::StreamEncoder;
 use crate::tokenizer::Allowed;
@@ -28,7 +27,7 @@ impl PyStreamEncoder {
     fn push<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyArray1<i32>>> {
         let tokenizer = self.tokenizer.get();
         let ids = run(py, usize::MAX, |poll| {
-            let mut state = locked(&self.state);
+            let mut state = locked_away(&self.state);
             state.push(&tokenizer.core, data, poll)
         })?;
         Ok(signed(py, ids))
@@ -37,7 +36,7 @@ impl PyStreamEncoder {
     fn finish<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i32>>> {
         let tokenizer = self.tokenizer.get();
         let ids = run(py, usize::MAX, |poll| {
-            let mut state = locked(&self.state);
+            let mut state = locked_away(&self.state);
             state.finish(&tokenizer.core, poll)
         })?;
         Ok(signed(py, ids))

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
-use super::feed::{FlatIn, locked, pieces};
-use super::interrupt::run;
+use super::feed::{FlatIn, pieces};
+use super::interrupt::{locked, locked_away, run};
 use super::tokenizer::words;
 use crate::error::Poll;
 use crate::train::{Settings, Step, Trainer};
@@ -54,7 +54,7 @@ impl PyTrainer {
     fn replay(&self, py: Python<'_>, known: &[u8], most: Option<usize>) -> PyResult<()> {
         let flat = words(known);
         run(py, usize::MAX, |poll| {
-            let mut state = locked(&self.state);
+            let mut state = locked_away(&self.state);
             for [left, right] in flat.as_chunks::<2>().0 {
                 if most.is_some_and(|most| state.trainer.tokens().len() >= most) {
                     break;
@@ -75,12 +75,12 @@ impl PyTrainer {
 
     /// The merges from number `start` on: rows of left, right and product id, and the counts.
     fn steps<'py>(&self, py: Python<'py>, start: usize) -> (Bound<'py, PyBytes>, Array<'py, u64>) {
-        rows(py, &*locked(&self.state), start)
+        rows(py, &*locked(py, &self.state), start)
     }
 
     /// The merges from number `start` on, as `replay` takes them: rows of left and right id.
     fn known<'py>(&self, py: Python<'py>, start: usize) -> Bound<'py, PyBytes> {
-        let state = locked(&self.state);
+        let state = locked(py, &self.state);
         let steps = state.steps.get(start..).unwrap_or(&[]);
         let row = |step: &Step| [step.left, step.right].map(u32::to_le_bytes);
         PyBytes::new(py, &steps.iter().flat_map(row).flatten().collect::<Vec<u8>>())
@@ -88,29 +88,29 @@ impl PyTrainer {
 
     /// The bytes of a token.
     fn token_bytes<'py>(&self, py: Python<'py>, id: u32) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, locked(&self.state).trainer.tokens().bytes(id))
+        PyBytes::new(py, locked(py, &self.state).trainer.tokens().bytes(id))
     }
 
     /// How often a pair stands in the text now.
-    fn count(&self, left: u32, right: u32) -> u64 {
-        locked(&self.state).trainer.count(left, right)
+    fn count(&self, py: Python<'_>, left: u32, right: u32) -> u64 {
+        locked(py, &self.state).trainer.count(left, right)
     }
 
     /// Merges made.
     #[getter]
-    fn merges(&self) -> usize {
-        locked(&self.state).steps.len()
+    fn merges(&self, py: Python<'_>) -> usize {
+        locked(py, &self.state).steps.len()
     }
 
     /// Tokens of the text now, each piece as often as it occurs.
     #[getter]
-    fn length(&self) -> u64 {
-        locked(&self.state).trainer.length()
+    fn length(&self, py: Python<'_>) -> u64 {
+        locked(py, &self.state).trainer.length()
     }
 
     #[getter]
-    fn vocab_size(&self) -> usize {
-        locked(&self.state).trainer.tokens().len()
+    fn vocab_size(&self, py: Python<'_>) -> usize {
+        locked(py, &self.state).trainer.tokens().len()
     }
 }
 
@@ -150,7 +150,7 @@ pub(super) fn advance(
 ) -> PyResult<bool> {
     let (start, limit) = (Instant::now(), Duration::from_millis(milliseconds));
     run(py, usize::MAX, |poll| {
-        let mut training = locked(training);
+        let mut training = locked_away(training);
         while training.size() < vocab_size {
             if !training.step(poll)? {
                 return Ok(false);

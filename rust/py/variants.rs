@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::errors::to_python;
-use super::feed::{self, FlatIn, locked, pieces};
-use super::interrupt::run;
+use super::feed::{self, FlatIn, pieces};
+use super::interrupt::{locked_away, run};
 use super::tokenizer::{triples, words};
 use super::train::byte_order;
 use crate::events::Event;
@@ -176,7 +176,7 @@ impl PyWordRuns {
         tau: Option<f64>,
     ) -> PyResult<Told<'py>> {
         let Boundless { events, across, symbols, present } = run(py, usize::MAX, |poll| {
-            train_boundless(&locked(&self.core), vocab_size, min_count, tau, poll)
+            train_boundless(&locked_away(&self.core), vocab_size, min_count, tau, poll)
         })?;
         Ok(told(py, &symbols, present, &events, |at| across[at]))
     }

@@ -126,7 +126,7 @@ impl<T: Widen> Task for Gather<'_, T> {
     }
 }
 
-pub(super) struct Widened<'a, T>(pub &'a [T]);
+struct Widened<'a, T>(&'a [T]);
 
 impl<T: Widen> Task for Widened<'_, T> {
     type Output = Vec<f32>;

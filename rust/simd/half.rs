@@ -107,8 +107,7 @@ impl Widen for Bf16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simd::exp::Widened;
-    use crate::simd::{Portable, Task, exp};
+    use crate::simd::{exp, with_each_kernel};
 
     fn bits(values: Vec<f32>) -> Vec<u32> {
         values.into_iter().map(f32::to_bits).collect()
@@ -143,16 +142,20 @@ mod tests {
     #[test]
     fn every_kernel_widens_to_the_same_bits() {
         let all = all_bits();
-        let expected: Vec<u32> = F16::of(&all).iter().map(|half| half.widen().to_bits()).collect();
-        assert_eq!(bits(Widened(F16::of(&all)).run(Portable)), expected);
-        assert_eq!(bits(exp::widened(F16::of(&all))), expected);
-        let expected: Vec<u32> = all.iter().map(|&bits| u32::from(bits) << 16).collect();
-        assert_eq!(bits(Widened(Bf16::of(&all)).run(Portable)), expected);
-        assert_eq!(bits(exp::widened(Bf16::of(&all))), expected);
+        let halves: Vec<u32> = F16::of(&all).iter().map(|half| half.widen().to_bits()).collect();
+        let brief: Vec<u32> = all.iter().map(|&bits| u32::from(bits) << 16).collect();
+        with_each_kernel(|| {
+            assert_eq!(bits(exp::widened(F16::of(&all))), halves);
+            assert_eq!(bits(exp::widened(Bf16::of(&all))), brief);
+        });
     }
 
     /// What is found in values of 16 bits is what is found in those that they are.
     fn assert_same<T: Widen>(values: &[T]) {
+        with_each_kernel(|| assert_same_now(values));
+    }
+
+    fn assert_same_now<T: Widen>(values: &[T]) {
         let wide: Vec<f32> = values.iter().map(|value| value.widen()).collect();
         assert_eq!(bits(exp::widened(values)), bits(wide.clone()));
         assert_eq!(exp::maximum(values), exp::maximum(&wide));

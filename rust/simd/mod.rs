@@ -85,3 +85,12 @@ pub fn features() -> Vec<&'static str> {
     #[cfg(not(target_arch = "x86_64"))]
     Vec::new()
 }
+
+/// Does the same with each kernel that the processor has, not only with the best.
+#[cfg(test)]
+fn with_each_kernel(work: impl Fn()) {
+    #[cfg(target_arch = "x86_64")]
+    x86::tests::with_each_kernel(work);
+    #[cfg(not(target_arch = "x86_64"))]
+    work();
+}

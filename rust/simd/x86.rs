@@ -26,6 +26,10 @@ enum Level {
 
 /// What the processor has, asked once.
 fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = tests::CHOSEN.get() {
+        return level;
+    }
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
         let bits = has_bit_instructions();
@@ -276,9 +280,30 @@ unsafe fn halves(block: &Block, change: impl Fn(__m256i) -> __m256i) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::cell::Cell;
+
     use super::*;
-    use crate::simd::exp::Widened;
+
+    thread_local! {
+        /// The kernel that this thread's tasks run with, where a test says so.
+        pub(super) static CHOSEN: Cell<Option<Level>> = const { Cell::new(None) };
+    }
+
+    /// Does the same with each kernel that the processor has.
+    pub fn with_each_kernel(work: impl Fn()) {
+        let bits = has_bit_instructions();
+        let levels = [
+            Some(Level::Portable),
+            (bits && has_avx2()).then_some(Level::Avx2(Avx2(()))),
+            (bits && is_x86_feature_detected!("avx512bw")).then_some(Level::Avx512(Avx512(()))),
+        ];
+        for level in levels.into_iter().flatten() {
+            CHOSEN.set(Some(level));
+            work();
+        }
+        CHOSEN.set(None);
+    }
 
     /// Every answer of a kernel about a block, and about words made of it.
     struct Answers<'a>(&'a Block);
@@ -319,24 +344,7 @@ mod tests {
                 (state >> 56) as u8
             });
             let expected = Answers(&block).run(Portable);
-            if has_bit_instructions() && has_avx2() {
-                // SAFETY: AVX2, F16C and the bit instructions were detected.
-                assert_eq!(unsafe { with_avx2(Answers(&block), Avx2(())) }, expected);
-            }
-            assert_eq!(dispatch(Answers(&block)), expected);
+            with_each_kernel(|| assert_eq!(dispatch(Answers(&block)), expected));
         }
-    }
-
-    #[test]
-    fn vector_kernels_widen_every_number_as_the_portable_one() {
-        let bits: Vec<u16> = (0..=u16::MAX).collect();
-        let every = || Widened(F16::of(&bits));
-        let as_bits = |found: Vec<f32>| found.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
-        let expected = as_bits(every().run(Portable));
-        if has_bit_instructions() && has_avx2() {
-            // SAFETY: AVX2, F16C and the bit instructions were detected.
-            assert_eq!(as_bits(unsafe { with_avx2(every(), Avx2(())) }), expected);
-        }
-        assert_eq!(as_bits(dispatch(every())), expected);
     }
 }

@@ -212,7 +212,8 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     def score(self, text: str | bytes, *, progress: Tell | None = None) -> NDArray[np.float64]:
         """For each byte, how its coming changes the logarithm of the probability.
 
-        The sum over a text's beginning is its `logprob`: lost mass counts as a loss. All contexts
+        The sum over a text's beginning is its `logprob`: lost mass counts as a loss. With pruning,
+        the probability of each beginning is too small by a share of `epsilon` at most. All contexts
         of a stretch of the text are asked for together.
 
         Args:
@@ -230,7 +231,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         for start in range(0, len(data), window):
             tree.advance(data[start : start + window])
             self._rows.fill(tree, "every")
-            known.append(tree.settle()[0])
+            known.append(tree.settle())
             if progress is not None:
                 progress(ByteProgress(min(start + window, len(data)), len(data)))
         logprobs = np.concatenate(known)

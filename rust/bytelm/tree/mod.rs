@@ -10,20 +10,21 @@
 //! to be asked for. So the bound on the error holds at every step and does not add up.
 
 mod alike;
+mod feed;
 mod given;
 mod node;
 mod outcomes;
 mod paths;
 mod pending;
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::TryLockError::WouldBlock;
 
 use crate::bytelm::context::Context;
-use crate::bytelm::masses::log_sum;
-use crate::bytelm::real::Given;
-use crate::bytelm::row::{Row, Wanted};
-use crate::bytelm::viable::Viability;
+use crate::bytelm::sorted::Place;
 use crate::bytelm::{ByteVocab, Semantics};
+use crate::error::Poll;
 use crate::{Error, Result};
 use alike::Alike;
 use node::{Node, Stand};
@@ -33,9 +34,6 @@ pub use paths::TokenPath;
 
 /// More nodes than this at a time are not followed.
 const MOST_NODES: usize = 1 << 20;
-
-/// Bytes of rows that are held at a time.
-const MOST_BYTES: usize = 4 << 30;
 
 /// What is to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +95,7 @@ impl Tree {
         let mut tree =
             Tree { vocab, epsilon, reach, nodes, live, len, base, given, settled, logprob, tail };
         if let Some(byte) = lead {
-            tree.advance(&[byte])?;
+            tree.read(byte)?;
         }
         Ok(tree)
     }
@@ -117,33 +115,67 @@ impl Tree {
         self.len() == 0
     }
 
-    /// Goes on by more bytes.
+    /// Whether another tree of the vocabulary is being read, for which this one would wait.
+    pub fn would_wait(&self) -> bool {
+        let viability = self.vocab.viability.as_ref();
+        viability.is_some_and(|viability| matches!(viability.try_lock(), Err(WouldBlock)))
+    }
+
+    /// Goes on by more bytes: by all of them or, where there is an error, by none.
     ///
     /// # Errors
-    /// [`Error::Argument`] when too many sequences cover the text.
-    pub fn advance(&mut self, bytes: &[u8]) -> Result<()> {
-        let vocab = Arc::clone(&self.vocab);
-        let mut viability = vocab.viability();
-        for &byte in bytes {
-            self.len += 1;
-            self.tail.push(byte);
-            let before = self.nodes.len();
-            let mut alike = Alike::new(self.reach);
-            for at in std::mem::take(&mut self.live) {
-                self.nodes[at].narrow(&vocab, viability.as_deref_mut(), byte)?;
-                if !self.nodes[at].lives() {
-                    continue;
-                }
-                self.live.push(at);
-                // Where all sequences count there are too many to follow those without a row.
-                if viability.is_some() || self.nodes[at].row.is_some() {
-                    let depth = self.nodes[at].depth();
-                    self.branch(at, depth, viability.as_deref_mut(), &mut alike)?;
-                }
-            }
-            self.live.extend(before..self.nodes.len());
+    /// [`Error::Argument`] when too many sequences cover the text; what `poll` says.
+    pub fn advance(&mut self, bytes: &[u8], poll: Poll<'_>) -> Result<()> {
+        let before = (bytes.len() > 1).then(|| self.clone());
+        let read = bytes.iter().try_for_each(|&byte| {
+            poll()?;
+            self.read(byte)
+        });
+        if let (Err(_), Some(before)) = (&read, before) {
+            *self = before;
         }
+        read
+    }
+
+    /// Goes on by a byte. All that can fail comes before anything changes.
+    fn read(&mut self, byte: u8) -> Result<()> {
+        self.refuse_more(0)?;
+        let vocab = Arc::clone(&self.vocab);
+        // No longer than for a byte: others may wait for it.
+        if let Some(mut viability) = vocab.viability() {
+            for &at in &self.live {
+                self.nodes[at].look(&vocab, &mut viability)?;
+            }
+        }
+        self.len += 1;
+        self.tail.push(byte);
+        let before = self.nodes.len();
+        let mut alike = Alike::new(self.reach);
+        for at in std::mem::take(&mut self.live) {
+            self.nodes[at].narrow(&vocab, byte);
+            if !self.nodes[at].lives() {
+                continue;
+            }
+            self.live.push(at);
+            // Where all sequences count there are too many to follow those without a row.
+            if vocab.semantics != Semantics::All || self.nodes[at].row.is_some() {
+                self.branch(at, self.nodes[at].depth(), &mut alike);
+            }
+        }
+        self.live.extend(before..self.nodes.len());
         Ok(())
+    }
+
+    /// Refuses more nodes, where there are too many with so many more.
+    fn refuse_more(&self, more: usize) -> Result<()> {
+        if self.nodes.len() + more < MOST_NODES {
+            return Ok(());
+        }
+        Err(Error::Argument(format!(
+            "more than {MOST_NODES} sequences of tokens cover the text at byte {}: pass epsilon, or \
+             other semantics than 'all'",
+            self.len()
+        )))
     }
 
     /// Forgets what only the probabilities of shorter texts would need.
@@ -152,26 +184,19 @@ impl Tree {
         self.forget();
     }
 
+    /// The tokens of a node that end so many bytes behind it.
+    fn exact(&self, at: usize, depth: usize) -> Range<Place> {
+        let (node, sorted) = (&self.nodes[at], &self.vocab.sorted);
+        match depth == node.depth() {
+            true => sorted.trie().exact(node.fits),
+            false => sorted.exact(&node.ranges[depth - node.from], depth),
+        }
+    }
+
     /// Begins nodes behind those tokens of a node that end so many bytes behind it.
-    fn branch(
-        &mut self,
-        at: usize,
-        depth: usize,
-        mut viability: Option<&mut Viability>,
-        alike: &mut Alike,
-    ) -> Result<()> {
+    fn branch(&mut self, at: usize, depth: usize, alike: &mut Alike) {
         let vocab = Arc::clone(&self.vocab);
-        let stand = match viability.as_deref_mut() {
-            Some(viability) => self.nodes[at].spot(&vocab, viability)?,
-            None => None,
-        };
-        let stand = stand.map_or(Stand::Anywhere, Stand::Behind);
-        let node = &self.nodes[at];
-        let exact = match depth == node.depth() {
-            true => vocab.sorted.trie().exact(node.fits),
-            false => vocab.sorted.exact(&node.ranges[depth - node.from], depth),
-        };
-        for token in exact {
+        for token in self.exact(at, depth) {
             let node = &self.nodes[at];
             if !node.may_follow(&vocab, token) {
                 continue;
@@ -191,21 +216,14 @@ impl Tree {
                 continue;
             }
             alike.note(end, self.nodes.len());
-            if self.nodes.len() >= MOST_NODES {
-                return Err(Error::Argument(format!(
-                    "more than {MOST_NODES} sequences of tokens cover the text at byte {place}: pass \
-                     epsilon, or other semantics than 'all'"
-                )));
-            }
-            let mut child = Node::new(&vocab, node.context.with(id), place, stand);
+            let mut child = Node::new(&vocab, node.context.with(id), place, node.stand.behind());
             child.parent = weight.is_none().then_some(at);
             (child.token, child.weight, child.likeliest) = (token, weight, likeliest);
             for &byte in &self.tail[self.tail.len() - (self.len - place)..] {
-                child.narrow(&vocab, viability.as_deref_mut(), byte)?;
+                child.narrow(&vocab, byte);
             }
             self.nodes.push(child);
         }
-        Ok(())
     }
 
     /// Appends the last tokens of a node, no more than `count`, as the door has them.
@@ -218,143 +236,20 @@ impl Tree {
         Ok(())
     }
 
-    /// Takes rows of logits or of logarithms of probabilities for nodes that [`Tree::pending`]
-    /// named; a row is read where it lies.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] when rows are too narrow or do not belong to nodes, [`Error::Data`] when
-    /// a row has values that are no probabilities.
-    pub fn feed<T: Given>(&mut self, nodes: &[usize], rows: &[&[T]]) -> Result<()> {
-        let least = self.vocab.width();
-        if let Some(narrow) = rows.iter().find(|row| row.len() < least) {
-            return Err(Error::Argument(format!(
-                "the model's rows have {} columns: the vocabulary needs at least {least}",
-                narrow.len()
-            )));
-        }
-        if rows.len() != nodes.len() {
-            let (rows, nodes) = (rows.len(), nodes.len());
-            return Err(Error::Argument(format!(
-                "{rows} rows are not one for each of {nodes} nodes"
-            )));
-        }
-        let held = self.nodes.iter().filter_map(|node| node.row.as_ref());
-        let held: usize = held.map(|row| row.bytes()).sum();
-        if held > MOST_BYTES {
-            return Err(Error::Argument(format!(
-                "the rows of the sequences that cover the text at byte {} take {held} bytes: pass \
-                 epsilon, or other semantics than 'all'",
-                self.len
-            )));
-        }
-        for (&at, row) in nodes.iter().zip(rows) {
-            if self.nodes.get(at).is_none_or(|node| node.row.is_some()) {
-                return Err(Error::Argument(format!("node {at} waits for no row")));
-            }
-            self.feed_one(at, row)?;
-        }
-        self.weigh();
-        if self.vocab.semantics == Semantics::All {
-            let first = nodes.iter().map(|&at| self.nodes[at].at).min().unwrap_or(self.len);
-            let mut alike = Alike::behind(first, self.reach, &self.nodes);
-            for &at in nodes {
-                let node = &self.nodes[at];
-                for depth in node.from.max(1)..=node.depth() {
-                    self.branch(at, depth, None, &mut alike)?;
-                }
-            }
-            self.live = (0..self.nodes.len()).filter(|&at| self.nodes[at].lives()).collect();
-        }
-        Ok(())
-    }
-
-    fn feed_one<T: Given>(&mut self, at: usize, row: &[T]) -> Result<()> {
-        let vocab = Arc::clone(&self.vocab);
-        let (sorted, semantics) = (&vocab.sorted, vocab.semantics);
-        let mut viability = vocab.viability();
-        let mut ends = true;
-        if let Some(viability) = viability.as_deref_mut()
-            && let Some(spot) = self.nodes[at].spot(&vocab, viability)?
-        {
-            ends = viability.ends(spot)?;
-        }
-        if semantics != Semantics::Fast {
-            self.nodes[at].look(&vocab, viability.as_deref_mut())?;
-        }
-        drop(viability);
-        let node = &self.nodes[at];
-        let mask = node.mask.as_deref().filter(|_| semantics != Semantics::Fast);
-        let wanted = Wanted {
-            range: node.ranges[usize::from(node.from == 0 && node.depth() > 0)].clone(),
-            mask,
-            local: semantics == Semantics::Local,
-            ends,
-        };
-        let row = Row::new(sorted, &vocab.columns, row, &wanted, &vocab.spare)?;
-        let masses = node.ranges.iter().enumerate().map(|(index, range)| {
-            if node.from + index == 0 { 0.0 } else { row.mass(sorted, range, mask) }
-        });
-        let masses = masses.collect();
-        let node = &mut self.nodes[at];
-        node.masses = masses;
-        let lead = node.masses.get(usize::from(self.vocab.lead.is_some()));
-        if let (0, false, Some(&lead)) = (node.at, self.given, lead) {
-            self.base = lead;
-        }
-        node.row = Some(Arc::new(row));
-        Ok(())
-    }
-
-    /// Gives weights to nodes whose sequences are known by now.
-    fn weigh(&mut self) {
-        let sorted = &self.vocab.sorted;
-        for at in 0..self.nodes.len() {
-            let Some(parent) = self.nodes[at].parent else { continue };
-            let (row, weight) = (&self.nodes[parent].row, self.nodes[parent].weight);
-            if weight == Some(f64::NEG_INFINITY) {
-                // Its row, if it got one, is of no tokens.
-                self.nodes[at].parent = None;
-                self.nodes[at].vanish();
-                continue;
-            }
-            let Some(row) = row else { continue };
-            // Before the row is narrowed: it holds the tokens of all children now.
-            let step =
-                self.nodes[at].step.unwrap_or_else(|| row.token(sorted, self.nodes[at].token));
-            self.nodes[at].step = Some(step);
-            if let Some(weight) = weight.map(|weight| weight + step) {
-                self.nodes[at].parent = None;
-                self.nodes[at].weight = Some(weight);
-                if weight == f64::NEG_INFINITY {
-                    self.nodes[at].vanish();
-                }
-            }
-        }
-    }
-
-    /// The logarithms of the probabilities of the text up to each place that was not settled, and
-    /// the largest shares of them that pruning may have left out. What is known stays so.
+    /// The logarithms of the probabilities of the text up to each place that was not settled, each
+    /// too small by no larger a share than pruning may leave out. What is known stays so.
     ///
     /// # Errors
     /// [`Error::Argument`] while rows are pending.
-    pub fn settle(&mut self) -> Result<Vec<(f64, f64)>> {
+    pub fn settle(&mut self) -> Result<Vec<f64>> {
         self.refuse_pending(Goal::Every)?;
-        let waiting = self.waiting(Goal::Every);
         let first = self.settled.max(self.lead()) + 1;
-        let settled: Vec<(f64, f64)> = (first..=self.len)
-            .map(|place| {
-                let known = self.known(place);
-                let here = waiting
-                    .iter()
-                    .filter(|&&(at, _, reach)| self.nodes[at].at < place && reach >= place);
-                (known, share_of(log_sum(here.map(|node| node.1)), known))
-            })
-            .collect();
-        if let Some(&(logprob, _)) = settled.last() {
+        let settled: Vec<f64> = (first..=self.len).map(|place| self.known(place)).collect();
+        if let Some(&logprob) = settled.last() {
             self.logprob = (logprob, self.len);
         }
         self.skip();
-        Ok(settled.into_iter().map(|(known, left)| (self.based(known), left)).collect())
+        Ok(settled.into_iter().map(|known| self.based(known)).collect())
     }
 
     /// Drops what is behind.

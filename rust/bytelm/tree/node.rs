@@ -23,6 +23,17 @@ pub(super) enum Stand {
     Anywhere,
 }
 
+impl Stand {
+    /// Where a sequence of one token more stands.
+    pub fn behind(self) -> Stand {
+        match self {
+            Stand::At(spot) => Stand::Behind(spot),
+            Stand::Behind(_) => unreachable!("no token is read before it is known which may be"),
+            Stand::Anywhere => Stand::Anywhere,
+        }
+    }
+}
+
 /// A sequence of tokens, or several that the model cannot tell apart.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
@@ -175,8 +186,8 @@ impl Node {
     }
 
     /// Finds out which tokens may follow, where that is not known yet.
-    pub fn look(&mut self, vocab: &ByteVocab, viability: Option<&mut Viability>) -> Result<()> {
-        if let (None, Some(viability)) = (&self.mask, viability)
+    pub fn look(&mut self, vocab: &ByteVocab, viability: &mut Viability) -> Result<()> {
+        if self.mask.is_none()
             && let Some(spot) = self.spot(vocab, viability)?
         {
             self.mask = Some(viability.tokens(vocab.tokenizer.model(), &vocab.sorted, spot)?);
@@ -184,14 +195,8 @@ impl Node {
         Ok(())
     }
 
-    /// Narrows the tokens by the next byte of the text.
-    pub fn narrow(
-        &mut self,
-        vocab: &ByteVocab,
-        viability: Option<&mut Viability>,
-        byte: u8,
-    ) -> Result<()> {
-        self.look(vocab, viability)?;
+    /// Narrows the tokens by the next byte of the text, when it is known which may follow.
+    pub fn narrow(&mut self, vocab: &ByteVocab, byte: u8) {
         let trie = vocab.sorted.trie();
         let before = self.fits;
         self.fits = trie.child(before, byte);
@@ -222,6 +227,5 @@ impl Node {
             self.mask = None;
         }
         self.ranges.push(range);
-        Ok(())
     }
 }
