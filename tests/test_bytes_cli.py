@@ -245,6 +245,16 @@ def test_a_model_may_have_a_name_that_is_no_text(ngrams: Path, tmp_path: Path) -
     assert "odd\\xff" in (tmp_path / "page.html").read_text()
 
 
+def test_ranks_without_a_pattern_are_told_the_way_around(tmp_path: Path) -> None:
+    ranks, whole = tmp_path / "own.tiktoken", tmp_path / "own.json"
+    bw.train(TEXTS, 270, pattern="gpt2").save(ranks)
+    for more in [("next", "a"), ("fit", "-", "-o", str(tmp_path / "new"))]:
+        done = command("bytes", *more, "--tokenizer", ranks)
+        assert (done.returncode, b"`bytewright convert --pattern`" in done.stderr) == (1, True)
+    assert command("convert", ranks, "-o", whole, "--pattern", "gpt2").returncode == 0
+    assert command("bytes", "next", "a", "--tokenizer", whole).returncode == 0
+
+
 def test_infill_draws_what_the_library_draws(ngrams: Path, tmp_path: Path) -> None:
     arguments: tuple[Argument, ...] = ("bytes", "infill", "--model", ngrams, "-n", "12")
     expected = model(ngrams).infill("the c", "own", max_bytes=12, seed=3)

@@ -165,3 +165,17 @@ def test_what_tokenizers_does_otherwise_is_refused(name: str, tmp_path: Path) ->
     root, message = REFUSED[name]
     with pytest.raises(bw.LoadError, match=message):
         loaded(root, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("gpt2.json", b'{"model": 19849, "a": 0}', "give its folder"),
+        ("vocab.json", b'{"a": 0, "b": []}', "give its folder"),
+        ("gpt2.txt", b"#version: 0.2\nh e\n", "these are merges; give their folder"),
+    ],
+)
+def test_half_of_a_vocabulary_is_told(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(bw.LoadError, match=message):
+        bw.Tokenizer.load(tmp_path / name)

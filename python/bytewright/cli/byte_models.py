@@ -77,6 +77,22 @@ def finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def named_or_embedded(vocabulary: Path | None) -> Tokenizer:
+    """The vocabulary of a file, or the embedded one."""
+    from bytewright import demo
+    from bytewright.errors import ArgumentError
+    from bytewright.tokenizer import Tokenizer
+
+    if vocabulary is None:
+        return demo.tokenizer()
+    try:
+        return Tokenizer.load(vocabulary)
+    except ArgumentError as error:
+        raise ArgumentError(
+            f"{error}; `bytewright convert --pattern` makes a tokenizer.json that says it"
+        ) from error
+
+
 def loaded(
     path: Path | None, vocabulary: Path | None, semantics: Semantics, *, quiet: bool
 ) -> ByteModel:
@@ -84,9 +100,8 @@ def loaded(
     from bytewright import demo
     from bytewright.bytelm import ByteModel
     from bytewright.models import NgramModel
-    from bytewright.tokenizer import Tokenizer
 
-    tok: Tokenizer = demo.tokenizer() if vocabulary is None else Tokenizer.load(vocabulary)
+    tok = named_or_embedded(vocabulary)
     if path is not None:
         tokens = NgramModel.load(path, tok)
     else:

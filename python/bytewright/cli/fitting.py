@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bytewright.cli import common
-from bytewright.cli.byte_models import Vocabulary
+from bytewright.cli.byte_models import Vocabulary, named_or_embedded
 from bytewright.cli.corpus import DocumentOf, Documents
 from bytewright.cli.progress import Advance, byte_bar
 
@@ -50,13 +50,11 @@ def bytes_fit(
 
     10 MB take half a second. Commands that take the model need the same --tokenizer.
     """
-    from bytewright import demo
     from bytewright.models import NgramModel
-    from bytewright.tokenizer import Tokenizer
 
     common.refuse_existing([output], force=force)
     longest = _order(order)
-    tok = demo.tokenizer() if tokenizer is None else Tokenizer.load(tokenizer)
+    tok = named_or_embedded(tokenizer)
     with byte_bar(quiet=quiet) as advance:
         texts = _texts(inputs, text_field, documents, advance)
         model = NgramModel.fit(tok, texts, order=longest, eos=eos, threads=threads)

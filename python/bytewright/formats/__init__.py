@@ -137,17 +137,21 @@ def _guess(head: bytes) -> str:
     for magic, name in _PACKED.items():
         if head.startswith(magic):
             return f"this is {name} data, which must be unpacked first"
+    if head.startswith(b"#version:"):
+        return "these are merges; give their folder, with vocab.json beside them"
     return f"not a vocabulary (it begins with {head[:16]!r})"
 
 
 def _read_json(root: Field, path: Path) -> Definition:
     if not isinstance(root.value, dict):
         root.fail("a tokenizer.json or tekken.json is an object")
-    if "model" in root.value:
+    # A vocabulary by itself may have a token "model".
+    if not isinstance(root.value.get("model", 0), int):
         return hf.read(root)
     if "config" in root.value and "vocab" in root.value:
         return tekken.read(root)
-    hint = "; give its folder, with merges.txt beside it" if path.name == "vocab.json" else ""
+    alone = path.name == "vocab.json" or set(map(type, root.value.values())) == {int}
+    hint = "; give its folder, with vocab.json and merges.txt" if alone else ""
     root.fail(f"neither model (tokenizer.json) nor config and vocab (tekken.json){hint}")
 
 
