@@ -358,3 +358,13 @@ def test_a_text_is_scored_with_few_calls() -> None:
         stepped.append(state.next().logprobs[byte])
         state.advance(text[at : at + 1])
     assert np.allclose(scores, stepped, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_a_state_gives_may_be_written_into(rule: Any) -> None:
+    text = texts(3, 20)[0]
+    state = bw.Ensemble([member(0), member(1)], rule=rule).start(text[:5])
+    expected = state.fork().advance(text[5:]).logprob
+    for given in (state.next().logprobs, state.weights, state.predictions, state.logprobs):
+        given[:] = -np.inf
+    assert state.advance(text[5:]).logprob == expected

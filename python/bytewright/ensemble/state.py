@@ -186,7 +186,8 @@ class EnsembleState(ForkingPlace):
         """
         step = self._shared()
         lost = 0.0 if step.mixed.max() > -np.inf else 1.0
-        return ByteDistribution(step.mixed, lost, step.error_bound)
+        # A caller may write into it, and the state goes on from what it knows.
+        return ByteDistribution(step.mixed.copy(), lost, step.error_bound)
 
     @property
     def logprob(self) -> float:
