@@ -80,7 +80,7 @@ impl Node {
     }
 
     /// Up to where in the text its tokens fit, if any does.
-    pub fn reach(&self) -> Option<usize> {
+    pub fn fits_until(&self) -> Option<usize> {
         let fits = self.ranges.iter().rposition(|range| !range.is_empty())?;
         Some(self.at + self.from + fits).filter(|&reach| reach > self.at)
     }
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// The logarithm of the probability of one of its tokens, by its row.
-    pub fn step(&self, vocab: &ByteVocab, row: &Row, place: Place) -> f64 {
+    pub fn logprob_of(&self, vocab: &ByteVocab, row: &Row, place: Place) -> f64 {
         match vocab.semantics == Semantics::Fast || self.may_follow(vocab, place) {
             true => row.token(&vocab.sorted, place),
             false => f64::NEG_INFINITY,

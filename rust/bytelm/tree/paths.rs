@@ -81,7 +81,7 @@ impl Tree {
                 continue; // The token that ends here is one of another node's.
             }
             for place in seen.last().clone() {
-                let logprob = weight + seen.step(&self.vocab, row, place);
+                let logprob = weight + seen.logprob_of(&self.vocab, row, place);
                 let least = kept.peek().filter(|_| kept.len() >= count);
                 if logprob == f64::NEG_INFINITY || least.is_some_and(|l| logprob < l.0.logprob) {
                     continue;

@@ -35,7 +35,7 @@ impl Tree {
             let node = &self.nodes[*at];
             let wanted = node.row.is_none() && node.weight != Some(f64::NEG_INFINITY);
             let ends = node.lives() && (node.at < self.len || goal == Goal::Next);
-            let settles = every && node.reach().is_some_and(|reach| reach > self.settled);
+            let settles = every && node.fits_until().is_some_and(|reach| reach > self.settled);
             wanted && (ends || settles || ancestors[*at])
         };
         (0..self.nodes.len()).filter(counts).collect()
@@ -65,7 +65,7 @@ impl Tree {
             if node.row.is_some() {
                 continue;
             }
-            let own = match node.reach() {
+            let own = match node.fits_until() {
                 // Sequences that are not followed yet may go on anywhere.
                 _ if self.vocab.semantics == Semantics::All => beyond,
                 _ if node.lives() => beyond,
