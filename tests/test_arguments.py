@@ -237,7 +237,10 @@ def of_token_models(folder: Path) -> Calls:
     return {
         "CallableModel": (bw.CallableModel, made),
         "CallableModel.logprobs": (own.logprobs, contexts),
-        "PromptedModel": (bw.PromptedModel, {"model": model, "ids": [97], "eos_id": None}),
+        "PromptedModel": (
+            bw.PromptedModel,
+            {"model": model, "ids": [97], "eos_id": None, "begins": False},
+        ),
         "PromptedModel.logprobs": (bw.PromptedModel(model, [97]).logprobs, contexts),
         "NgramModel.fit": (bw.NgramModel.fit, fit),
         "NgramModel.load": (bw.NgramModel.load, {"path": folder / "m.bin", "tokenizer": TOK}),
@@ -310,7 +313,7 @@ def of_byte_models(folder: Path) -> Calls:
         ),
         "ByteModel.given": (model.given, {"text": "a"}),
         "Ensemble.given": (bw.Ensemble([model]).given, {"text": "a"}),
-        "ByteModel.behind": (model.behind, {"ids": [97], "eos_id": None}),
+        "ByteModel.behind": (model.behind, {"ids": [97], "eos_id": None, "begins": False}),
         "ByteModel.infill told": (
             model.infill,
             free

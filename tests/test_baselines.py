@@ -32,15 +32,15 @@ def toy(seed: int) -> tuple[bw.CallableModel, Any]:
 class Drawn:
     """What a method draws behind a prompt, by trying every token."""
 
-    def __init__(self, row: Any, *, local: bool) -> None:
-        self.row, self.local = row, local
+    def __init__(self, row: Any, *, local: bool, tok: bw.Tokenizer = TOY) -> None:
+        self.row, self.local, self.tok = row, local, tok
+        self.names = [tok.token_bytes(at) for at in range(tok.vocab_size)]
+        self.text = [at for at in range(tok.vocab_size) if at not in tok.special_tokens.values()]
         self.free = lru_cache(None)(self._free)
 
     def _free(self, ids: Ids, y: bytes) -> float:
         """The probability that tokens drawn behind others begin with y."""
-        tok = bw.Tokenizer.from_merges([], alphabet=b"ab")
-        cover = Cover(tok, lambda more: self.row(ids + more), "all", tails=0)
-        cover.tokens, cover.size, cover.tok = NAMES, TOY.vocab_size, TOY
+        cover = Cover(self.tok, lambda more: self.row(ids + more), "all", tails=0)
         return cover.prob(y)
 
     def behind(self, ids: Ids, rest: bytes, y: bytes) -> float:
@@ -48,17 +48,20 @@ class Drawn:
         if not rest:
             return float(self.free(ids, y))
         probs = np.exp(self.row(ids))
-        reach = [at for at, name in enumerate(NAMES) if name.startswith(rest)]
+        names = self.names
+        reach = [at for at in self.text if names[at].startswith(rest)]
         shorter = [
-            at for at, name in enumerate(NAMES) if rest.startswith(name) and len(name) < len(rest)
+            at for at in self.text if rest.startswith(names[at]) and len(names[at]) < len(rest)
         ]
         agree = reach + shorter if self.local else reach
         total = 0.0
         for at in agree:
             share = probs[at] / sum(probs[agree])
-            over = NAMES[at][len(rest) :]
+            if not share:
+                continue
+            over = names[at][len(rest) :]
             if at in shorter:
-                total += share * self.behind((*ids, at), rest[len(NAMES[at]) :], y)
+                total += share * self.behind((*ids, at), rest[len(names[at]) :], y)
             elif over.startswith(y):
                 total += share
             elif y.startswith(over):

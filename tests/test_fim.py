@@ -89,7 +89,9 @@ def test_codestral_is_prompted_as_mistral_common_does(shared: Path, tmp_path: Pa
         assert [tok.special_tokens["<s>"], *ours] == whole
     made = bw.ByteModel(bw.NgramModel.fit(tok, ["def f(a, b):"], eos="</s>"), semantics="all")
     opened = FIM_FORMATS["codestral"].open(made, "def f(a", "return")
-    assert opened.before == b" def f(a"  # The space that the tokenizer puts there.
+    # Without the space that the tokenizer puts there: it is given.
+    assert opened.before == b"def f(a"
+    assert [path.ids for path in opened.start().paths(1)] == [tuple(tok.encode("def f(a"))]
 
 
 def test_a_middle_behind_a_token_is_exact_from_its_first_byte() -> None:

@@ -135,15 +135,15 @@ impl Viability {
         })
     }
 
-    /// Where the empty sequence stands.
-    pub fn start(&mut self) -> Spot {
+    /// Where the empty sequence stands; of a text that `goes_on`, nothing is put before it.
+    pub fn start(&mut self, goes_on: bool) -> Spot {
         Spot {
             open: EMPTY,
             turned: self.ways.start(),
             last: NOWHERE,
             begun: 0,
             owed: added::NOTHING,
-            begin: self.start,
+            begin: if goes_on { Begin::Anyhow } else { self.start },
         }
     }
 
@@ -169,7 +169,7 @@ impl Viability {
             None => added::NOTHING,
         };
         if let Some(begin) = self.added.as_ref().and_then(|added| added.begin_behind(token)) {
-            return Ok(Spot { last: token, owed, begin, ..self.start() });
+            return Ok(Spot { last: token, owed, begin, ..self.start(true) });
         }
         let begin = spot.begin.after(sorted.bytes(token));
         if self.ways.whole().binary_search(&token).is_ok() {

@@ -42,9 +42,9 @@ impl PyByteVocab {
     }
 
     /// The cover of no bytes, for a model of which the last `reach` ids decide.
-    #[pyo3(signature = (epsilon, reach=None))]
-    fn tree(&self, epsilon: f64, reach: Option<usize>) -> PyResult<PyByteTree> {
-        let tree = Tree::new(Arc::clone(&self.core), epsilon, reach);
+    #[pyo3(signature = (epsilon, reach=None, goes_on=false))]
+    fn tree(&self, epsilon: f64, reach: Option<usize>, goes_on: bool) -> PyResult<PyByteTree> {
+        let tree = Tree::new(Arc::clone(&self.core), epsilon, reach, goes_on);
         Ok(PyByteTree { core: Mutex::new(tree.map_err(|error| to_python(&error))?) })
     }
 }

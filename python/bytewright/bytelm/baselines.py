@@ -34,6 +34,7 @@ from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
 from bytewright.bytelm.protocol import ForkingPlace
 from bytewright.bytelm.sampling import SamplingPredictor
+from bytewright.bytelm.spaces import bare_ids
 from bytewright.bytelm.state import ByteState
 from bytewright.errors import DataError
 from bytewright.models import TokenModel
@@ -121,9 +122,11 @@ class BaselineModel(SamplingPredictor):
 
     def start(self, prefix: str | bytes = b"") -> BaselinePlace:
         """The place behind a prompt, of which the method makes what it does."""
-        ids = tuple(self.model.tokenizer.encode(text_bytes(prefix)))
+        tok, text = self.model.tokenizer, text_bytes(prefix)
+        goes_on = getattr(self.model, "goes_on", False)
+        ids = tuple(bare_ids(tok, text) if goes_on else tok.encode(text))
         kept = ids[: max(0, len(ids) - self._back)]
-        rest = b"".join(map(self.model.tokenizer.token_bytes, ids[len(kept) :]))
+        rest = b"".join(map(tok.token_bytes, ids[len(kept) :]))
         if not rest:
             return BaselinePlace(self._bytes, [(0.0, self._bytes.behind(kept).start())], 0.0)
         found, untried = self._spellings(kept, rest)

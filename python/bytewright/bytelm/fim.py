@@ -24,9 +24,10 @@ middle is drawn from its probability given both,
 as `infilling` does, byte for byte, wherever the lines are cut. No line break is invented where
 there is none, as the authors' program does at the ends of the text.
 
-Where a tokenizer puts a space before every text, the prefix gets it and the suffix does not, as in
-the formats of Code Llama and Codestral. A token that a model wants before everything else (`<s>`)
-is that model's own affair, not the format's.
+Where a tokenizer puts a space before every text, the prefix gets it, also one that goes on in the
+middle; the suffix does not, nor does a middle behind a special token, as in the formats of Code
+Llama and Codestral. A token that a model wants before everything else (`<s>`) is that model's own
+affair, not the format's.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from bytewright.bytelm.arguments import Utf8, text_bytes
 from bytewright.bytelm.constraints import Constraint
 from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal
+from bytewright.bytelm.spaces import bare_ids, is_spaced
 from bytewright.bytelm.state import ByteState
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError
@@ -171,7 +173,7 @@ class FimFormat:
             elif part in (FimPart.PREFIX, FimPart.HEAD):
                 ids += tokenizer.encode(texts[part]) if at + 1 < len(self.parts) else []
             else:
-                ids += _bare(tokenizer, texts[part])
+                ids += bare_ids(tokenizer, texts[part])
         return ids
 
     def open(self, model: ByteModel, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
@@ -190,13 +192,14 @@ class FimFormat:
         tok = model.model.tokenizer
         ids = self.prompt(tok, prefix, suffix)
         texts = _texts(text_bytes(prefix), text_bytes(suffix))
-        behind = model.behind(ids, eos_id=_token(tok, self.end))
+        end, before = _token(tok, self.end), texts[FimPart.PREFIX]
+        if self.parts[-1] is FimPart.PREFIX:
+            begins, before = _begun(tok, before)
+            return FimPrompt(model.behind(ids, eos_id=end, begins=begins), before, None, b"")
+        behind = model.behind(ids, eos_id=end)
         if FimPart.LAST in self.parts:
             return FimPrompt(behind, texts[FimPart.LAST], texts[FimPart.FIRST], b"")
-        before = texts[FimPart.PREFIX]
-        if self.parts[-1] is not FimPart.PREFIX:
-            return FimPrompt(behind, b"", None, unfinished(before))
-        return FimPrompt(behind, b" " * _spaced(tok, before) + before, None, b"")
+        return FimPrompt(behind, b"", None, unfinished(before))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -335,22 +338,14 @@ def _token(tok: Tokenizer, name: str | int) -> int | None:
     return tok.token_id(name.encode()) if found is None else found
 
 
-def _spaced(tok: Tokenizer, text: bytes) -> bool:
-    """Whether the tokenizer puts a space before a text."""
-    return b"".join(map(tok.token_bytes, tok.encode(text))) == b" " + text
-
-
-def _bare(tok: Tokenizer, text: bytes) -> list[int]:
-    """The ids of a text without the space that the tokenizer may put before it."""
-    ids = tok.encode(text)
-    if not _spaced(tok, text):
-        return ids
-    # Behind a character that joins with nothing, no space is put.
-    for mark in ("☺".encode(), b"\n", b"\0"):
-        alone, whole = tok.encode(mark), tok.encode(mark + text)
-        if whole[: len(alone)] == alone:
-            return whole[len(alone) :]
-    return ids
+def _begun(tok: Tokenizer, text: bytes) -> tuple[bool, bytes]:
+    """Whether a text that goes on is one to which a space is given, and what its tokens spell."""
+    if not text:
+        return True, text
+    if not is_spaced(tok, text):
+        return False, text
+    # Where decoding keeps the space, it is a part of the text.
+    return (True, text) if tok.decode_bytes(tok.encode(text)) == text else (False, b" " + text)
 
 
 def fim_format(name: FimFormat | str) -> FimFormat:

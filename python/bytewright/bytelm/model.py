@@ -23,7 +23,7 @@ so are those that do more than merge by rank.
 
 The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and decoding
 takes away, as SentencePiece does: probabilities are given that space, and so of no text that begins with an
-added token instead. Special tokens are never text: where they are not the end of the text, their probability
+added token instead. Text that stands behind a prompt of ids goes on there, and is given none. Special tokens are never text: where they are not the end of the text, their probability
 is lost mass. Added tokens that are not special are text, and stand where they are found in a text before a
 pattern cuts it; the text behind one begins with a space where the tokenizer puts one there, and white space
 that one takes along is no part of the text. Tokenizers with added tokens that are only found where no word
@@ -75,7 +75,16 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     0.625
     """
 
-    __slots__ = ("_epsilon", "_memory", "_model", "_rows", "_semantics", "_vocab", "_vocabs")
+    __slots__ = (
+        "_epsilon",
+        "_goes_on",
+        "_memory",
+        "_model",
+        "_rows",
+        "_semantics",
+        "_vocab",
+        "_vocabs",
+    )
 
     def __init__(
         self,
@@ -119,6 +128,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             vocab = _core.ByteVocab(model.tokenizer._core, ends, self._semantics)
             self._vocabs[model.eos_id] = vocab
         self._model, self._vocab = model, vocab
+        self._goes_on = bool(getattr(model, "goes_on", False))
         self._rows = Rows(model, vocab.width, self._memory)
 
     @property
@@ -179,7 +189,11 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         return self._begun()._take(text_bytes(text))
 
     def behind(
-        self, ids: Sequence[int] | NDArray[np.int32], *, eos_id: int | None = None
+        self,
+        ids: Sequence[int] | NDArray[np.int32],
+        *,
+        eos_id: int | None = None,
+        begins: bool = False,
     ) -> ByteModel:
         """The model of the texts that stand behind a prompt of ids.
 
@@ -188,15 +202,24 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         Args:
             ids: the prompt, which may hold special tokens.
             eos_id: the id that ends such a text; that of the model unless given.
+            begins: whether such a text begins there, with the space that a tokenizer may put
+                before texts; otherwise its bytes are those of its tokens.
 
         Raises:
             ArgumentError: an end of text that is negative.
+            ArgumentTypeError: an argument of another type.
             UnknownTokenError: an id that the tokenizer has not got.
+
+        >>> import bytewright as bw
+        >>> tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
+        >>> model = bw.ByteModel(bw.NgramModel.fit(tok, ["low and low"] * 9))
+        >>> model.behind(tok.encode("low")).sample(max_bytes=4, temperature=0)
+        b' and'
         """
         other = object.__new__(type(self))
         other._semantics, other._epsilon = self._semantics, self._epsilon
         other._memory, other._vocabs = self._memory, self._vocabs
-        other._take(PromptedModel(self._model, ids, eos_id=eos_id))
+        other._take(PromptedModel(self._model, ids, eos_id=eos_id, begins=begins))
         return other
 
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:
@@ -244,7 +267,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         return ByteState(self._tree(), self._rows, stepwise=self._semantics == "all")
 
     def _tree(self) -> _core.ByteTree:
-        return self._vocab.tree(self._epsilon, self._rows.reach)
+        return self._vocab.tree(self._epsilon, self._rows.reach, self._goes_on)
 
     def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
         return fim_format(fim).open(self, prefix, suffix)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import flag
 from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
@@ -19,10 +20,14 @@ class PromptedModel:
     """A model of what stands behind a prompt: every context begins with the same ids.
 
     The prompt may hold any ids, special tokens too: what a text cannot say (a template of a chat,
-    the parts of a text to fill in) is said there, and the text itself begins behind it. The model
-    of bytes of such a model is exact from the first byte behind the prompt on. That the text is
-    cut into tokens anew behind the prompt is what special tokens do; behind ordinary ones it is an
-    assumption.
+    the parts of a text to fill in) is said there. The model of bytes of such a model is exact from
+    the first byte behind the prompt on. That the text is cut into tokens anew behind the prompt is
+    what special tokens do; behind ordinary ones it is an assumption.
+
+    The bytes behind the prompt are those of the tokens there. Where a tokenizer puts a space before
+    texts, as SentencePiece does, none is put here: a model that writes one, as after the end of a
+    word, is said to write it. Text that was encoded by itself in training `begins` here, as behind
+    a token that opens documents: it has that space and is given it, as without a prompt.
 
     >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>", "<more>"])
     >>> from bytewright.models import CallableModel
@@ -34,7 +39,7 @@ class PromptedModel:
     [[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1]]
     """
 
-    __slots__ = ("_eos_id", "_ids", "_model")
+    __slots__ = ("_eos_id", "_goes_on", "_ids", "_model")
 
     def __init__(
         self,
@@ -42,6 +47,7 @@ class PromptedModel:
         ids: Sequence[int] | NDArray[np.int32],
         *,
         eos_id: int | None = None,
+        begins: bool = False,
     ) -> None:
         """Take a model and the ids of the prompt.
 
@@ -50,20 +56,24 @@ class PromptedModel:
             ids: the prompt. Where the model itself puts a token before all others, that is no part
                 of it.
             eos_id: the id that ends a text behind the prompt; that of the model unless given.
+            begins: whether the text behind the prompt begins there, with what the tokenizer puts
+                before texts. Behind no ids it does anyway.
 
         Raises:
             ArgumentError: an end of text that is negative.
-            ArgumentTypeError: no model of tokens.
+            ArgumentTypeError: no model of tokens, or an argument of another type.
             UnknownTokenError: an id that the tokenizer has not got.
         """
         check_model(model)
         check_end(eos_id)
+        flag(begins, "begins")
         ends = -1 if model.eos_id is None else model.eos_id
         prompt, _ = flat([as_context("the prompt", ids)], max(model.tokenizer.vocab_size, ends + 1))
         prompt = prompt.copy()
         prompt.flags.writeable = False
         self._model, self._ids = model, prompt
         self._eos_id = model.eos_id if eos_id is None else int(eos_id)
+        self._goes_on = not begins and (len(prompt) > 0 or getattr(model, "goes_on", False))
 
     @property
     def model(self) -> TokenModel:
@@ -74,6 +84,11 @@ class PromptedModel:
     def ids(self) -> NDArray[np.int32]:
         """The prompt."""
         return self._ids
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the text goes on with what is before it, so that no space is put between."""
+        return self._goes_on
 
     @property
     def reach(self) -> int | None:

@@ -22,13 +22,15 @@ _MOST = 2**31 - 1
 class TokenModel(Protocol):
     """A model that says, for any ids, how likely each next id is.
 
-    A class with these three names is one; it need not inherit. Two more may tell a model of bytes
+    A class with these three names is one; it need not inherit. Three more may tell a model of bytes
     how to ask:
 
     - `reach`: how many of the last ids decide; a context may then come without those before. Long
       texts cost less so, and with the semantics `"all"` they can be asked for at all.
     - `contexts_at_once`: how many contexts are better asked for together than one after the other,
       where that many are needed.
+    - `goes_on`: whether the ids stand behind others that the model knows of, so that a tokenizer
+      that puts a space before texts puts none before theirs.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])

@@ -39,7 +39,7 @@ impl Tree {
         // From here on nothing fails.
         for (&at, (row, masses)) in nodes.iter().zip(read) {
             let node = &mut self.nodes[at];
-            let lead = masses.get(usize::from(self.vocab.lead.is_some()));
+            let lead = masses.get(self.lead);
             if let (0, false, Some(&lead)) = (node.at, self.given, lead) {
                 self.base = lead;
             }

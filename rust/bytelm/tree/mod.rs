@@ -56,8 +56,10 @@ pub struct Tree {
     nodes: Vec<Node>,
     /// The nodes whose tokens fit the end of the text, in ascending order.
     live: Vec<usize>,
-    /// Bytes of the text, with those that stand before every text.
+    /// Bytes of the text, with those that stand before it.
     len: usize,
+    /// Bytes that the tokenizer puts before the text.
+    lead: usize,
     /// The logarithm of the probability of what stands before every text, or of what is given.
     base: f64,
     /// Whether some text is.
@@ -72,42 +74,55 @@ pub struct Tree {
 
 impl Tree {
     /// The cover of no bytes. What could change the next byte's probabilities by less than the
-    /// share `epsilon` is not asked for. Of a context no more than the last `reach` ids decide.
+    /// share `epsilon` is not asked for. Of a context no more than the last `reach` ids decide. A
+    /// text that `goes_on` with another is given nothing that the tokenizer puts before texts.
     ///
     /// # Errors
     /// [`Error::Argument`] when `epsilon` is not in `0.0..1.0`.
-    pub fn new(vocab: Arc<ByteVocab>, epsilon: f64, reach: Option<usize>) -> Result<Tree> {
+    pub fn new(
+        vocab: Arc<ByteVocab>,
+        epsilon: f64,
+        reach: Option<usize>,
+        goes_on: bool,
+    ) -> Result<Tree> {
         if !(0.0..1.0).contains(&epsilon) {
             return Err(Error::Argument(format!(
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
             )));
         }
-        let start = vocab.viability().map(|mut viability| viability.start());
+        let start = vocab.viability().map(|mut viability| viability.start(goes_on));
         let stand = start.map_or(Stand::Anywhere, Stand::At);
         let root = Node::new(&vocab, Context::default(), 0, stand);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
-        let lead = vocab.lead;
+        let put = vocab.lead.filter(|_| !goes_on);
         // Elsewhere hardly two sequences end at one place.
         let reach = reach.filter(|_| vocab.semantics == Semantics::All);
         let (logprob, base) = ((0.0, 0), 0.0);
-        let (len, settled, given) = (0, 0, false);
-        let mut tree =
-            Tree { vocab, epsilon, reach, nodes, live, len, base, given, settled, logprob, tail };
-        if let Some(byte) = lead {
+        let (len, lead, settled, given) = (0, usize::from(put.is_some()), 0, false);
+        let mut tree = Tree {
+            vocab,
+            epsilon,
+            reach,
+            nodes,
+            live,
+            len,
+            lead,
+            base,
+            given,
+            settled,
+            logprob,
+            tail,
+        };
+        if let Some(byte) = put {
             tree.read(byte)?;
         }
         Ok(tree)
     }
 
-    /// Bytes that stand before every text.
-    fn lead(&self) -> usize {
-        usize::from(self.vocab.lead.is_some())
-    }
-
     /// Bytes of the text.
     pub fn len(&self) -> usize {
-        self.len - self.lead()
+        self.len - self.lead
     }
 
     /// Whether the text is empty.
@@ -243,7 +258,7 @@ impl Tree {
     /// [`Error::Argument`] while rows are pending.
     pub fn settle(&mut self) -> Result<Vec<f64>> {
         self.refuse_pending(Goal::Every)?;
-        let first = self.settled.max(self.lead()) + 1;
+        let first = self.settled.max(self.lead) + 1;
         let settled: Vec<f64> = (first..=self.len).map(|place| self.known(place)).collect();
         if let Some(&logprob) = settled.last() {
             self.logprob = (logprob, self.len);
