@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
+import pickle
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -400,3 +402,15 @@ def test_threads_take_turns() -> None:
         thread.join()
     assert len(worst) == 30
     assert max(worst) < 1e-9
+
+
+@needs_torch
+def test_a_pickle_is_the_same_model() -> None:
+    model = wrapped(network("gpt2"), eos_id=[END, 3], prefix=[2, 1], memory=70_000, batch=9)
+    contexts = forking(np.random.default_rng(11), 8)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.logprobs(contexts), model.logprobs(contexts))
+    assert (again.eos_id, again.prefix.tolist()) == (model.eos_id, [2, 1])
+    assert repr(again) == repr(model)
+    assert copy.copy(model) is model
+    assert copy.deepcopy(model) is model

@@ -5,6 +5,8 @@ The engine needs a GPU; what is tested is what is asked of it and what is made o
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -193,3 +195,10 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(bw.MissingExtraError, match=r"pip install 'bytewright\[vllm\]'"):
         made("folder")
+
+
+def test_an_engine_is_not_pickled_and_said_so() -> None:
+    model = made(LLM("some", max_logprobs=-1))
+    with pytest.raises(bw.ArgumentTypeError, match="VllmModel is not pickled"):
+        pickle.dumps(model)
+    assert copy.copy(model) is copy.deepcopy(model) is model

@@ -12,13 +12,13 @@ has the probability of all of them, the others have none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.arguments import is_integer
-from bytewright.errors import ArgumentError
+from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import inside
 from bytewright.models.outcomes import Outcomes
 from bytewright.models.protocol import TokenModel
@@ -78,6 +78,16 @@ class EngineModel(TokenModel):
     def prefix(self) -> NDArray[np.int32]:
         """The ids in front of every context."""
         return self._prefix.copy()
+
+    def __copy__(self) -> Self:
+        # What an engine runs is there once.
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError(f"{type(self).__name__} is not pickled: make it where it is needed")
 
 
 def check_size(tokenizer: Tokenizer, ids: int) -> None:

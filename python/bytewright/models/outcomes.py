@@ -38,6 +38,11 @@ class Outcomes:
         """The column of the end of text."""
         return self._ends[0] if self._ends else None
 
+    @property
+    def ends(self) -> list[int]:
+        """The ids that end a text, the first standing for all."""
+        return self._ends.copy()
+
     def empty(self, number: int) -> NDArray[Any]:
         """Rows to be filled."""
         return np.empty((number, self.width), self._dtype)

@@ -14,12 +14,13 @@ How contexts and texts begin and end is said in `engine`.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +111,7 @@ class TransformersModel(EngineModel):
             model.to(device=device, dtype=dtype)
         model.eval()
         self._torch, self._model = torch, model
+        self._memory, self._batch = budget, batch
         self._take(
             tokenizer,
             int(model.get_input_embeddings().weight.shape[0]),
@@ -150,6 +152,19 @@ class TransformersModel(EngineModel):
             return self._outcomes.empty(0)
         with self._lock, self._torch.inference_mode():
             return self._reader.rows(whole)
+
+    def __reduce__(self) -> tuple[functools.partial[Self], tuple[()]]:
+        # What was read is read again.
+        made = functools.partial(
+            type(self),
+            self._model,
+            tokenizer=self._tokenizer,
+            eos_id=self._outcomes.ends,
+            prefix=self._prefix.tolist(),
+            memory=self._memory,
+            batch=self._batch,
+        )
+        return made, ()
 
     @property
     def contexts_at_once(self) -> int | None:
