@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -154,3 +156,23 @@ def test_stream_decoder_drops_one_leading_space_of_the_text(
             decoder.push([99_999])
         pushed = [decoder.push([]), *(decoder.push(i) for i in ids), decoder.finish()]
         assert "".join(pushed) == metaspace.decode(ids)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("errors", ["replace", "ignore"])
+def test_a_copied_stream_decoder_goes_on_by_itself(
+    again: Callable[[Any], Any], errors: Any
+) -> None:
+    tok = bw.Tokenizer.from_merges([])
+    decoder = tok.stream_decoder(errors=errors)
+    assert decoder.push("中".encode()[0]) == ""
+    other = again(decoder)
+    assert other.push(list("中".encode()[1:] + b"a")) == "中a"
+    assert decoder.push(list("中".encode()[1:] + b"b")) == "中b"
+    assert other.push(0xFF) + other.finish() == {"replace": "\ufffd", "ignore": ""}[errors]
+    assert decoder.finish() == ""
+    with pytest.raises(bw.ArgumentTypeError, match="pickle its tokenizer"):
+        pickle.dumps(decoder)
+    for refused in (again, pickle.dumps):
+        with pytest.raises(bw.ArgumentTypeError, match="neither copied nor pickled"):
+            refused(tok.stream_encoder())

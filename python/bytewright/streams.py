@@ -1,8 +1,9 @@
 """Texts and ids that arrive bit by bit."""
 
 import codecs
+import copy
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -50,9 +51,16 @@ class StreamEncoder:
         """The ids of what is left; the encoder is then ready for another text."""
         return self._core.finish()
 
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError(
+            "an encoder of a stream is neither copied nor pickled: make another"
+        )
+
 
 class StreamDecoder:
     """Decodes ids that arrive one by one, losing and repeating no byte.
+
+    A copy goes on by itself from where the decoder is.
 
     >>> import bytewright as bw
     >>> decoder = bw.Tokenizer.from_merges([]).stream_decoder()
@@ -93,6 +101,19 @@ class StreamDecoder:
             self._began = True
             return data if self._first == self._unk else data.removeprefix(b" ")
         return data
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        other._utf8 = codecs.getincrementaldecoder("utf-8")(self._utf8.errors)
+        other._utf8.setstate(self._utf8.getstate())
+        return other
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return copy.copy(self)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise ArgumentTypeError("a decoder of a stream is not pickled: pickle its tokenizer")
 
     def finish(self) -> str:
         """What remains of an unfinished character, by the `errors` rule; then starts anew."""
