@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import regex  # type: ignore[import-untyped]
 import sentencepiece
 import tokenizers
 from conftest import read_zst
-from reference_bytes import Range, assert_defined, encodings
+from reference_bytes import Cover, Range, assert_defined, encodings
 from test_baselines import Drawn
 from test_bytelm_sides import OPENINGS, opened, some
 from tiny_vocabularies import added, metaspace_json, tokenizer_json
@@ -31,9 +33,10 @@ BYTES = 257
 SPECIAL = ("<pre>", "<suf>", "<mid>", "<start>", "<end>", "<eom>")
 MARK = "x"
 """A character that joins with nothing in these vocabularies."""
-INSIDE = bytes(range(0x80, 0xC0))
-"""Bytes with which no character begins."""
-REAL = [*OPENINGS, "mistral-v1.spm.model", "phi-3-mini.tokenizer.json"]
+REAL = [
+    *(*OPENINGS, "mistral-v1.spm.model", "phi-3-mini.tokenizer.json"),
+    *("cl100k_base.tiktoken", "gpt2.tokenizer.json", "falcon.tokenizer.json"),
+]
 
 
 def toy(folder: Path, name: str, **token: Any) -> bw.Tokenizer:
@@ -142,15 +145,11 @@ def test_what_stands_behind_any_token_is_not_lost(shared: Path, tmp_path: Path, 
     text = "The naïve\n\tcat  has 𐍈 12, don't  "
     ids = tok.encode(text)
     names = [tok.token_bytes(at) for at in ids]
-    assert b"".join(names) == b" " + text.encode()
+    assert b"".join(names).removeprefix(b" ") == text.encode()
     for semantics in SEMANTICS:
         model = bw.ByteModel(sure(tok, ids), semantics=semantics)
         for at in range(1, len(ids) + 1):
             rest, follows = b"".join(names[at:]), model.behind(ids[:at])
-            if name == "always, cut" and semantics != "all" and rest[:1] and rest[0] in INSIDE:
-                # Where a pattern cuts texts they are UTF-8, also those behind a prompt.
-                assert follows.logprob(rest) == -math.inf
-                continue
             assert np.abs(follows.score(rest)).max(initial=0.0) < 1e-6
             assert follows.logprob(rest, end=True) == pytest.approx(0.0, abs=1e-6)
             found = follows.start().next()
@@ -158,6 +157,76 @@ def test_what_stands_behind_any_token_is_not_lost(shared: Path, tmp_path: Path, 
             assert found.lost_mass < 1e-6
             given = follows.given(rest[:3]).next()
             assert given.probs[[*rest, 256][min(3, len(rest))]] == pytest.approx(1.0)
+
+
+class Inside(Cover):
+    """The definition where a text goes on in a character: the first piece is what is left of it."""
+
+    def __init__(self, row: Any, semantics: str, begun: bytes) -> None:
+        super().__init__(CUT, row, semantics, tails=3)
+        self.begun = begun
+        self.encode = lru_cache(None)(self._encode)
+
+    def _encode(self, text: bytes) -> Ids:
+        pieces = regex.findall(PATTERN, (self.begun + text).decode())
+        first, *rest = [piece.encode() for piece in pieces]
+        pieces = [first[len(self.begun) :], *rest]
+        return tuple(at for piece in pieces for at in UNCUT.encode(piece))
+
+    def _is_text(self, data: bytes) -> bool:
+        whole = self.begun + data
+        return whole.decode(errors="ignore").encode() == whole
+
+
+PATTERN = r"\p{L}+|\s+(?!\S)|\s+"
+JOINED = [(b"\xb8", b"\xad"), (b"\xc3", b"\xa9"), (b"\xad", b"a"), (b"\xe4", b"\xb8\xad")]
+LETTERS = b" a\xa9\xad\xb8\xc3\xe4"
+CUT, UNCUT = (
+    bw.Tokenizer.from_merges(JOINED, alphabet=LETTERS, pattern=pattern)
+    for pattern in (PATTERN, None)
+)
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+@pytest.mark.parametrize("begun", [b"\xc3", b"\xe4", b"\xe4\xb8"])
+def test_text_goes_on_inside_a_character(semantics: Any, begun: bytes) -> None:
+    row = hashed(CUT.vocab_size + 1, 3, 2.0)
+    prompt = [*CUT.encode("a "), *UNCUT.encode(begun)]
+    model = row_model(CUT, row, CUT.vocab_size)
+    prompted = bw.PromptedModel(model, prompt)
+    assert prompted.begun == begun
+    made = bw.ByteModel(prompted, semantics=semantics)
+    oracle = Inside(behind(row, prompt), semantics, begun)
+    rest = {b"\xc3": b"\xa9", b"\xe4": b"\xb8\xad", b"\xe4\xb8": b"\xad"}[begun]
+    for text in (b"", rest[:1], rest, rest + b"a", rest + b" ", rest + b"\xc3", b"a"):
+        assert_defined(made, oracle, text)
+    for seed in range(4):
+        drawn = made.sample(max_bytes=6, seed=seed, utf8="strict")
+        assert drawn
+        (begun + drawn).decode()
+
+
+def test_what_a_prompt_begins_of_a_character(tmp_path: Path) -> None:
+    tok = toy(tmp_path, "first")
+    model = row_model(tok, hashed(tok.vocab_size, 1, 1.0), 0)
+    byte = [at for char in "é中" for at in tok.encode(char)[1:]]
+    assert spelled(tok, byte) == "é中".encode()
+    mid = tok.special_tokens["<mid>"]
+    cases: list[tuple[list[Any], bytes]] = [
+        ([BYTES, byte[0]], b"\xc3"),
+        (byte[:2], b""),
+        (byte[:4], b"\xe4\xb8"),
+        ([mid, byte[3]], b""),
+        ([byte[2], mid], b""),
+        ([byte[2], mid, byte[2]], b"\xe4"),
+        ([byte[0], byte[0]], b"\xc3"),
+    ]
+    for prompt, begun in cases:
+        assert bw.PromptedModel(model, prompt).begun == begun
+        assert bw.PromptedModel(model, prompt, begins=True).begun == b""
+    first = bw.PromptedModel(model, byte[2:3])
+    assert bw.PromptedModel(first, byte[3:4]).begun == b"\xe4\xb8"
+    assert bw.PromptedModel(first, [mid]).begun == b""
 
 
 def sure_of(tok: bw.Tokenizer, ids: list[int], end: int) -> bw.CallableModel:

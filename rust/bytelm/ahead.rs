@@ -74,7 +74,7 @@ impl Ahead {
         let Some(mut viability) = vocab.viability() else {
             return Err(Error::Argument("which token follows is only known of valid ones".into()));
         };
-        let spot = viability.start(false);
+        let spot = viability.start();
         drop(viability);
         let begun = Begun::Along(0);
         let head = Head { begun, spot, mask: None, fits: ROOT };

@@ -135,16 +135,22 @@ impl Viability {
         })
     }
 
-    /// Where the empty sequence stands; of a text that `goes_on`, nothing is put before it.
-    pub fn start(&mut self, goes_on: bool) -> Spot {
+    /// Where the empty sequence stands.
+    pub fn start(&mut self) -> Spot {
         Spot {
             open: EMPTY,
             turned: self.ways.start(),
             last: NOWHERE,
             begun: 0,
             owed: added::NOTHING,
-            begin: if goes_on { Begin::Anyhow } else { self.start },
+            begin: self.start,
         }
+    }
+
+    /// The same where the text goes on with another, which ends with these bytes of a character.
+    pub fn start_behind(&mut self, character: &[u8]) -> Result<Spot> {
+        let turned = self.ways.start_inside(character)?;
+        Ok(Spot { turned, begin: Begin::Anyhow, ..self.start() })
     }
 
     /// Whether the text may end behind the sequence.
@@ -153,7 +159,10 @@ impl Viability {
             return Ok(false);
         }
         // No piece is open at the start of a text, and behind an added token.
-        Ok(spot.open == EMPTY || self.ways.ends(spot.open)?)
+        if spot.open == EMPTY && spot.turned == self.ways.start() {
+            return Ok(true);
+        }
+        self.ways.ends(if spot.open == EMPTY { spot.turned } else { spot.open })
     }
 
     /// Where a viable sequence stands after another token with which it stays so.
@@ -169,7 +178,7 @@ impl Viability {
             None => added::NOTHING,
         };
         if let Some(begin) = self.added.as_ref().and_then(|added| added.begin_behind(token)) {
-            return Ok(Spot { last: token, owed, begin, ..self.start(true) });
+            return Ok(Spot { last: token, owed, begin, ..self.start() });
         }
         let begin = spot.begin.after(sorted.bytes(token));
         if self.ways.whole().binary_search(&token).is_ok() {

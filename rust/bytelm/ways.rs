@@ -71,6 +71,18 @@ impl Ways {
         self.begun(start)
     }
 
+    /// The ways of a text that begins inside of a character, behind these bytes of it: as if pieces
+    /// ended there.
+    pub fn start_inside(&mut self, character: &[u8]) -> Result<SetId> {
+        let mut set = self.outlook.start();
+        for &byte in character {
+            set = self.outlook.step(set, byte)?;
+            let turned = self.outlook.turn(set)?;
+            set = self.outlook.join(set, turned);
+        }
+        Ok(self.begun(set))
+    }
+
     /// Those with a piece that has not begun.
     fn begun(&mut self, set: SetId) -> SetId {
         match &mut self.whole {

@@ -42,8 +42,14 @@ impl PyByteVocab {
     }
 
     /// The cover of no bytes, for a model of which the last `reach` ids decide.
-    #[pyo3(signature = (epsilon, reach=None, goes_on=false))]
-    fn tree(&self, epsilon: f64, reach: Option<usize>, goes_on: bool) -> PyResult<PyByteTree> {
+    /// Of a text that goes on with another, `goes_on` are the bytes of a character that one ends with.
+    #[pyo3(signature = (epsilon, reach=None, goes_on=None))]
+    fn tree(
+        &self,
+        epsilon: f64,
+        reach: Option<usize>,
+        goes_on: Option<&[u8]>,
+    ) -> PyResult<PyByteTree> {
         let tree = Tree::new(Arc::clone(&self.core), epsilon, reach, goes_on);
         Ok(PyByteTree { core: Mutex::new(tree.map_err(|error| to_python(&error))?) })
     }

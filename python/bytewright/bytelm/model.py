@@ -23,7 +23,8 @@ so are those that do more than merge by rank.
 
 The text is that behind the tokenizer's normalizer, but for a space that it puts before every text and decoding
 takes away, as SentencePiece does: probabilities are given that space, and so of no text that begins with an
-added token instead. Text that stands behind a prompt of ids goes on there, and is given none. Special tokens are never text: where they are not the end of the text, their probability
+added token instead. Text that stands behind a prompt of ids goes on there, also inside a character, and
+is given none. Special tokens are never text: where they are not the end of the text, their probability
 is lost mass. Added tokens that are not special are text, and stand where they are found in a text before a
 pattern cuts it; the text behind one begins with a space where the tokenizer puts one there, and white space
 that one takes along is no part of the text. Tokenizers with added tokens that are only found where no word
@@ -76,14 +77,8 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     """
 
     __slots__ = (
-        "_epsilon",
-        "_goes_on",
-        "_memory",
-        "_model",
-        "_rows",
-        "_semantics",
-        "_vocab",
-        "_vocabs",
+        *("_epsilon", "_goes_on", "_memory", "_model"),
+        *("_rows", "_semantics", "_vocab", "_vocabs"),
     )
 
     def __init__(
@@ -128,7 +123,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             vocab = _core.ByteVocab(model.tokenizer._core, ends, self._semantics)
             self._vocabs[model.eos_id] = vocab
         self._model, self._vocab = model, vocab
-        self._goes_on = bool(getattr(model, "goes_on", False))
+        # Of a text that goes on with another, the bytes of a character that one ends inside of.
+        goes_on = getattr(model, "goes_on", False)
+        self._goes_on: bytes | None = getattr(model, "begun", b"") if goes_on else None
         self._rows = Rows(model, vocab.width, self._memory)
 
     @property
@@ -268,6 +265,10 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
 
     def _tree(self) -> _core.ByteTree:
         return self._vocab.tree(self._epsilon, self._rows.reach, self._goes_on)
+
+    @property
+    def _before(self) -> bytes:
+        return self._goes_on or b""
 
     def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
         return fim_format(fim).open(self, prefix, suffix)

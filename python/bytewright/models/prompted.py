@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.arguments import flag
+from bytewright.definition import SPECIAL
 from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
 
 __all__ = ["PromptedModel"]
+
+# Bytes of a character that is not whole.
+_LONGEST = 3
 
 
 class PromptedModel:
@@ -26,8 +31,9 @@ class PromptedModel:
 
     The bytes behind the prompt are those of the tokens there. Where a tokenizer puts a space before
     texts, as SentencePiece does, none is put here: a model that writes one, as after the end of a
-    word, is said to write it. Text that was encoded by itself in training `begins` here, as behind
-    a token that opens documents: it has that space and is given it, as without a prompt.
+    word, is said to write it. Where the prompt ends inside a character, the text goes on in it.
+    Text that was encoded by itself in training `begins` here, as behind a token that opens
+    documents: it has that space and is given it, as without a prompt.
 
     >>> tok = Tokenizer.from_merges([], alphabet=b"ab", special_tokens=["<eos>", "<more>"])
     >>> from bytewright.models import CallableModel
@@ -39,7 +45,7 @@ class PromptedModel:
     [[0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1]]
     """
 
-    __slots__ = ("_eos_id", "_goes_on", "_ids", "_model")
+    __slots__ = ("_begun", "_eos_id", "_goes_on", "_ids", "_model")
 
     def __init__(
         self,
@@ -74,6 +80,7 @@ class PromptedModel:
         self._model, self._ids = model, prompt
         self._eos_id = model.eos_id if eos_id is None else int(eos_id)
         self._goes_on = not begins and (len(prompt) > 0 or getattr(model, "goes_on", False))
+        self._begun = _begun(model, prompt) if self._goes_on else b""
 
     @property
     def model(self) -> TokenModel:
@@ -89,6 +96,11 @@ class PromptedModel:
     def goes_on(self) -> bool:
         """Whether the text goes on with what is before it, so that no space is put between."""
         return self._goes_on
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that the prompt ends inside of."""
+        return self._begun
 
     @property
     def reach(self) -> int | None:
@@ -122,3 +134,18 @@ class PromptedModel:
 
     def __repr__(self) -> str:
         return f"<PromptedModel behind {len(self._ids)} ids of {self._model!r}>"
+
+
+def _begun(model: TokenModel, prompt: NDArray[np.int32]) -> bytes:
+    """The bytes of a character that a prompt ends inside of; special tokens are no text."""
+    tok, tail = model.tokenizer, b""
+    kinds = tok.definition.kinds
+    for at in reversed(prompt.tolist()):
+        if len(tail) >= _LONGEST or at >= len(kinds) or kinds[at] & SPECIAL:
+            break
+        tail = tok.token_bytes(at) + tail
+    else:
+        tail = getattr(model, "begun", b"") + tail
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(tail[-_LONGEST:])
+    return decoder.getstate()[0]

@@ -22,7 +22,7 @@ _MOST = 2**31 - 1
 class TokenModel(Protocol):
     """A model that says, for any ids, how likely each next id is.
 
-    A class with these three names is one; it need not inherit. Three more may tell a model of bytes
+    A class with these three names is one; it need not inherit. Four more may tell a model of bytes
     how to ask:
 
     - `reach`: how many of the last ids decide; a context may then come without those before. Long
@@ -30,7 +30,8 @@ class TokenModel(Protocol):
     - `contexts_at_once`: how many contexts are better asked for together than one after the other,
       where that many are needed.
     - `goes_on`: whether the ids stand behind others that the model knows of, so that a tokenizer
-      that puts a space before texts puts none before theirs.
+      that puts a space before texts puts none before theirs; `begun`: the bytes of a character that
+      those others end inside of.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])

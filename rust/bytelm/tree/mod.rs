@@ -75,7 +75,8 @@ pub struct Tree {
 impl Tree {
     /// The cover of no bytes. What could change the next byte's probabilities by less than the
     /// share `epsilon` is not asked for. Of a context no more than the last `reach` ids decide. A
-    /// text that `goes_on` with another is given nothing that the tokenizer puts before texts.
+    /// text that goes on with another is given nothing that the tokenizer puts before texts, but the
+    /// bytes of a character that the other ends with.
     ///
     /// # Errors
     /// [`Error::Argument`] when `epsilon` is not in `0.0..1.0`.
@@ -83,19 +84,23 @@ impl Tree {
         vocab: Arc<ByteVocab>,
         epsilon: f64,
         reach: Option<usize>,
-        goes_on: bool,
+        goes_on: Option<&[u8]>,
     ) -> Result<Tree> {
         if !(0.0..1.0).contains(&epsilon) {
             return Err(Error::Argument(format!(
                 "epsilon={epsilon} is not in 0.0 <= epsilon < 1.0"
             )));
         }
-        let start = vocab.viability().map(|mut viability| viability.start(goes_on));
+        let start = match (vocab.viability(), goes_on) {
+            (Some(mut viability), None) => Some(viability.start()),
+            (Some(mut viability), Some(character)) => Some(viability.start_behind(character)?),
+            (None, _) => None,
+        };
         let stand = start.map_or(Stand::Anywhere, Stand::At);
         let root = Node::new(&vocab, Context::default(), 0, stand);
         let nodes = vec![Node { weight: Some(0.0), ..root }];
         let (live, tail) = (vec![0], Vec::new());
-        let put = vocab.lead.filter(|_| !goes_on);
+        let put = vocab.lead.filter(|_| goes_on.is_none());
         // Elsewhere hardly two sequences end at one place.
         let reach = reach.filter(|_| vocab.semantics == Semantics::All);
         let (logprob, base) = ((0.0, 0), 0.0);
