@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from toy_models import SEMANTICS, small_model
 
 import bytewright as bw
 
@@ -68,3 +71,89 @@ def test_twins_share_what_is_known_at_their_place() -> None:
     # All are twins at first, then each is alone, then few are left and have twins.
     assert drawn.resamplings == 1
     assert 1 + 40 < source.contexts < 1 + 40 + 20
+
+
+@pytest.mark.parametrize("pattern", [None, "gpt2"])
+@pytest.mark.parametrize("semantics", [*SEMANTICS, "near"])
+def test_places_that_are_released_go_on_as_others(semantics: Any, pattern: str | None) -> None:
+    tokens: bw.TokenModel = small_model(pattern=pattern)
+    close = 1e-12
+    if semantics == "near":
+        # One that says its reach: sequences that end alike are one.
+        texts = ["ab abbb  ab\n\n a bb ab", "a b ab abb"] * 3
+        tokens, semantics = bw.NgramModel.fit(tokens.tokenizer, texts, order=3), "all"
+        close = 1e-6  # Its rows are float32.
+    source = bw.ByteModel(tokens, semantics=semantics, memory=0)
+    for text in (b"", b"ab", b"ab abbb", b"ab abbb  ab\n"):
+        for state in (source.start(text), source.given(text)):
+            expected = state.next()
+            asked = source.contexts
+            other = state._released()
+            assert (len(other), other.logprob) == (len(text), state.logprob)
+            assert source.contexts == asked, "how likely the text is stays known"
+            assert other.fork().next().logprobs == pytest.approx(expected.logprobs, abs=close)
+            assert source.contexts > asked, "what follows is asked for again"
+            for more in (b"a", b"b", b" ", b"ab ", b"bb ab"):
+                one, two = state.fork().advance(more), other.fork().advance(more)
+                assert two.logprob == pytest.approx(one.logprob, abs=close)
+                if one.logprob > -np.inf:
+                    assert two.next().logprobs == pytest.approx(one.next().logprobs, abs=close)
+                    shares = [path.share for path in one.paths(99)]
+                    assert [path.share for path in two.paths(99)] == pytest.approx(
+                        shares, abs=close
+                    )
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_places_that_are_released_are_certified_as_others(semantics: Any) -> None:
+    pruned = bw.ByteModel(small_model(), semantics=semantics, epsilon=0.1, memory=0)
+    exact = bw.ByteModel(small_model(), semantics=semantics)
+    for text in (b"", b"ab", b"ab abb", b"ab abbb  ab\n"):
+        state = pruned.start(text)
+        state.next()
+        for more in (b"", b"a", b" ", b"b a"):
+            right = exact.start(text + more)
+            if right.logprob > -np.inf:
+                found = state._released().advance(more).next()
+                distance = 0.5 * np.abs(found.probs - right.next().probs).sum()
+                assert distance <= found.error_bound + 1e-12
+                assert found.error_bound <= 0.1
+
+
+SEARCHES = {
+    "infill": 'model.infill("ab", "zebra", max_bytes=9, budget=400, seed=1)',
+    "infill to the end": 'model.infill("ab", "a", end=True, max_bytes=9, budget=400, seed=1)',
+    "ensemble": 'bw.Ensemble([model]).infill("ab", "zebra", max_bytes=9, budget=400, seed=1)',
+    "translated": "bw.TranslatedModel(model, words, epsilon=0, budget=400).next([])",
+}
+GROWTH = """
+import resource
+import numpy as np
+import bytewright as bw
+from bytewright import demo
+
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+pairs = [(bytes([a]), bytes([b])) for a in range(256) for b in range(256)]
+tok = bw.Tokenizer.from_merges(pairs)
+words = demo.tokenizer()
+row = np.random.default_rng(1).normal(size=(1, tok.vocab_size + 1)).astype(np.float32)
+model = bw.ByteModel(
+    bw.CallableModel(tok, lambda contexts: row.repeat(len(contexts), 0), eos_id=tok.vocab_size),
+    memory="2MB",
+)
+model.infill("ab", "zebra", max_bytes=3, budget=70, seed=1)
+before = most()
+{search}
+print((most() - before) / row.nbytes * 1024)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss in kilobytes")
+@pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
+def test_searches_hold_few_rows(search: str) -> None:
+    code = GROWTH.replace("{search}", search)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # Some 64 of them, and those of one request on their way.
+    assert float(ran.stdout) < 160

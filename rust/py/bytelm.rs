@@ -94,6 +94,11 @@ impl PyByteTree {
         locked(py, &self.core).take().map_err(|error| to_python(&error))
     }
 
+    /// Drops the rows that say what follows the text; to ask it again needs them again.
+    fn release(&self, py: Python<'_>) {
+        locked(py, &self.core).release();
+    }
+
     /// The nodes that need rows.
     fn pending<'py>(&self, py: Python<'py>, goal: &str) -> PyResult<Array<'py, u64>> {
         let goal = goal_named(goal).map_err(|error| to_python(&error))?;

@@ -6,10 +6,10 @@
 `scoring` says how likely texts are, `sampling` draws them, `constraints` say what they have to be
 and `utf8` which bytes keep them UTF-8, `weighted` draws texts that satisfy a constraint as the
 model as a whole has them, `infilling` finds what stands between two texts (`middles` are its
-candidates, `joining` reads on behind them), `fim` asks models that were trained for it, `coding`
-makes files small. `baselines` are the approximations that others use, to compare with, and `inside`
-is a place in a token for these. `translated` tells what a model of bytes expects of any tokenizer's
-tokens. `progress` is how far work along a long text is.
+candidates, `joining` reads on behind them, `places` holds rows for few of them), `fim` asks models
+that were trained for it, `coding` makes files small. `baselines` are the approximations that others
+use, to compare with, and `inside` is a place in a token for these. `translated` tells what a model
+of bytes expects of any tokenizer's tokens. `progress` is how far work along a long text is.
 """
 
 from bytewright.bytelm.baselines import BaselineModel, BaselinePlace

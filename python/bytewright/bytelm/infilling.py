@@ -15,8 +15,8 @@ a long suffix it only learns from the middles that were tried. Models that were 
 are asked in another way (`fim`).
 
 Cost: a distribution for each explored middle and for each byte of a trajectory, and the suffix
-behind the few that matter. All of these places are kept till the end, each with a row or two of the
-model: 32 trajectories of 100 bytes over 100,000 tokens take 2 GB.
+behind the few that matter. Rows are held for the last places only (`places`): of contexts
+whose rows the model's memory does not keep, one in seven or so is asked for twice.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ class InfillingPredictor(SamplingPredictor):
         tree.explore(place, before, budget)
         tree.cover(trajectories, np.random.default_rng(seed))
         fitting = (middle for middle in tree.seen.values() if rules.fits(middle))
-        joined, unread = join(self, fitting, after, end=end, start=place.logprob)
+        joined, unread = join(tree, fitting, after, end=end, start=place.logprob)
         if not joined:
             raise DataError(
                 f"between prefix and suffix no middle of at most {max_bytes} bytes is possible "

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bytewright.bytelm.distribution import END
-from bytewright.bytelm.middles import Middle
-from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
+from bytewright.bytelm.middles import Middle, Middles
+from bytewright.bytelm.places import MOST_TOGETHER
+from bytewright.bytelm.protocol import BytePlace, ask_together
 
 __all__ = ["NEGLIGIBLE", "join", "period"]
 
@@ -27,29 +28,28 @@ NEGLIGIBLE = 1e-12
 # Bytes of the suffix that a middle reads first, behind the one that it knows without.
 _STRETCH = 4
 
-# Those whose bounds are so few nats below the largest read on together, so many at most.
+# Those whose bounds are so few nats below the largest read on together.
 _TOGETHER = 5.0
-_MOST_TOGETHER = 64
 
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """A middle, and the place that it has come to in the suffix."""
+    """A middle, and the place that it has come to in the suffix, as long as it reads."""
 
     middle: Middle
-    place: BytePlace
+    place: BytePlace | None
     read: int
     logprob: float  # The most that the middle with the whole suffix can have.
     done: bool
 
 
 def join(
-    source: BytePredictor, middles: Iterable[Middle], suffix: bytes, *, end: bool, start: float
+    tree: Middles, middles: Iterable[Middle], suffix: bytes, *, end: bool, start: float
 ) -> tuple[list[tuple[Middle, float]], float]:
     """Middles with the logarithm of the probability that they and the suffix follow the prefix.
 
     Args:
-        source: the model of bytes.
+        tree: where they were found.
         middles: those that may stand there; their factors say how much each counts.
         suffix: what follows.
         end: whether the text ends there.
@@ -76,7 +76,7 @@ def join(
                 found.append((reader.middle, reader.logprob))
                 total = float(np.logaddexp(total, reader.logprob + reader.middle.factor))
         going = [(at, reader) for at, reader in wave if not reader.done]
-        _read(source, [reader for _, reader in going], suffix, end=end, start=start)
+        _read(tree, [reader for _, reader in going], suffix, end=end, start=start)
         for at, reader in going:
             if reader.logprob > -math.inf:
                 heapq.heappush(heap, (-(reader.logprob + reader.middle.factor), at, reader))
@@ -87,7 +87,7 @@ def _popped(heap: list[tuple[float, int, _Reader]]) -> list[tuple[int, _Reader]]
     """The readers with the largest bounds, those together that are about as large."""
     least = heap[0][0] + _TOGETHER
     wave: list[tuple[int, _Reader]] = []
-    while heap and heap[0][0] <= least and len(wave) < _MOST_TOGETHER:
+    while heap and heap[0][0] <= least and len(wave) < MOST_TOGETHER:
         _, at, reader = heapq.heappop(heap)
         wave.append((at, reader))
     return wave
@@ -97,32 +97,37 @@ def _first(middle: Middle, suffix: bytes, *, end: bool) -> _Reader:
     """What is known without asking the model for more."""
     done = not suffix and not end
     if middle.outcomes is None or done:
-        return _Reader(middle, middle.place, 0, middle.logprob, done)
+        return _Reader(middle, None, 0, middle.logprob, done)
     # One byte or the end is known, and read again with what follows it.
     known = float(middle.outcomes[suffix[0] if suffix else END])
-    return _Reader(middle, middle.place, 0, known, len(suffix) + end == 1)
+    return _Reader(middle, None, 0, known, len(suffix) + end == 1)
 
 
 def _read(
-    source: BytePredictor, readers: Sequence[_Reader], suffix: bytes, *, end: bool, start: float
+    tree: Middles, readers: Sequence[_Reader], suffix: bytes, *, end: bool, start: float
 ) -> None:
     """Read on, each a stretch."""
-    reading = [reader for reader in readers if reader.read < len(suffix)]
-    for reader in reading:
+    begun = [reader.middle.place for reader in readers if reader.place is None]
+    first = iter(tree.places.behind([(one, b"") for one in begun]))
+    places: list[BytePlace] = []
+    for reader in readers:
         rest = suffix[reader.read : reader.read + max(_STRETCH, reader.read)]
-        reader.place = reader.place.fork().advance(rest)
+        place = next(first) if reader.place is None else reader.place
+        reader.place = place.advance(rest)
         reader.read += len(rest)
-    ask_together(source, [reader.place for reader in reading], "end")
-    for reader in reading:
-        reader.logprob = min(reader.logprob, reader.place.logprob - start)
-    finished = [reader for reader in readers if reader.read == len(suffix)]
-    last = [reader for reader in finished if end and reader.logprob > -math.inf]
-    ask_together(source, [reader.place for reader in last])
-    for reader in last:
-        found = reader.place.next()
+        places.append(place)
+    ask_together(tree.source, places, "end")
+    for reader, place in zip(readers, places, strict=True):
+        reader.logprob = min(reader.logprob, place.logprob - start)
+        reader.done = reader.read == len(suffix)
+    finished = [pair for pair in zip(readers, places, strict=True) if pair[0].done]
+    last = [pair for pair in finished if end and pair[0].logprob > -math.inf]
+    ask_together(tree.source, [place for _, place in last])
+    for reader, place in last:
+        found = place.next()
         reader.logprob += float(found.log_kept + found.logprobs[END])
-    for reader in finished:
-        reader.done = True
+    for reader, _ in finished:
+        reader.place = None
 
 
 def period(text: bytes) -> int:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.constraints import Constraint, ConstraintPlace
 from bytewright.bytelm.distribution import END
+from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 from bytewright.bytelm.utf8 import may_follow, unfinished
 
@@ -38,7 +39,6 @@ __all__ = ["Middle", "Middles", "Rules"]
 Floats = NDArray[np.float64]
 
 _WAVE = 16
-_MOST_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Middle:
 
     Attributes:
         data: its bytes.
-        place: the place behind it.
+        place: to go on from behind it.
         limit: the place in what it has to satisfy.
         logprob: log of pi.
         outcomes: logs of pi of itself with each byte or the end behind it, float64 `[257]`; None
@@ -112,7 +112,7 @@ class Middle:
     """
 
     data: bytes
-    place: BytePlace
+    place: Visited
     limit: ConstraintPlace | None
     logprob: float
     outcomes: Floats | None
@@ -151,12 +151,18 @@ class Middles:
         seen: those that were looked at, by their bytes.
         trajectories: for each, the middles that it came through, and logs of their
             factors.
+        places: the places behind middles.
     """
 
     source: BytePredictor
     rules: Rules
     seen: dict[bytes, Middle] = field(default_factory=dict)
     trajectories: list[Path] = field(default_factory=list)
+    places: Places = field(init=False)
+
+    def __post_init__(self) -> None:
+        """No places yet."""
+        self.places = Places(self.source)
 
     def explore(self, place: BytePlace, before: bytes, budget: int) -> None:
         """Look at the likeliest middles behind a place, as many as the budget says."""
@@ -167,7 +173,7 @@ class Middles:
         turns = itertools.count()
         _offer(heap, root, turns)
         while heap and len(self.seen) < budget:
-            wave = min(1 + len(self.seen) // _WAVE, _MOST_TOGETHER, budget - len(self.seen))
+            wave = min(1 + len(self.seen) // _WAVE, MOST_TOGETHER, budget - len(self.seen))
             picked: list[tuple[Middle, int]] = []
             while heap and len(picked) < wave:
                 _, _, parent = heapq.heappop(heap)
@@ -182,29 +188,33 @@ class Middles:
 
     def _children(self, picked: Sequence[tuple[Middle, int]]) -> list[Middle]:
         """Middles with one more byte each, looked at together."""
-        new: dict[bytes, tuple[Middle, int, BytePlace]] = {}
+        new: dict[bytes, tuple[Middle, int]] = {}
         for parent, byte in picked:
             data = parent.data + bytes([byte])
-            if data not in self.seen and data not in new:
-                new[data] = parent, byte, parent.place.fork().advance(bytes([byte]))
-        going_on = [place for data, (_, _, place) in new.items() if len(data) < self.rules.most]
+            if data not in self.seen:
+                new.setdefault(data, (parent, byte))
+        ways = [(parent.place, bytes([byte])) for parent, byte in new.values()]
+        places = dict(zip(new, self.places.behind(ways), strict=True))
+        going_on = [place for data, place in places.items() if len(data) < self.rules.most]
         ask_together(self.source, going_on)
-        for data, (parent, byte, place) in new.items():
+        for data, (parent, byte) in new.items():
             assert parent.outcomes is not None
             limit = None if parent.limit is None else parent.limit.after(byte)
-            self._look(data, place, limit, float(parent.outcomes[byte]))
+            self._look(data, places.pop(data), limit, float(parent.outcomes[byte]))
         return [self.seen[parent.data + bytes([byte])] for parent, byte in picked]
 
     def _look(
         self, data: bytes, place: BytePlace, limit: ConstraintPlace | None, logprob: float
     ) -> Middle:
-        outcomes, order = None, np.zeros(0, np.intp)
+        visited, outcomes, order = Visited(place), None, np.zeros(0, np.intp)
         if len(data) < self.rules.most:
-            found = place.next()
+            visited, found = self.places.visit(place)
             outcomes = found.logprobs + (logprob + found.log_kept)
             can = np.flatnonzero(self.rules.allowed(data, limit) & (outcomes[:END] > -np.inf))
             order = can[np.argsort(-outcomes[can], kind="stable")]
-        middle = Middle(data, place, limit, logprob, outcomes, order, np.ones(len(order), np.bool_))
+        middle = Middle(
+            data, visited, limit, logprob, outcomes, order, np.ones(len(order), np.bool_)
+        )
         self.seen[data] = middle
         return middle
 

@@ -18,6 +18,7 @@ __all__ = [
     "ask_together",
     "check_predictor",
     "place_given",
+    "released",
 ]
 
 Goal = Literal["next", "end"]
@@ -51,6 +52,10 @@ class ForkingPlace(BytePlace):
 
     __slots__ = ()
 
+    def _released(self) -> Self:
+        """A fork that may hold less: nothing that was found out to tell what follows."""
+        return self.fork()
+
     def __copy__(self) -> Self:
         return self.fork()
 
@@ -59,6 +64,11 @@ class ForkingPlace(BytePlace):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise ArgumentTypeError("a place in a text is not pickled: pickle the model and the text")
+
+
+def released(place: BytePlace) -> BytePlace:
+    """A fork of a place without what was found out to tell what follows, if it can do without."""
+    return place._released() if isinstance(place, ForkingPlace) else place.fork()
 
 
 @runtime_checkable

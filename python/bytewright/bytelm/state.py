@@ -101,6 +101,11 @@ class ByteState(ForkingPlace):
         """
         return type(self)(self._tree.fork(), self._rows, stepwise=self._stepwise)
 
+    def _released(self) -> Self:
+        other = self.fork()
+        other._tree.release()
+        return other
+
     @property
     def logprob(self) -> float:
         """The natural logarithm of the probability that a text begins with the bytes so far."""

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
+from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import (
     BytePlace,
     BytePredictor,
@@ -53,9 +54,6 @@ __all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
 
 # What the core tells of a text instead of the next token.
 _OPEN, _END, _OTHER = -1, -2, -3
-
-# Texts that the teacher is asked for together.
-_AT_ONCE = 64
 
 
 @runtime_checkable
@@ -247,23 +245,28 @@ class TranslatedModel:
         size = self._tokenizer.vocab_size
         found = np.zeros(size + 1)
         other = outside = 0.0
-        waiting = [_Text(-1.0, 0, state, ahead, None)]
+        places = Places(self._teacher)
+        waiting = [_Text(-1.0, 0, Visited(state), ahead, b"")]
         left, calls, number = 1.0, 0, 0
         while waiting:
             kept = float(found.sum())
             if left <= self._epsilon * (kept + left):
                 # Its differences may have piled up: it is summed before it is believed.
                 left = math.fsum(-text.negative for text in waiting)
-            most = _AT_ONCE if self._budget is None else min(_AT_ONCE, self._budget - calls)
+            most = MOST_TOGETHER
+            if self._budget is not None:
+                most = min(most, self._budget - calls)
             texts = _likeliest(waiting, left - self._epsilon * (kept + left), most)
             if not texts:
                 break
-            texts = [text.read() for text in texts]
-            ask_together(self._teacher, [text.state for text in texts])
-            for text in texts:
-                probs = -text.negative * text.state.next().probs
+            states = places.behind([(text.visited, text.data) for text in texts])
+            ask_together(self._teacher, states)
+            for text, state in zip(texts, states, strict=True):
+                visited, outcomes = places.visit(state)
+                probs = -text.negative * outcomes.probs
                 calls += 1
-                verdicts = text.ahead.verdicts()
+                behind = text.read()
+                verdicts = behind.verdicts()
                 decided = verdicts >= 0
                 np.add.at(found, verdicts[decided], probs[decided])
                 found[size] += probs[verdicts == _END].sum()
@@ -271,9 +274,10 @@ class TranslatedModel:
                 outside += float(probs[verdicts < _OTHER].sum())
                 opened = np.flatnonzero((verdicts == _OPEN) & (probs > 0.0))
                 left += text.negative + float(probs[opened].sum())
-                for outcome, p in zip(opened.tolist(), probs[opened].tolist(), strict=True):
+                for byte, p in zip(opened.tolist(), probs[opened].tolist(), strict=True):
                     number += 1
-                    heapq.heappush(waiting, _Text(-p, number, text.state, text.ahead, outcome))
+                    text = _Text(-p, number, visited, behind, bytes([byte]))
+                    heapq.heappush(waiting, text)
         left = math.fsum(-text.negative for text in waiting)
         return _next_tokens(found, other, outside, left, calls)
 
@@ -320,16 +324,13 @@ class _Text(NamedTuple):
 
     negative: float  # Minus the probability.
     number: int
-    state: BytePlace
+    visited: Visited
     ahead: _core.ByteAhead
-    byte: int | None
+    data: bytes  # The byte, or nothing of the text that all begin with.
 
-    def read(self) -> _Text:
-        """The text with its byte read."""
-        if self.byte is None:
-            return self
-        state = self.state.fork().advance(bytes([self.byte]))
-        return self._replace(state=state, ahead=self.ahead.after(self.byte), byte=None)
+    def read(self) -> _core.ByteAhead:
+        """What its tokens may be with its byte read."""
+        return self.ahead.after(self.data[0]) if self.data else self.ahead
 
 
 def _likeliest(waiting: list[_Text], needed: float, most: int) -> list[_Text]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bytewright.bytelm import ByteDistribution, BytePlace
 from bytewright.bytelm.arguments import check_bytes
 from bytewright.bytelm.distribution import OUTCOMES, log_sum
-from bytewright.bytelm.protocol import ForkingPlace
+from bytewright.bytelm.protocol import ForkingPlace, released
 from bytewright.ensemble.rules import Floats, Rule
 from bytewright.errors import DataError
 
@@ -158,10 +158,18 @@ class EnsembleState(ForkingPlace):
         with self._lock:
             return self._forked()
 
+    def _released(self) -> Self:
+        with self._lock:
+            return self._with([released(member) for member in self._members])
+
     def _forked(self) -> Self:
+        return self._with([member.fork() for member in self._members])
+
+    def _with(self, members: list[BytePlace]) -> Self:
+        """Another state at the same place, with these places of the models."""
         other = object.__new__(type(self))
         other._lock = threading.Lock()
-        other._take(self, [member.fork() for member in self._members])
+        other._take(self, members)
         return other
 
     def _take(self, other: Self, members: list[BytePlace]) -> None:

@@ -272,6 +272,13 @@ impl Tree {
         Ok(settled.into_iter().map(|known| self.based(known)).collect())
     }
 
+    /// Drops the rows of sequences that end where the text does: those who ask again what follows
+    /// give them again.
+    pub fn release(&mut self) {
+        let end = self.len;
+        self.nodes.iter_mut().filter(|node| node.at == end).for_each(Node::release);
+    }
+
     /// Drops what is behind.
     fn forget(&mut self) {
         let mut kept = vec![false; self.nodes.len()];
@@ -293,12 +300,11 @@ impl Tree {
         let mut kept = kept.into_iter();
         self.nodes.retain_mut(|node| {
             node.parent = node.parent.map(|parent| moved[parent]);
-            if node.row.is_some() {
-                node.from = node.depth();
-                node.ranges.drain(..node.ranges.len() - 1);
-                node.masses.drain(..node.masses.len() - 1);
+            let kept = kept.next().unwrap_or(true);
+            if kept && node.row.is_some() {
+                node.forget(&self.vocab);
             }
-            kept.next().unwrap_or(true)
+            kept
         });
         // Only where nodes begin behind others once these have a row is the text read again.
         let waiting = self.nodes.iter().filter(|node| is_all && node.row.is_none());

@@ -141,6 +141,28 @@ impl Node {
         }
     }
 
+    /// Drops what is known of the text up to where its last range is, and of tokens that fitted
+    /// until then: those who hold many places hold no more than what may still follow.
+    pub fn forget(&mut self, vocab: &ByteVocab) {
+        self.from = self.depth();
+        self.ranges.drain(..self.ranges.len() - 1);
+        self.masses.drain(..self.masses.len() - 1);
+        let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
+        let range = &self.ranges[0];
+        if let Some(row) = self.row.as_mut().filter(|_| !range.is_empty())
+            && let Some(narrowed) = row.narrowed(&vocab.sorted, range, mask)
+        {
+            *row = Arc::new(narrowed);
+        }
+    }
+
+    /// Is as it was before it had a row, where no byte has come behind it.
+    pub fn release(&mut self) {
+        self.row = None;
+        self.masses.clear();
+        self.next.clear();
+    }
+
     /// Whether it takes part in nothing any more, whatever comes.
     pub fn vanish(&mut self) {
         self.ranges.truncate(1);
