@@ -8,7 +8,7 @@ use numpy::{
 use pyo3::prelude::*;
 
 use super::errors::to_python;
-use super::interrupt::run;
+use super::interrupt::{locked_away, run};
 use super::tokenizer::{signed, thread_count};
 use crate::error::Poll;
 use crate::ngram::{Documents, Layout, Model, Reach, Real, Scratch};
@@ -46,7 +46,7 @@ impl PyNgramDocuments {
         let (ids, offsets) = (ids.as_slice()?, offsets.as_slice()?);
         let valid = valid.as_ref().map(|valid| valid.as_slice()).transpose()?;
         run(py, usize::MAX, |_| {
-            let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut core = locked_away(&self.core);
             core.as_mut().ok_or_else(finished)?.push(ids, offsets, valid)
         })
     }
@@ -61,7 +61,7 @@ impl PyNgramDocuments {
     ) -> PyResult<(Bound<'py, PyArray1<u32>>, Vec<usize>, usize)> {
         let reach = if unbounded { Reach::Unbounded } else { Reach::Order };
         let (words, layout) = run(py, usize::MAX, |poll| {
-            let core = self.core.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let core = locked_away(&self.core).take();
             core.ok_or_else(finished)?.count(order, reach, thread_count(threads), poll)
         })?;
         Ok((PyArray1::from_vec(py, words), layout.sizes, layout.stream))
