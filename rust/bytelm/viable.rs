@@ -8,6 +8,7 @@
 //! tokenizer puts behind them ([`super::begin`]).
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, OnceLock};
 
 use super::added::{self, Added, Owed};
@@ -99,6 +100,8 @@ pub(super) struct Viability {
     /// For each set of ways and what has begun, the tokens that may follow in the same piece,
     /// neighbours aside.
     following: HashMap<(SetId, Begun), Arc<Bits>>,
+    /// For each set of ways, the tokens that may be the whole of a piece that begins.
+    whole: HashMap<SetId, Arc<Bits>>,
     /// For places where sequences stood, the tokens that may follow.
     tokens: HashMap<Spot, Arc<Mask>>,
     /// Bytes that these take.
@@ -129,6 +132,7 @@ impl Viability {
             spelled: sorted.all().filter(is_byte).collect(),
             cuts: !steps.is_empty(),
             following: HashMap::new(),
+            whole: HashMap::new(),
             tokens: HashMap::new(),
             held: 0,
             goes_on: HashMap::new(),
@@ -215,8 +219,8 @@ impl Viability {
             self.pairs.each_forbidden(model, sorted, spot.last, |place| found.remove(place))?;
         }
         found.add(&*self.following(model, sorted, spot.turned, 0)?);
-        for token in self.whole(sorted, spot.turned)? {
-            found.insert(token);
+        if !self.ways.whole().is_empty() {
+            found.add(&*self.whole(sorted, spot.turned)?);
         }
         for &token in self.spelled.iter().filter(|_| spot.begun != 0) {
             if spell(model, sorted, spot.begun, token).1 {
@@ -277,25 +281,23 @@ impl Viability {
                 found.insert(place);
             }
         }
-        let found = Arc::new(found);
-        if self.following.len() * sorted.len() / 8 > KEPT_BYTES {
-            self.following.clear();
-        }
-        self.following.insert((set, begun), Arc::clone(&found));
-        Ok(found)
+        Ok(kept(&mut self.following, (set, begun), found))
     }
 
     /// The tokens that may be the whole of a piece that begins.
-    fn whole(&mut self, sorted: &Sorted, set: SetId) -> Result<Vec<Place>> {
-        let mut found = Vec::new();
+    fn whole(&mut self, sorted: &Sorted, set: SetId) -> Result<Arc<Bits>> {
+        if let Some(known) = self.whole.get(&set) {
+            return Ok(Arc::clone(known));
+        }
+        let mut found = Bits::none(sorted.len());
         for token in self.ways.whole().to_vec() {
             let piece = self.walk(set, sorted.bytes(token))?;
             let closed = self.ways.closed(piece);
             if may_stop(&mut self.ways, closed)? {
-                found.push(token);
+                found.insert(token);
             }
         }
-        Ok(found)
+        Ok(kept(&mut self.whole, set, found))
     }
 
     /// Whether tokens can follow one in its piece, up to where the piece may end: a search.
@@ -336,6 +338,16 @@ impl Viability {
         }
         Ok(found)
     }
+}
+
+/// Keeps a set of tokens, and forgets others when they take too much.
+fn kept<K: Eq + Hash>(sets: &mut HashMap<K, Arc<Bits>>, key: K, found: Bits) -> Arc<Bits> {
+    if (sets.len() + 1) * found.bytes() > KEPT_BYTES {
+        sets.clear();
+    }
+    let found = Arc::new(found);
+    sets.insert(key, Arc::clone(&found));
+    found
 }
 
 /// Whether a token spells a byte of characters that are no symbols.

@@ -32,6 +32,10 @@ const STAND_INS: [u32; 2] = ['a' as u32, '0' as u32];
 /// States of a pattern after which it is taken to read more than ASCII.
 const MOST_ASCII_STATES: usize = 1 << 12;
 
+/// More ways than this to go on at one place are not looked at: with each step there are up to three
+/// times as many, and published tokenizers have no more than a handful.
+const MOST_WAYS: usize = 1 << 14;
+
 /// Where one step stands in its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Level {
@@ -160,7 +164,9 @@ impl Levels {
     pub fn starts(&mut self) -> Result<Vec<State>> {
         let mut states = vec![Vec::new()];
         for stage in &mut self.stages {
-            states = joined(&states, &stage.starts());
+            let starts = stage.starts();
+            refuse_more(states.len().saturating_mul(starts.len()))?;
+            states = joined(&states, &starts);
         }
         Ok(states)
     }
@@ -226,10 +232,21 @@ impl Levels {
                 push(level.clone(), false, changed);
                 stage.turns(level).into_iter().for_each(|(level, cuts)| push(level, cuts, true));
             }
+            refuse_more(longer.len())?;
             turns = longer;
         }
         let turns = turns.into_iter().filter(|(.., changed)| *changed);
         Ok(turns.map(|(state, cuts, _)| Turn { state, cuts }).collect())
+    }
+}
+
+fn refuse_more(ways: usize) -> Result<()> {
+    match ways > MOST_WAYS {
+        false => Ok(()),
+        true => Err(Error::Argument(format!(
+            "the steps of the pre-tokenizer leave more than {MOST_WAYS} ways to go on at one place of \
+             a text: of these semantics only 'all' does without"
+        ))),
     }
 }
 

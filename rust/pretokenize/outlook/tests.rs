@@ -175,6 +175,23 @@ fn steps_in_sequence_see_each_piece_as_a_text() {
 }
 
 #[test]
+fn more_steps_than_can_be_followed_are_refused() {
+    for count in [4, 9, 13, 40, 500] {
+        let letters = ('a'..='z').cycle().take(count);
+        let step = |letter: char| split(&letter.to_string(), Behavior::Isolated, false);
+        let steps: Vec<Step> = letters.map(step).collect();
+        let walked = Outlook::new(&steps, |_| true).and_then(|mut outlook| {
+            let begun = outlook.step(outlook.start(), b'x')?;
+            outlook.turn(begun)
+        });
+        match count {
+            4 => assert!(walked.is_ok_and(|turned| turned != EMPTY)),
+            _ => assert!(walked.is_err_and(|error| error.to_string().contains("16384 ways"))),
+        }
+    }
+}
+
+#[test]
 fn a_token_holds_nothing_that_is_removed() {
     let steps = [Step::WhitespaceSplit];
     let mut outlook = Outlook::new(&steps, |_| true).expect("a sound pattern");
