@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
 import pytest
 from toy_bytes import END, Paths, Toy, tempered
 
@@ -102,6 +103,64 @@ def test_single_texts_follow_the_model_among_what_is_allowed(
         tempered(model, b"", 1.0)[ord("b")] * first[END] / (first[END] + first[ord("a")])
     )
     assert sum(mask.values()) == pytest.approx(1.0)
+
+
+def left_as_matches(
+    model: Toy, known: set[bytes], max_bytes: int, temperature: float
+) -> dict[bytes, Any]:
+    """Texts drawn byte by byte until what comes next begins no text that is known.
+
+    What begins only such as are longer than `max_bytes` is not drawn.
+    """
+    found: defaultdict[bytes, float] = defaultdict(float)
+    waiting = [(b"", 1.0)]
+    while waiting:
+        text, p = waiting.pop()
+        longer = [one for one in known if one.startswith(text) and len(one) > len(text)]
+        if len(text) == max_bytes or not longer:
+            found[text] += p
+            continue
+        allowed = {one[len(text)] for one in longer}
+        fitting = {one[len(text)] for one in longer if len(one) <= max_bytes}
+        probs = tempered(model, text, temperature)
+        on = {byte: probs[byte] for byte in model.alphabet if byte in fitting}
+        out = sum(probs[at] for at in (*model.alphabet, END) if at not in allowed)
+        ends = out if text in known else 0.0
+        total = sum(on.values()) + ends
+        if ends:
+            found[text] += p * ends / total
+        waiting += [(text + bytes([byte]), p * one / total) for byte, one in on.items()]
+    return {text: pytest.approx(p, rel=1e-9) for text, p in found.items()}
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_single_texts_are_left_where_they_cannot_go_on(
+    temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Toy(b"ab")
+    for pattern, max_bytes in [
+        ("a+(?:b+a)?", 2), ("a+(?:b+a)?", 3), ("(?:aa)+", 3), ("(?:ba)?", 1), ("ab|ba|b", 3),
+        ("a(?:bab)?|b", 3),
+    ]:  # fmt: skip
+        every = (
+            bytes(one) for n in range(max_bytes + 5) for one in itertools.product(b"ab", repeat=n)
+        )
+        known = {one for one in every if re.fullmatch(pattern, one.decode())}
+        options: dict[str, Any] = {
+            "max_bytes": max_bytes, "ends": "match", "temperature": temperature
+        }  # fmt: skip
+        expected = left_as_matches(model, known, max_bytes, temperature)
+        regex = bw.RegexConstraint(pattern)
+        asked = bw.CallableConstraint(lambda text: True)
+        for constraint in (regex, bw.ChoiceConstraint(known), bw.AllOf(asked, regex)):
+            assert laws(monkeypatch, model, constraint=constraint, **options) == expected, pattern
+    # Nothing is left to draw where all that the model expects has no room.
+    monkeypatch.undo()
+    row = np.full(257, -np.inf)
+    row[ord("b")] = 0.0
+    monkeypatch.setattr(Toy, "next", lambda self: bw.ByteDistribution(row, 0.0, 0.0))
+    with pytest.raises(bw.DataError, match=r"after 1 bytes .* allows in max_bytes=2"):
+        Toy(b"ab").sample(max_bytes=2, constraint=bw.RegexConstraint("b(?:ba)?"), ends="match")
 
 
 def test_options_go_with_a_black_box() -> None:

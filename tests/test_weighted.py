@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_bytes import END, Paths, Toy, texts
+from toy_bytes import Paths, Toy, texts
 
 import bytewright as bw
 from bytewright.bytelm import weighted
@@ -161,43 +161,74 @@ def test_systematic_draws_are_as_many_as_the_shares_say() -> None:
         assert mean == pytest.approx(size * shares)
 
 
-def test_a_match_is_left_where_it_cannot_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Toy(b"ab")
-    whole = texts(model, b"", 4)
-    for pattern, max_bytes in [
+def words(pattern: str, longest: int) -> set[bytes]:
+    every = (bytes(one) for n in range(longest + 1) for one in itertools.product(b"ab", repeat=n))
+    return {one for one in every if re.fullmatch(pattern, one.decode())}
+
+
+def no_baa(text: bytes) -> bool:
+    return b"baa" not in text
+
+
+def matches(
+    model: Toy, max_bytes: int, goes_on: Callable[[bytes], bool], holds: Callable[[bytes], bool]
+) -> dict[bytes, Any]:
+    """What a text is left as, once it is cut: its longest beginning that goes on as allowed."""
+    found: defaultdict[bytes, float] = defaultdict(float)
+    for (text, _), p in texts(model, b"", max_bytes).items():
+        left = next(text[:at] for at in range(len(text), -1, -1) if goes_on(text[:at]))
+        if holds(left):
+            found[left] += p
+    return {text: pytest.approx(p, rel=1e-9) for text, p in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "max_bytes"),
+    [
         ("a+", 3),
         ("ab|ba", 4),
         ("b(?:ab)*", 4),
+        ("b(?:ab)*", 2),
         ("a{2}", 2),
         ("(?:ba)?", 4),
-    ]:
-        expected: defaultdict[bytes, float] = defaultdict(float)
-        for (text, _), p in texts(model, b"", max_bytes).items():
-            # As far as the text can be walked; there it has to be whole.
-            place = bw.RegexConstraint(pattern).start()
-            at = 0
-            while at < len(text) and place.mask(max_bytes - at)[text[at]]:
-                place = place.after(text[at])
-                at += 1
-            if place.mask(0)[END]:
-                expected[text[:at]] += p
-        known = {one for one, _ in whole if re.fullmatch(pattern, one.decode())}
-        asked = bw.CallableConstraint(
-            known.__contains__,
-            begins={one[:at] for one in known for at in range(5)}.__contains__,
-        )
-        constraints = [bw.RegexConstraint(pattern)] + [asked] * (max_bytes < 4)
-        for constraint in constraints:
-            found, _ = expectations(
-                monkeypatch, source=model, constraint=constraint, particles=1,
-                max_bytes=max_bytes, ends="match",
-            )  # fmt: skip
-            sums: defaultdict[bytes, float] = defaultdict(float)
-            for (text, _), p in found.items():
-                sums[text] += p
-            assert dict(sums) == {t: pytest.approx(p) for t, p in expected.items()}, pattern
-    # What has to end is not asked of the model: its next row would be an error.
-    monkeypatch.undo()
+        ("(?:ba)?", 1),
+        ("(?:aa)+", 3),
+        ("a+(?:b+a)?", 2),
+        ("a+(?:b+a)?", 3),
+        ("a(?:bab)?|b", 3),
+    ],
+)
+def test_a_match_is_left_where_it_cannot_go_on(
+    pattern: str, max_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Toy(b"ab")
+    # Whatever can become a match becomes one within four bytes more.
+    known = words(pattern, max_bytes + 4)
+    goes_on = {one[:at] for one in known for at in range(len(one) + 1)}.__contains__
+    regex, asked = bw.RegexConstraint(pattern), bw.CallableConstraint(no_baa, begins=no_baa)
+
+    def both(one: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+        return lambda text: one(text) and no_baa(text)
+
+    rules: list[tuple[bw.Constraint, Callable[[bytes], bool], Callable[[bytes], bool]]] = [
+        (regex, goes_on, known.__contains__),
+        (bw.CallableConstraint(known.__contains__, begins=goes_on), goes_on, known.__contains__),
+        (bw.AllOf(regex, asked), both(goes_on), both(known.__contains__)),
+    ]
+    if known == words(pattern, max_bytes + 8):
+        rules.append((bw.ChoiceConstraint(known), goes_on, known.__contains__))
+    for constraint, begins, holds in rules:
+        found, _ = expectations(
+            monkeypatch, source=model, constraint=constraint, particles=1, max_bytes=max_bytes,
+            ends="match",
+        )  # fmt: skip
+        sums: defaultdict[bytes, float] = defaultdict(float)
+        for (text, _), p in found.items():
+            sums[text] += p
+        assert dict(sums) == matches(model, max_bytes, begins, holds), constraint
+
+
+def test_what_has_to_end_is_not_asked_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = Toy(b"ab", zero=b"ab")
     monkeypatch.setattr(Toy, "next", lambda self: 1 / 0)
     assert bw.sample_weighted(

@@ -41,6 +41,7 @@ from bytewright.sizes import whole
 __all__ = [
     "ROOMY",
     "SamplingPredictor",
+    "crowded",
     "draw",
     "leave",
     "limits",
@@ -108,7 +109,8 @@ class SamplingPredictor(BytePredictor):
                 `sample_weighted` draws texts as the model as a whole has them.
             ends: with a constraint, `"match"` leaves the text at the first byte that the constraint
                 does not allow, where it satisfies the constraint by then; otherwise the text is
-                what the model writes up to its end.
+                what the model writes up to its end. A byte that is allowed, but leads to nothing
+                for which there is room, does not end the text: others are drawn.
 
         Raises:
             ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
@@ -143,17 +145,18 @@ class SamplingPredictor(BytePredictor):
         out = bytearray()
         while len(out) < max_bytes:
             mask = place.mask(max_bytes - len(out))
-            if ends == "match" and leave(place, mask):
+            if ends == "match" and leave(place):
                 break
             outcome = _outcome(state, place, mask, (temperature, top_p, ends), rng)
             if outcome is None:
-                if not mask.any() and place.mask(ROOMY).any():
+                short = place.mask(ROOMY) & ~mask
+                if short.any() and not mask.any():
                     raise DataError(
                         f"max_bytes={max_bytes}: no text that the constraint allows is so short"
                     )
                 raise DataError(
                     f"after {len(text) + len(out)} bytes the model expects nothing that "
-                    f"{_limit(constraint, utf8)}"
+                    f"{_limit(constraint, utf8)}{f' in {max_bytes=}' if short.any() else ''}"
                 )
             if outcome == END:
                 break
@@ -192,9 +195,21 @@ def limits(utf8: Utf8, constraint: Constraint | None) -> Constraint:
     return AllOf(*strict, *([] if constraint is None else [constraint]))
 
 
-def leave(place: ConstraintPlace, mask: NDArray[np.bool_]) -> bool:
+def leave(place: ConstraintPlace) -> bool:
     """Whether a text that is left where nothing more matches ends here, whatever the model says."""
+    mask = place.mask(ROOMY)
     return not mask[:END].any() and bool(mask[END]) and place.allows(END)
+
+
+def crowded(place: ConstraintPlace, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The outcomes that are allowed, but not in this mask: for these there is no room.
+
+    A text that is left where nothing more matches is not left there, and gets nowhere.
+    """
+    short = place.mask(ROOMY) & ~mask
+    if not place.exact:
+        short[[at for at in np.flatnonzero(short) if not place.allows(int(at))]] = False
+    return short
 
 
 def trimmed(prompt: bytes, text: bytes, utf8: Utf8) -> bytes:
@@ -221,6 +236,7 @@ def _outcome(
     temperature, top_p, ends = options
     logprobs = state.next().logprobs
     if ends == "match" and mask[END] and place.allows(END):
+        logprobs = np.where(crowded(place, mask), -np.inf, logprobs)
         if logprobs.max() == -math.inf:
             return None
         outcome = draw(logprobs, temperature, top_p, rng)

@@ -46,7 +46,7 @@ from bytewright.bytelm.arguments import (
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END, log_sum
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
-from bytewright.bytelm.sampling import ROOMY, draw, leave, limits, place_after, trimmed
+from bytewright.bytelm.sampling import crowded, draw, leave, limits, place_after, trimmed
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
 
@@ -120,9 +120,9 @@ class _Particle:
         state = self.state if self.stopped else self.state.fork()
         return replace(self, state=state, text=self.text.copy())
 
-    def leave(self, room: int) -> None:
+    def leave(self) -> None:
         """End the text if nothing more matches, whatever the model says: it need not be asked."""
-        self.complete = self.stopped = leave(self.place, self.place.mask(room))
+        self.complete = self.stopped = leave(self.place)
 
     def cut(self, constraint: Constraint, prompt: bytes, utf8: Utf8) -> None:
         """End the text here, where there is no more room."""
@@ -161,7 +161,9 @@ def sample_weighted(
         utf8: `"strict"` makes UTF-8 a part of the constraint.
         ends: `"text"`: the text is what the model writes up to its end. `"match"`: it is left at
             the first byte that the constraint does not allow, where it satisfies the constraint by
-            then; whatever comes next counts as its end. So "12" is a number in "12 apples".
+            then; whatever comes next counts as its end. So "12" is a number in "12 apples". A text
+            that goes on as the constraint allows is not left, and does not satisfy it where
+            `max_bytes` cuts it short of its end.
 
     Raises:
         ArgumentError: an argument outside what is allowed.
@@ -196,7 +198,7 @@ def sample_weighted(
         for one, _ in drawn:
             room = max_bytes - len(one.text)
             if ends == "match" and not one.stopped:
-                one.leave(room or ROOMY)
+                one.leave()
             if room == 0 and not one.stopped:
                 one.cut(constraint, before, utf8)
         crowd = _twins(source, drawn)
@@ -234,7 +236,9 @@ def _step(
         logprobs = (logprobs - logprobs.max()) / temperature
         logprobs -= log_sum(logprobs)
     if ends == "match" and mask[END] and one.place.allows(END):
-        # Each byte that may not follow is the end: all that the model expects is allowed.
+        # Each byte that may not follow is the end: all that the model expects is allowed, but for
+        # what goes on and has no room to become whole.
+        logprobs = np.where(crowded(one.place, mask), -np.inf, logprobs)
         outcome, log_weight = _likely(logprobs, rng)
         if outcome is not None and not (mask[outcome] and one.place.allows(outcome)):
             outcome = END
