@@ -300,11 +300,10 @@ impl Tree {
         let mut kept = kept.into_iter();
         self.nodes.retain_mut(|node| {
             node.parent = node.parent.map(|parent| moved[parent]);
-            let kept = kept.next().unwrap_or(true);
-            if kept && node.row.is_some() {
+            if node.row.is_some() {
                 node.forget(&self.vocab);
             }
-            kept
+            kept.next().unwrap_or(true)
         });
         // Only where nodes begin behind others once these have a row is the text read again.
         let waiting = self.nodes.iter().filter(|node| is_all && node.row.is_none());

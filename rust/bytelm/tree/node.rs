@@ -143,6 +143,8 @@ impl Node {
 
     /// Drops what is known of the text up to where its last range is, and of tokens that fitted
     /// until then: those who hold many places hold no more than what may still follow.
+    // Apart, so that the loop over nodes that have no row stays short.
+    #[inline(never)]
     pub fn forget(&mut self, vocab: &ByteVocab) {
         self.from = self.depth();
         self.ranges.drain(..self.ranges.len() - 1);
