@@ -1,14 +1,17 @@
 """Files made small by a model of bytes: arithmetic coding of what the model expects.
 
 Witten, Neal and Cleary 1987, "Arithmetic Coding for Data Compression", with an interval of 32 bits.
-Each of the 257 outcomes gets 1 + floor(p (2^24 - 257)) of 2^24 parts, the likeliest what is left, so
-that an outcome costs at most 2.3e-5 bits more than -log2 p, or 24 bits where the model excludes it;
-the end of the text is the last outcome, and no header is written. Rounding of the interval adds at
-most 0.03 bits to an outcome of one part and less the likelier it is, the end of the bits about 2 to 9.
+Each of the 257 outcomes gets 1 + floor(p (2^24 - 257)) of 2^24 parts, the likeliest what is left,
+so that an outcome costs at most 2.3e-5 bits more than -log2 p, or 24 bits where the model excludes
+it; the end of the text is the last outcome, and no header is written. Rounding of the interval adds
+at most 0.03 bits to an outcome of one part and less the likelier it is, the end of the bits about 2
+to 9.
 
-The same model must give the same numbers both times, to the last bit: the same files, version and kind
-of processor. After a byte that the model excludes it begins anew.
-"""  # noqa: E501
+The same model must give the same numbers both times, to the last bit: the same files, version and
+kind of processor. A network may round a row otherwise when others are asked for with it, and what a
+`ByteModel` has asked before it does not ask again: with a network, take a `ByteModel` that was not
+used before, both times. After a byte that the model excludes it begins anew.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def bytes_compress(
 ) -> None:
     """Write a file as the bits that the model takes for it; `decompress` needs the same model.
 
-    A few kilobytes a second: this shows what a model knows, it is no tool for large files.
+    A few kilobytes a second: this shows what a model knows, it is no tool for large files. Without
+    `--model` it is a model of this Python's standard library, which another Python has not.
     """
     from bytewright.bytelm import compress
 
