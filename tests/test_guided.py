@@ -180,6 +180,57 @@ def test_options_go_with_a_black_box() -> None:
     ) == b"cdef"  # fmt: skip
 
 
+@pytest.mark.parametrize("tail", [b"\xc3", b"\xe0", b"\xed\x9f", b"\xf4\x8f\xbf"])
+def test_a_match_begins_behind_the_character_that_the_prompt_ends_inside_of(tail: bytes) -> None:
+    scalars = itertools.chain(range(0x80, 0xD800), range(0xE000, 0x110000))
+    characters = [one for at in scalars if (one := chr(at).encode()).startswith(tail)]
+    matches = fullmatches("a(?:é|bb)?", 3)
+    assert matches == {b"a", "aé".encode(), b"abb"}
+    known = {one[len(tail) :] + match for one in characters for match in matches}
+    constraint = bw.RegexConstraint("a(?:é|bb)?")
+    for text in [b"", *sorted(known)[:: len(known) // 20]]:
+        place = constraint.start("a中".encode() + tail)
+        for at in range(len(text) + 1):
+            longer = [one for one in known if one.startswith(text[:at])]
+            for room in range(6):
+                expected = {
+                    one[at] if len(one) > at else END for one in longer if len(one) <= at + room
+                }
+                assert {*np.flatnonzero(place.mask(room)).tolist()} == expected, (text, at, room)
+            assert {byte for byte in range(257) if place.allows(byte)} == {
+                one[at] if len(one) > at else END for one in longer
+            }
+            if at < len(text):
+                place = place.after(text[at])
+        assert not text or satisfied(constraint, tail, text)
+    with pytest.raises(bw.ArgumentError, match="may not follow"):
+        constraint.start(tail).after(ord("a"))
+
+
+@pytest.mark.parametrize("utf8", ["any", "strict"])
+def test_texts_go_on_inside_a_character(utf8: Any) -> None:
+    model = bw.ByteModel(bw.NgramModel.fit(bw.Tokenizer.from_merges([]), ["中文é low"] * 9))
+    letter = bw.RegexConstraint(r"\w")
+    for seed in range(5):
+        for ends in ("text", "match"):
+            drawn = model.sample(
+                "中".encode()[:2], max_bytes=7, constraint=letter, utf8=utf8, ends=ends, seed=seed
+            )
+            told = ("中".encode()[:2] + drawn).decode()
+            assert len(told) == 2
+            assert told[1].isalpha()
+    middle = model.infill(
+        "中".encode()[:2], "é", max_bytes=4, constraint=letter, utf8=utf8, budget=300, seed=1
+    )
+    assert ("中".encode()[:2] + middle).decode() == "中文"
+    # Choices are texts as they stand.
+    rest = bw.ChoiceConstraint(["文".encode(), "中文".encode()[2:]])
+    prompt = "中".encode()[:2]
+    assert model.sample(prompt, max_bytes=4, utf8="strict", constraint=rest) == rest.choices[0]
+    with pytest.raises(bw.DataError, match="2 bytes the constraint allows nothing that is UTF-8"):
+        model.sample(prompt, max_bytes=4, utf8="strict", constraint=bw.ChoiceConstraint(["文"]))
+
+
 def test_a_function_is_given_the_text_of_its_place() -> None:
     rng = random.Random(2)
     asked: list[bytes] = []

@@ -261,6 +261,21 @@ def test_strict_utf8_is_a_constraint_too(monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(drawn.shares()) == {b"a"}
 
 
+def test_a_regular_expression_begins_behind_an_unfinished_character(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Toy(b"a\xc3\xa9")
+    for ends in ("text", "match"):
+        found, _ = expectations(
+            monkeypatch, source=model, prompt=b"\xc3", constraint=bw.RegexConstraint("a{2}"),
+            particles=1, max_bytes=4, ends=ends,
+        )  # fmt: skip
+        kept = 3 if ends == "match" else 4
+        written = [p for (text, _), p in texts(model, b"\xc3", kept).items() if text == b"\xa9aa"]
+        assert {text for text, _ in found} == {b"\xa9aa"}
+        assert sum(found.values()) == pytest.approx(sum(written), rel=1e-9)
+
+
 def test_real_tokens_and_a_seed() -> None:
     tok = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
     model = bw.ByteModel(bw.NgramModel.fit(tok, ["low lo", "high", "lower"] * 9))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
+from bytewright.bytelm.utf8 import may_follow, missing, unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError
 
 __all__ = [
@@ -80,7 +81,8 @@ class RegexConstraint:
     r"""The whole text has to match a regular expression.
 
     Patterns are those of pre-tokenizers (Unicode classes, lazy and possessive quantifiers, look-around
-    at one character), run in linear time. Texts are UTF-8; `$` is the end of the text.
+    at one character), run in linear time. Texts are UTF-8; `$` is the end of the text. Behind a prompt
+    that ends inside a character a text first finishes that character, and what follows has to match.
 
     >>> date = RegexConstraint(r"\d{4}-(0[1-9]|1[0-2])")
     >>> place = date.start(b"")
@@ -88,6 +90,8 @@ class RegexConstraint:
     b'0123456789'
     >>> bool(place.mask(6).any())  # There is no room for a month.
     False
+    >>> satisfied(date, "中".encode()[:2], "中".encode()[2:] + b"2026-11")
+    True
     """  # noqa: E501
 
     __slots__ = ("_guide", "_pattern")
@@ -119,10 +123,34 @@ class RegexConstraint:
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
-        return _Match(self._guide, self._guide.start())
+        match = _Match(self._guide, self._guide.start())
+        tail = unfinished(prompt)
+        return _Finishing(tail, match) if tail else match
 
     def __repr__(self) -> str:
         return f"RegexConstraint({self._pattern!r})"
+
+
+class _Finishing:
+    """The place inside the character that the prompt ends in, before what has to match."""
+
+    __slots__ = ("_match", "_tail")
+    exact = True
+
+    def __init__(self, tail: bytes, match: _Match) -> None:
+        self._tail, self._match = tail, match
+
+    def mask(self, room: int) -> Mask:
+        return may_follow(self._tail) & self._match.mask(room - missing(self._tail)).any()
+
+    def allows(self, outcome: int) -> bool:
+        return bool(may_follow(self._tail)[outcome])
+
+    def after(self, byte: int) -> ConstraintPlace:
+        if not self.allows(byte):
+            raise ArgumentError(f"byte {byte} may not follow here")
+        tail = unfinished(self._tail + bytes([byte]))
+        return _Finishing(tail, self._match) if tail else self._match
 
 
 class _Match:
@@ -147,6 +175,9 @@ class _Match:
 
 class ChoiceConstraint:
     """The text has to be one of these, which may hold any bytes.
+
+    Behind a prompt that ends inside a character it is one of these too, so to be UTF-8 they have to
+    begin with what that character lacks.
 
     >>> place = ChoiceConstraint(["yes", "no"]).start(b"")
     >>> np.flatnonzero(place.mask(3)).tolist(), np.flatnonzero(place.mask(2)).tolist()

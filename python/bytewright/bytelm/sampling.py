@@ -154,10 +154,9 @@ class SamplingPredictor(BytePredictor):
                     raise DataError(
                         f"max_bytes={max_bytes}: no text that the constraint allows is so short"
                     )
-                raise DataError(
-                    f"after {len(text) + len(out)} bytes the model expects nothing that "
-                    f"{_limit(constraint, utf8)}{f' in {max_bytes=}' if short.any() else ''}"
-                )
+                nothing = _nothing(constraint, utf8, none=not mask.any())
+                within = f" in {max_bytes=}" if short.any() else ""
+                raise DataError(f"after {len(text) + len(out)} bytes {nothing}{within}")
             if outcome == END:
                 break
             out.append(outcome)
@@ -218,11 +217,14 @@ def trimmed(prompt: bytes, text: bytes, utf8: Utf8) -> bytes:
     return text[: max(0, len(text) - len(cut))]
 
 
-def _limit(constraint: Constraint | None, utf8: Utf8) -> str:
-    """What the bytes that may follow do."""
+def _nothing(constraint: Constraint | None, utf8: Utf8, *, none: bool) -> str:
+    """Why nothing follows; `none` says that nothing is allowed to, whatever the model expects."""
+    if none:
+        return f"the constraint allows nothing{' that is UTF-8 there' * (utf8 == 'strict')}"
     if constraint is not None:
-        return "the constraint allows"
-    return "the semantics allows" if utf8 == "any" else "keeps the text UTF-8"
+        return "the model expects nothing that the constraint allows"
+    told = "the semantics allows" if utf8 == "any" else "keeps the text UTF-8"
+    return f"the model expects nothing that {told}"
 
 
 def _outcome(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bytewright.bytelm.distribution import END, OUTCOMES
 
-__all__ = ["Utf8Constraint", "may_follow", "unfinished"]
+__all__ = ["Utf8Constraint", "may_follow", "missing", "unfinished"]
 
 # Second bytes after a first byte that not every continuation byte may follow: longer forms than
 # needed, surrogates, and what lies behind the last character.
@@ -40,6 +40,15 @@ def _goes_on(tail: bytes) -> bool:
     """Whether the bytes begin a character and do not end it."""
     rest = all(byte in _CONTINUATION for byte in tail[2:])
     return len(tail) < _length(tail[0]) and rest and (len(tail) < 2 or tail[1] in _second(tail[0]))
+
+
+def missing(tail: bytes) -> int:
+    r"""How many bytes finish this unfinished character.
+
+    >>> missing(b"\xe4\xb8"), missing(b"\xf0"), missing(b"")
+    (1, 3, 0)
+    """
+    return _length(tail[0]) - len(tail) if tail else 0
 
 
 def _length(lead: int) -> int:
