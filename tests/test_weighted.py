@@ -293,6 +293,19 @@ def test_real_tokens_and_a_seed() -> None:
         assert drawn.shares().get(text, 0.0) * total == pytest.approx(p, abs=0.05)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [1e-300, 1e-308, 5e-324])
+def test_the_lowest_temperatures_are_the_likeliest_text(temperature: float) -> None:
+    model = Toy(b"ab")
+    likeliest = model.sample(max_bytes=6, temperature=0)
+    for constraint in (bw.AllOf(), bw.CallableConstraint(lambda text: True)):
+        drawn = bw.sample_weighted(
+            model, constraint=constraint, particles=3, max_bytes=6, temperature=temperature, seed=1
+        )
+        assert drawn.shares() == {likeliest: 1.0}
+        assert drawn.logprob == 0.0
+
+
 def test_no_room_leaves_no_choice() -> None:
     model = Toy(b"ab")
     known: list[tuple[bw.Constraint, float]] = [

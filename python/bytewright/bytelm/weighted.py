@@ -232,8 +232,10 @@ def _step(
     mask = one.place.mask(max_bytes - len(one.text))
     logprobs = one.state.next().logprobs
     if logprobs.max() > -math.inf:
-        # So that no temperature makes all of them 0.
-        logprobs = (logprobs - logprobs.max()) / temperature
+        # The maximum goes first, so that no temperature makes all of them 0; what a low one
+        # overflows to is a probability of 0.
+        with np.errstate(over="ignore"):
+            logprobs = (logprobs - logprobs.max()) / temperature
         logprobs -= log_sum(logprobs)
     if ends == "match" and mask[END] and one.place.allows(END):
         # Each byte that may not follow is the end: all that the model expects is allowed, but for
