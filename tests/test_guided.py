@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
 from collections import defaultdict
@@ -178,6 +179,33 @@ def test_options_go_with_a_black_box() -> None:
     assert bw.Ensemble([model]).sample(
         "ab", max_bytes=4, temperature=0, constraint=bw.RegexConstraint("cd.*")
     ) == b"cdef"  # fmt: skip
+
+
+def test_a_function_is_asked_of_what_the_model_expects() -> None:
+    tok = bw.Tokenizer.from_merges([], alphabet=b"abc")
+    logs = np.array([math.log(0.5), math.log(0.3), -math.inf, math.log(0.2)])
+    model = bw.ByteModel(
+        bw.CallableModel(tok, lambda many: np.tile(logs, (len(many), 1)), eos_id=3)
+    )
+    asked: list[bytes] = []
+
+    def begins(text: bytes) -> bool:
+        asked.append(text)
+        return b"bb" not in text
+
+    constraint = bw.CallableConstraint(lambda text: True, begins=begins)
+    drawn = model.sample(max_bytes=9, constraint=constraint, seed=1)
+    assert {text[:-1] for text in asked} <= {drawn[:at] for at in range(10)}
+    assert len(asked) == len(set(asked)) <= 2 * (len(drawn) + 1)
+    for middle in (False, True):
+        asked.clear()
+        if middle:
+            model.infill("a", "a", max_bytes=3, constraint=constraint, seed=1)
+        else:
+            model.sample(max_bytes=9, top_p=0.9, constraint=constraint, seed=1)
+        # Both bytes that can be are asked of at each place, and no third is.
+        places = {text[:-1] for text in asked}
+        assert set(asked) == {one + byte for one in places for byte in (b"a", b"b")}
 
 
 @pytest.mark.parametrize("tail", [b"\xc3", b"\xe0", b"\xed\x9f", b"\xf4\x8f\xbf"])

@@ -250,9 +250,11 @@ class CallableConstraint:
     r"""The text has to satisfy a function of its bytes, of which nothing else is known.
 
     `begins` is called for each outcome that is drawn, refused ones too, and `whole` where a text
-    may end. Each call is given all of the text, so with `begins` a text of n bytes is copied n
-    times, n^2 / 2 bytes in all. Where that is too much, a `Constraint` of one's own, whose places
-    remember what matters, reads each byte once.
+    may end. `sample` with `top_p` and `infill` have to know of all bytes that may follow: they call
+    `begins` for each that the model expects, up to 256 times at every place that they look at.
+    Each call is given all of the text, so with `begins` a text of n bytes is copied n times,
+    n^2 / 2 bytes in all. Where that is too much, a `Constraint` of one's own, whose places remember
+    what matters, reads each byte once.
 
     >>> even = CallableConstraint(lambda text: text.count(b"1") % 2 == 0)
     >>> satisfied(even, b"", b"0110"), satisfied(even, b"", b"01")

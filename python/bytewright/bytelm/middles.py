@@ -61,9 +61,11 @@ class Rules:
     end: bool
     constraint: Constraint | None = None
 
-    def allowed(self, middle: bytes, limit: ConstraintPlace | None) -> NDArray[np.bool_]:
-        """Which bytes may follow, bool `[256]`."""
-        mask = np.ones(END, np.bool_)
+    def allowed(
+        self, middle: bytes, limit: ConstraintPlace | None, expected: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Which of the bytes that the model expects may follow, bool `[256]`."""
+        mask = expected.copy()
         if self.tail is not None:
             mask &= may_follow(unfinished(self.tail + middle))[:END]
         for stop in self.stops:
@@ -210,7 +212,7 @@ class Middles:
         if len(data) < self.rules.most:
             visited, found = self.places.visit(place)
             outcomes = found.logprobs + (logprob + found.log_kept)
-            can = np.flatnonzero(self.rules.allowed(data, limit) & (outcomes[:END] > -np.inf))
+            can = np.flatnonzero(self.rules.allowed(data, limit, outcomes[:END] > -np.inf))
             order = can[np.argsort(-outcomes[can], kind="stable")]
         middle = Middle(
             data, visited, limit, logprob, outcomes, order, np.ones(len(order), np.bool_)
