@@ -119,6 +119,32 @@ def test_a_file_that_lies_is_no_crash(tmp_path: Path) -> None:
             bw.NgramModel.load(tmp_path / "model", LETTERS)
 
 
+@pytest.mark.parametrize("order", [3, None])
+def test_no_word_of_a_file_lies_unseen(tmp_path: Path, order: int | None) -> None:
+    """Whatever stands in the array, it is refused, if not with the file then with a row."""
+    tok = bw.Tokenizer.from_merges([], alphabet=b"ab")
+    _, header, words = bw.NgramModel.fit(tok, ["abab", "ab"], order=order).__reduce__()[1]
+    contexts: Any = [[], [0], [1], [0, 1], [1, 0], [0, 1, 0], [1, 0, 1, 1, 0], [0, 1, 0, 1]]
+    rows_refused = 0
+    for at in range(len(words)):
+        for value in (0, 1, 3, 7, (1 << 32) - 1):
+            bent = words.copy()
+            bent[at] = value
+            ngram_file.write(tmp_path / "model", header, bent)
+            try:
+                loaded = bw.NgramModel.load(tmp_path / "model", tok)
+            except bw.DataError:
+                continue
+            for context in contexts:
+                try:
+                    rows = loaded.logprobs([context], dtype=np.float64)
+                except bw.DataError:
+                    rows_refused += 1
+                else:
+                    assert abs(np.exp(rows).sum() - 1) < 1e-9, (at, value, context)
+    assert rows_refused > 5
+
+
 def test_other_threads_run_during_long_calls() -> None:
     ids = np.random.default_rng(1).integers(97, 101, 2_000_000, dtype=np.uint8).tobytes()
     model = bw.NgramModel.fit(LETTERS, [ids[:1000]], order=None)

@@ -93,7 +93,8 @@ impl Layout {
         Suffixes { stream, places }
     }
 
-    /// Looks at everything that a query relies on.
+    /// Looks at what a query relies on, except that what follows an n-gram also follows every end of
+    /// it: queries see that for themselves.
     ///
     /// # Errors
     /// [`Error::Data`] says what is damaged; those of `poll`.
@@ -133,6 +134,7 @@ impl Layout {
     }
 }
 
-fn damaged(what: &str) -> Error {
+/// The error of an array that contradicts itself.
+pub fn damaged(what: &str) -> Error {
     Error::Data(format!("a damaged n-gram model: {what}"))
 }

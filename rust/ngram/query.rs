@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Poll, Result};
-use crate::ngram::layout::{Layout, Level};
+use crate::ngram::layout::{Layout, Level, damaged};
 use crate::ngram::smooth::{Discounts, Share};
 use crate::ngram::suffixes::Followers;
 use crate::token::TokenId;
@@ -166,7 +166,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::UnknownToken`] for an id of the context that is outside the model, [`Error::Data`]
-    /// for another array than the model was made of.
+    /// for another array than the model was made of, and where something follows the context that
+    /// does not follow a shorter end of it.
     pub fn sparse<'a>(
         &'a self,
         words: &'a [u32],
@@ -190,7 +191,7 @@ impl Model {
             for_each_in(sparse.ids, sparse.pairs, |_, at| {
                 let base = self.base[sparse.pairs[at] as usize];
                 logs.push(share.of(self.discounts[1].left(counts[at]), base));
-            });
+            })?;
         }
         for (found, (level, discounts)) in
             deeper.into_iter().zip(levels[2..].iter().zip(&self.discounts[2..]))
@@ -201,7 +202,7 @@ impl Model {
             logs.iter_mut().for_each(|p| *p *= share.given);
             for_each_in(&level.ids[found], sparse.ids, |of, at| {
                 logs[at] += discounts.left(counts[of]) / share.total;
-            });
+            })?;
         }
         if let Some((length, found)) = self.longest(words, history, self.layout.order()) {
             let total = found.counts.iter().map(|&count| f64::from(count)).sum::<f64>();
@@ -211,7 +212,7 @@ impl Model {
             logs.iter_mut().for_each(|p| *p *= given);
             for_each_in(&found.ids, sparse.ids, |of, at| {
                 logs[at] += f64::from(found.counts[of]) / (total + equal);
-            });
+            })?;
         }
         logs.iter_mut().for_each(|p| *p = p.ln());
         sparse.shift = sparse.pair_shift + share.given.ln();
@@ -283,7 +284,16 @@ fn find_all(
 
 /// Calls `work` with the place of every one of `some` and its place in `all`, which holds them;
 /// both ascend.
-fn for_each_in(some: &[TokenId], all: &[TokenId], mut work: impl FnMut(usize, usize)) {
+///
+/// # Errors
+/// [`Error::Data`] where `all` does not hold one: whatever followed a context also followed every
+/// end of it, and that is looked at here, as looking at the whole of an array would cost a search
+/// for each of its n-grams.
+fn for_each_in(
+    some: &[TokenId],
+    all: &[TokenId],
+    mut work: impl FnMut(usize, usize),
+) -> Result<()> {
     let mut at = 0;
     for (of, &id) in some.iter().enumerate() {
         // Steps that double: few when the two lie close, and no more than a search otherwise.
@@ -294,10 +304,12 @@ fn for_each_in(some: &[TokenId], all: &[TokenId], mut work: impl FnMut(usize, us
         }
         let end = all.len().min(at + step);
         at += all[at..end].partition_point(|&other| other < id);
-        if at < all.len() {
-            work(of, at);
+        if all.get(at) != Some(&id) {
+            return Err(damaged("what follows its n-grams"));
         }
+        work(of, at);
     }
+    Ok(())
 }
 
 /// What follows a context, as a range of the level of its n-grams; `None` if nothing does.
