@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import pickle
 import random
@@ -143,6 +144,21 @@ def test_no_word_of_a_file_lies_unseen(tmp_path: Path, order: int | None) -> Non
                 else:
                     assert abs(np.exp(rows).sum() - 1) < 1e-9, (at, value, context)
     assert rows_refused > 5
+
+
+def test_a_header_that_lies_is_refused_before_it_is_believed(tmp_path: Path) -> None:
+    _, header, words = bw.NgramModel.fit(LETTERS, ["ab"]).__reduce__()[1]
+    for end in (END + 1, 1 << 33, 1 << 40, (1 << 63) - 2):
+        ngram_file.write(tmp_path / "model", header | {"eos_id": end, "width": end + 1}, words)
+        with pytest.raises(bw.DataError, match=f"{end} as the end of text"):
+            bw.NgramModel.load(tmp_path / "model", LETTERS)
+    for nested in (b"[" * 200_000, b'{"a":' * 200_000):
+        text = nested + b" " * (-(24 + len(nested)) % 64)
+        start = b"bytewright ngram" + (1).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+        digest = hashlib.sha256(start + text).digest()
+        (tmp_path / "model").write_bytes(start + text + digest)
+        with pytest.raises(bw.DataError, match="a header of an n-gram model has"):
+            bw.NgramModel.load(tmp_path / "model", LETTERS)
 
 
 def test_other_threads_run_during_long_calls() -> None:

@@ -212,8 +212,12 @@ class NgramModel:
                 f"{path} was fitted with another tokenizer: its fingerprint is "
                 f"{header['fingerprint']}, this one's is {tokenizer.fingerprint}"
             )
-        if header["width"] != max(tokenizer.vocab_size, header["eos_id"] + 1):
-            raise DataError(f"{path}: damaged: rows of {header['width']} ids")
+        # The end of text is a token, or the id behind the last: no other makes rows wider.
+        size, end = tokenizer.vocab_size, header["eos_id"]
+        if end > size or header["width"] != max(size, end + 1):
+            raise DataError(
+                f"{path}: damaged: rows of {header['width']} ids, and {end} as the end of text"
+            )
         try:
             return cls(tokenizer, header, words)
         except (DataError, OverflowError) as error:

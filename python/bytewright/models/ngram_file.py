@@ -89,7 +89,7 @@ def _header(path: Path, text: bytes) -> dict[str, Any]:
         header = json.loads(text)
         sizes = [header[name] for name in ("documents", "eos_id", "ids", "stream", "width")]
         known = all(type(size) is int and 0 <= size < 1 << 63 for size in sizes + header["sizes"])
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         known = False
     if not known or header.keys() != FIELDS:
         raise DataError(f"{path}: damaged: a header of an n-gram model has {sorted(FIELDS)}")
