@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import subprocess
+import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,35 @@ def test_the_numbers_are_those_of_the_model(tmp_path: Path, semantics: Any) -> N
     levels = "".join(given.get("data-h") or given["class"][1] for given, _ in found.cells[0])  # type: ignore[index]
     edges = [sum(one >= edge for edge in EDGES) for one in scores]
     assert levels[:-1] == "".join(map(str, edges))
+
+
+def test_a_page_takes_a_few_hundred_bytes_for_each_of_the_text(tmp_path: Path) -> None:
+    logs = np.log(np.random.default_rng(1).dirichlet(np.ones(257)))
+
+    class Same(bw.BytePredictor):
+        """What holds nothing for itself, but gives another array each time."""
+
+        logprob = 0.0
+
+        def start(self, prefix: str | bytes = b"") -> Same:
+            return self
+
+        def fork(self) -> Same:
+            return self
+
+        def advance(self, data: bytes) -> Same:
+            return self
+
+        def next(self) -> bw.ByteDistribution:
+            return bw.ByteDistribution(logs.copy(), 0.0, 0.0)
+
+    peaks = []
+    for size in (500, 2500):
+        tracemalloc.start()
+        bw.byte_page({"same": Same()}, b"a" * size, tmp_path / "page.html")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert (peaks[1] - peaks[0]) / 2000 < 1000
 
 
 def test_characters_and_boundaries_are_shown(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import math
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from bytewright.bytelm.page.survey import Reading
 from bytewright.files import saved
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["EDGES", "View", "write_document"]
+__all__ = ["EDGES", "Numbers", "View", "write_document"]
 
 # Where a level of colour ends, in bits: finer where models are sure.
 EDGES = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
@@ -32,20 +33,42 @@ EDGES = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0)
 _LINE = 64
 
 
+class Numbers:
+    """What a model says, as the file has it: a few hundred bytes for what takes a reading 7 kB.
+
+    Attributes:
+        bits: what each byte took, and the end of the text.
+        records: the JSON of each reading.
+        tokens: those that the records speak of, each with its number there.
+    """
+
+    __slots__ = ("bits", "records", "tokens")
+
+    def __init__(self) -> None:
+        self.bits = array("d")
+        self.records: list[str] = []
+        self.tokens: dict[int, int] = {}
+
+    def add(self, reading: Reading) -> None:
+        """Take in a reading, and keep nothing of it."""
+        self.bits.append(reading.bits)
+        self.records.append(_json(_record(reading, self.tokens)))
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What one model says of the text.
 
     Attributes:
         name: how the page calls it.
-        readings: one for each byte, and one for the end of the text.
+        numbers: what it says of each byte, and of the end of the text.
         tokenizer: whose tokens the paths have, if there are any.
         cuts: where the tokens of the text's encoding begin, and its end.
         bits_per_byte: the mean over the bytes.
     """
 
     name: str
-    readings: Sequence[Reading]
+    numbers: Numbers
     tokenizer: Tokenizer | None
     cuts: Sequence[int] | None
     bits_per_byte: float
@@ -141,7 +164,7 @@ def _text(number: int, view: View, shown: Sequence[Cell]) -> Iterator[str]:
         f'aria-label="Text under {name}: arrow keys go from byte to byte" data-view="{number}">'
         '<div class="line">'
     )
-    levels = [_level(reading.bits) for reading in view.readings]
+    levels = [_level(bits) for bits in view.numbers.bits]
     inside = set() if view.cuts is None else set(view.cuts[:-1])
     for cell in shown:
         yield _element(cell, levels[cell.start : cell.start + cell.size], inside)
@@ -171,17 +194,12 @@ def _element(cell: Cell, levels: Sequence[int], cuts: set[int]) -> str:
 
 def _numbers(view: View) -> Iterator[str]:
     """One line about the model, then one for each stretch of bytes."""
-    tokens: dict[int, int] = {}
-    lines = [
-        [_record(reading, tokens) for reading in view.readings[start : start + _LINE]]
-        for start in range(0, len(view.readings), _LINE)
-    ]
-    known = view.tokenizer
-    table = [] if known is None else [[at, known.token_bytes(at).hex()] for at in tokens]
+    known, numbers = view.tokenizer, view.numbers
+    table = [] if known is None else [[at, known.token_bytes(at).hex()] for at in numbers.tokens]
     yield '<script type="application/json" class="view">'
     yield _json({"name": view.name, "tokens": table})
-    for line in lines:
-        yield "\n" + _json(line)
+    for start in range(0, len(numbers.records), _LINE):
+        yield "\n[" + ",".join(numbers.records[start : start + _LINE]) + "]"
     yield "</script>\n"
 
 

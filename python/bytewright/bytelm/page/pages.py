@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from bytewright import arguments
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.model import ByteModel
-from bytewright.bytelm.page.document import View, write_document
-from bytewright.bytelm.page.survey import Reading, survey
+from bytewright.bytelm.page.document import Numbers, View, write_document
+from bytewright.bytelm.page.survey import survey
 from bytewright.bytelm.protocol import BytePredictor, check_predictor
 from bytewright.errors import ArgumentError, ArgumentTypeError, BytewrightError
 
@@ -113,16 +113,16 @@ class _Told:
 
 
 def _view(name: str, model: BytePredictor, data: bytes, told: _Told) -> View:
-    readings: list[Reading] = []
-    for reading in survey(model, data):
-        readings.append(reading)
-        if len(readings) <= len(data):
+    numbers = Numbers()
+    for at, reading in enumerate(survey(model, data)):
+        numbers.add(reading)
+        if at < len(data):
             told.one_more(name)
-    bits = math.fsum(reading.bits for reading in readings[:-1])
+    bits = math.fsum(numbers.bits[:-1])
     tokenizer = model.model.tokenizer if isinstance(model, ByteModel) else None
     cuts = None
     # A text that the tokenizer cannot make has no boundaries, and no chance either.
     if tokenizer is not None:
         with suppress(BytewrightError):
             cuts = tokenizer.encode_offsets(data)[1].tolist()
-    return View(name, readings, tokenizer, cuts, bits / len(data))
+    return View(name, numbers, tokenizer, cuts, bits / len(data))
