@@ -157,6 +157,27 @@ def test_a_model_is_asked_for_as_far_as_it_reaches(order: int) -> None:
     assert [len(call) for call in near.asked] == [len(call) for call in far.asked]
 
 
+@pytest.mark.parametrize("most", [1, 2000, 64 << 20])
+def test_long_contexts_are_asked_for_some_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    tok = bw.Tokenizer.from_merges([(b"a", b"b")])
+    fitted = bw.NgramModel.fit(tok, ["ab ba abba", "baab a"], order=3)
+    whole = bw.ByteModel(fitted, memory=0).score(TEXT)
+    monkeypatch.setattr("bytewright.bytelm.rows._AT_ONCE", most)
+    # So many may be asked for together as far as their rows go.
+    far = Recorded(fitted, None, 1 << 20)
+    assert (bw.ByteModel(far, memory=0).score(TEXT) == whole).all()
+    sizes = [4 * sum(map(len, call)) for call in far.asked]
+    assert sum(sizes) > 100 * 2000
+    for call, size in zip(far.asked, sizes, strict=True):
+        assert size <= most or len([ids for ids in call if len(ids)]) == 1
+    # None is asked for alone that had room beside the one before.
+    longest = 4 * max(len(ids) for call in far.asked for ids in call)
+    full = sum(size > most - longest for size in sizes)
+    assert full >= len(sizes) // 2 or most > sum(sizes)
+
+
 def test_all_may_decide_where_an_order_is_absent() -> None:
     fitted = bw.NgramModel.fit(TOK, ["ab"], order=None)
     assert fitted.reach is None

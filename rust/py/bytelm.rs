@@ -107,19 +107,26 @@ impl PyByteTree {
         Ok(PyArray1::from_vec(py, nodes))
     }
 
-    /// The contexts of nodes as flat ids with offsets, or the last so many ids of each.
-    #[pyo3(signature = (nodes, last=None))]
+    /// The contexts of nodes as flat ids with offsets, or the last so many ids of each: those of the
+    /// first nodes that have no more than `most` ids in all, but at least one.
+    #[pyo3(signature = (nodes, last=None, most=None))]
     fn contexts<'py>(
         &self,
         py: Python<'py>,
         nodes: PyReadonlyArray1<'_, u64>,
         last: Option<usize>,
+        most: Option<usize>,
     ) -> PyResult<(Array<'py, i32>, Array<'py, i64>)> {
         let tree = locked(py, &self.core);
         let (mut ids, mut offsets) = (Vec::new(), vec![0i64]);
         for &node in nodes.as_slice()? {
+            let known = ids.len();
             let written = tree.write_context(node as usize, last.unwrap_or(usize::MAX), &mut ids);
             written.map_err(|error| to_python(&error))?;
+            if known > 0 && most.is_some_and(|most| ids.len() > most) {
+                ids.truncate(known);
+                break;
+            }
             offsets.push(ids.len() as i64);
         }
         Ok((PyArray1::from_vec(py, ids), PyArray1::from_vec(py, offsets)))

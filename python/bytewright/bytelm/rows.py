@@ -27,7 +27,8 @@ __all__ = ["Rows"]
 # Of float16, float32 or float64, or the bits of bfloat16.
 Row = NDArray[Any]
 
-# Bytes of rows that are asked for at a time: they are all in memory at once.
+# Bytes of rows that are asked for at a time, and of the contexts that they are asked for with: they
+# are all in memory at once.
 _AT_ONCE = 64 << 20
 
 
@@ -52,11 +53,12 @@ class Rows:
             nodes = tree.pending(goal)
             if not len(nodes):
                 return
-            for start in range(0, len(nodes), self._at_once):
-                part = nodes[start : start + self._at_once]
-                ids, offsets = tree.contexts(part, self.reach)
+            while len(nodes):
+                part = nodes[: self._at_once]
+                ids, offsets = tree.contexts(part, self.reach, _AT_ONCE // 4)
                 contexts = [ids[a:b] for a, b in pairwise(offsets)]
-                tree.feed(part, self._rows(contexts, keep=goal != "every"))
+                tree.feed(part[: len(contexts)], self._rows(contexts, keep=goal != "every"))
+                nodes = nodes[len(contexts) :]
 
     def wanted(self, tree: _core.ByteTree, goal: Goal) -> list[NDArray[np.int32]]:
         """The contexts whose rows a tree needs, as far as that is known yet."""
