@@ -77,6 +77,11 @@ REPEATED = {
     "copies": some_texts(3, 60, 6) * 4,
     "periods": ["abcd" * 20, "bcda" * 7, "ab" * 40, "a" * 70],
     "one long letter": ["a" * 700],
+    # What followed a copy depends on what stood before it, in few places and in many.
+    "copies behind others": [
+        "abcd"[at % 4 :] + "cadb"[at % 3 :] + "abdcbadcab" * 7 + "abcd"[at % 5 % 4]
+        for at in range(30)
+    ],
 }
 
 

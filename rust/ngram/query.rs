@@ -10,7 +10,7 @@ use std::ops::Range;
 use crate::error::{Error, Poll, Result};
 use crate::ngram::layout::{Layout, Level, damaged};
 use crate::ngram::smooth::{Discounts, Share};
-use crate::ngram::suffixes::Followers;
+use crate::ngram::suffixes::{Context, Followers};
 use crate::token::TokenId;
 
 /// How many occurrences for each different follower the bounded model counts as beside what followed
@@ -165,9 +165,9 @@ impl Model {
     /// The row after a context as the row of single ids and exceptions.
     ///
     /// # Errors
-    /// [`Error::UnknownToken`] for an id of the context that is outside the model, [`Error::Data`]
-    /// for another array than the model was made of, and where something follows the context that
-    /// does not follow a shorter end of it.
+    /// [`Error::UnknownToken`] for an id outside the model among the last `order` ids of the context:
+    /// before these, it is one that never occurred. [`Error::Data`] for another array than the model
+    /// was made of, and where something follows the context that does not follow a shorter end of it.
     pub fn sparse<'a>(
         &'a self,
         words: &'a [u32],
@@ -204,7 +204,7 @@ impl Model {
                 logs[at] += discounts.left(counts[of]) / share.total;
             })?;
         }
-        if let Some((length, found)) = self.longest(words, history, self.layout.order()) {
+        if let Some((length, found)) = self.longest(words, context, self.layout.order()) {
             let total = found.counts.iter().map(|&count| f64::from(count)).sum::<f64>();
             let equal = found.ids.len() as f64 * TRUST / (length + 1 - self.layout.order()) as f64;
             let given = equal / (total + equal);
@@ -223,8 +223,9 @@ impl Model {
     /// The longest end of a context that ever occurred, and what followed it.
     ///
     /// # Errors
-    /// [`Error::UnknownToken`] for an id of the context that is outside the model, [`Error::Data`]
-    /// for another array than the model was made of.
+    /// [`Error::UnknownToken`] for an id outside the model among the last `order` ids of the context:
+    /// before these, it is one that never occurred. [`Error::Data`] for another array than the model
+    /// was made of.
     pub fn matches(
         &self,
         words: &[u32],
@@ -233,26 +234,22 @@ impl Model {
     ) -> Result<Option<(usize, Followers)>> {
         self.layout.levels(words)?;
         self.history(context, &mut scratch.context)?;
-        Ok(self.longest(words, &scratch.context, 1))
+        Ok(self.longest(words, context, 1))
     }
 
-    fn longest(
-        &self,
-        words: &[u32],
-        history: &[TokenId],
-        least: usize,
-    ) -> Option<(usize, Followers)> {
+    fn longest(&self, words: &[u32], context: &[i32], least: usize) -> Option<(usize, Followers)> {
         let suffixes = self.layout.suffixes(words);
-        let (length, range) = suffixes.longest(history, least)?;
-        let found = suffixes.followers(length, range);
-        (!found.ids.is_empty()).then_some((length, found))
+        if suffixes.places.is_empty() {
+            return None;
+        }
+        let found = suffixes.longest(Context::new(context, self.layout.end), least);
+        found.filter(|(_, found)| !found.ids.is_empty())
     }
 
-    /// The ids that a model may look at: those after the last end of text, and it before them.
+    /// The ids that n-grams may begin with: those after the last end of text, and it before them.
     fn history(&self, context: &[i32], out: &mut Vec<TokenId>) -> Result<()> {
         out.clear();
-        let bounded = self.layout.stream == 0;
-        let most = if bounded { self.layout.order() - 1 } else { usize::MAX };
+        let most = self.layout.order() - 1;
         for &id in context.iter().rev() {
             let size = self.layout.width;
             let token = u32::try_from(id).ok().filter(|&id| (id as usize) < size);

@@ -6,6 +6,9 @@
 //! left alone. Documents end all comparisons: places whose rests of documents are equal keep the
 //! order of their places, and no repeated document costs more than its length.
 //!
+//! A search compares from where both ends of what is left of it differ from what is looked for, as
+//! Manber & Myers do without their table of common beginnings.
+//!
 //! Cost: `O(n log^2 l)` for `n` ids of which equal stretches are `l` long; 4 bytes an id beside the
 //! result.
 
@@ -158,6 +161,73 @@ pub struct Followers {
     pub counts: Vec<u32>,
 }
 
+/// Places at which so few ids occur are all walked back from, rather than longer ids looked for.
+const FEW: usize = 8;
+
+/// Ids that are compared at a time where two stretches may be long.
+const BLOCK: usize = 32;
+
+/// What a document had up to now: ids since the end of text that began it, and that itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The end of text, unless it is among the ids.
+    front: Option<TokenId>,
+    ids: &'a [i32],
+}
+
+impl<'a> Context<'a> {
+    /// The ids from the last end of text on, or all of them behind one.
+    pub fn new(ids: &'a [i32], end: TokenId) -> Context<'a> {
+        let ended = |block: &[i32]| {
+            block.iter().fold(false, |ended, id| ended | (id.cast_unsigned() == end))
+        };
+        let mut from = ids.len();
+        for block in ids.rchunks(BLOCK) {
+            from -= block.len();
+            if ended(block) {
+                let at = block.iter().rposition(|id| id.cast_unsigned() == end).unwrap_or(0);
+                return Context { front: None, ids: &ids[from + at..] };
+            }
+        }
+        Context { front: Some(end), ids }
+    }
+
+    fn len(&self) -> usize {
+        self.ids.len() + usize::from(self.front.is_some())
+    }
+
+    /// The last so many ids.
+    fn last(self, length: usize) -> Context<'a> {
+        match self.ids.len().checked_sub(length) {
+            Some(from) => Context { front: None, ids: &self.ids[from..] },
+            None => self,
+        }
+    }
+}
+
+/// How many of the first ids are equal.
+fn equal_first(stream: &[TokenId], ids: &[i32]) -> usize {
+    let differ = |(left, right): (&[u32], &[i32])| {
+        left.iter().zip(right).fold(0, |bits, (a, b)| bits | (a ^ b.cast_unsigned())) != 0
+    };
+    let mut blocks = stream.chunks_exact(BLOCK).zip(ids.chunks_exact(BLOCK));
+    let known = BLOCK * blocks.position(differ).unwrap_or(stream.len().min(ids.len()) / BLOCK);
+    let rest = stream[known..].iter().zip(&ids[known..]);
+    known + rest.take_while(|(a, b)| **a == b.cast_unsigned()).count()
+}
+
+/// How many of the last ids are equal.
+fn equal_last(stream: &[TokenId], ids: &[i32]) -> usize {
+    let differ = |(left, right): (&[u32], &[i32])| {
+        left.iter().zip(right).fold(0, |bits, (a, b)| bits | (a ^ b.cast_unsigned())) != 0
+    };
+    let mut blocks = stream.rchunks_exact(BLOCK).zip(ids.rchunks_exact(BLOCK));
+    let known = BLOCK * blocks.position(differ).unwrap_or(stream.len().min(ids.len()) / BLOCK);
+    let rest =
+        stream[..stream.len() - known].iter().rev().zip(ids[..ids.len() - known].iter().rev());
+    known + rest.take_while(|(a, b)| **a == b.cast_unsigned()).count()
+}
+
 /// A stream and its places in order.
 #[derive(Debug, Clone, Copy)]
 pub struct Suffixes<'a> {
@@ -166,46 +236,131 @@ pub struct Suffixes<'a> {
 }
 
 impl Suffixes<'_> {
-    /// The longest end of `context` that occurs in the stream, if it has at least `least` ids, and
-    /// the range of the places where it does.
-    pub fn longest(&self, context: &[TokenId], least: usize) -> Option<(usize, Range<usize>)> {
-        let occurs = |length: usize| {
-            let found = self.find(&context[context.len() - length..]);
-            (!found.is_empty()).then_some((length, found))
-        };
-        let mut best = occurs(Some(least).filter(|&least| least <= context.len())?)?;
-        // What is longer occurs only where what is shorter does: double, then halve.
-        let (mut known, mut step) = (context.len() + 1, 1);
-        while best.0 + step < known {
-            match occurs(best.0 + step) {
-                Some(found) => (best, step) = (found, 2 * step),
-                None => known = best.0 + step,
+    /// The length of the longest end of `context` that occurs in the stream, if it has at least
+    /// `least` ids, and what follows it.
+    ///
+    /// Wherever an end of the context occurs, walking back tells how much longer one occurs there:
+    /// at few places, that is all there is to know; at many, the next length to look for is behind
+    /// what the walk from one of them found. Steps double, and then are halved.
+    pub fn longest(&self, context: Context<'_>, least: usize) -> Option<(usize, Followers)> {
+        let (mut length, mut known, mut step) = (least, context.len() + 1, 1);
+        let mut at = self.first(context.last(length)).filter(|_| length < known)?;
+        loop {
+            if let Some(few) = self.few(at, context.last(length)) {
+                return Some(self.longest_of(few, context, length));
+            }
+            length += self.before(self.places[at], context, length);
+            let longer = loop {
+                // What is longer occurs only where what is shorter does.
+                if length + 1 >= known {
+                    break None;
+                }
+                let wanted = length + step.min((known - length) / 2);
+                match self.first(context.last(wanted)) {
+                    Some(found) => break Some((wanted, found)),
+                    None => known = wanted,
+                }
+            };
+            let Some(found) = longer else { break };
+            (length, at) = found;
+            step *= 2;
+        }
+        Some((length, self.followers(length, self.find(context.last(length)))))
+    }
+
+    /// The first of the places where `ids` occur, as its number in their order.
+    ///
+    /// What both ends of a search have in common with the ids, everything between them has too.
+    fn first(&self, ids: Context<'_>) -> Option<usize> {
+        let (mut start, mut stop) = (0, self.places.len());
+        let (mut below, mut above) = (0, 0);
+        while start < stop {
+            let middle = start + (stop - start) / 2;
+            let (equal, order) = self.compare(self.places[middle], ids, below.min(above));
+            if order.is_lt() {
+                (start, below) = (middle + 1, equal);
+            } else {
+                (stop, above) = (middle, equal);
             }
         }
-        while best.0 + 1 < known {
-            let middle = best.0 + (known - best.0) / 2;
-            match occurs(middle) {
-                Some(found) => best = found,
-                None => known = middle,
-            }
-        }
-        Some(best)
+        (stop < self.places.len() && above == ids.len()).then_some(stop)
     }
 
     /// The range of the places where `ids` occur.
-    fn find(&self, ids: &[TokenId]) -> Range<usize> {
-        let start = self.places.partition_point(|&place| self.compare(place, ids).is_lt());
-        start..start + gallop(&self.places[start..], |&place| self.compare(place, ids).is_eq())
+    fn find(&self, ids: Context<'_>) -> Range<usize> {
+        let start = self.first(ids).unwrap_or(self.places.len());
+        start..start + gallop(&self.places[start..], |&place| self.is_at(place, ids))
     }
 
-    fn compare(&self, place: u32, ids: &[TokenId]) -> Ordering {
+    /// The places from the `at`-th on where `ids` occur, if they are few.
+    fn few(&self, at: usize, ids: Context<'_>) -> Option<&[u32]> {
+        let rest = &self.places[at..];
+        if rest.get(FEW).is_some_and(|&place| self.is_at(place, ids)) {
+            return None;
+        }
+        let few = &rest[..rest.len().min(FEW)];
+        Some(&few[..few.partition_point(|&place| self.is_at(place, ids))])
+    }
+
+    fn is_at(&self, place: u32, ids: Context<'_>) -> bool {
+        self.compare(place, ids, 0).1.is_eq()
+    }
+
+    /// How many of the first of `ids` stand at a place, and how what stands there compares with all
+    /// of them; the first `known` do.
+    fn compare(&self, place: u32, ids: Context<'_>, known: usize) -> (usize, Ordering) {
         let rest = self.stream.get(place as usize..).unwrap_or(&[]);
-        rest[..rest.len().min(ids.len())].cmp(ids)
+        let front = usize::from(ids.front.is_some());
+        if let (Some(end), 0) = (ids.front, known) {
+            match rest.first() {
+                Some(&id) if id == end => {}
+                other => return (0, other.cmp(&Some(&end))),
+            }
+        }
+        let from = known.max(front);
+        let behind = rest.get(from..).unwrap_or(&[]);
+        let equal = equal_first(behind, &ids.ids[from - front..]);
+        let wanted = ids.ids.get(from - front + equal).map(|id| id.cast_unsigned());
+        // What ends before the ids do comes before them.
+        let order = wanted.map_or(Ordering::Equal, |id| behind.get(equal).copied().cmp(&Some(id)));
+        (from + equal, order)
+    }
+
+    /// How many more ids of a context stand before a place where its last `length` do.
+    fn before(&self, place: u32, context: Context<'_>, length: usize) -> usize {
+        let Some(more) = context.ids.len().checked_sub(length) else { return 0 };
+        let stream = &self.stream[..place as usize];
+        let equal = equal_last(stream, &context.ids[..more]);
+        let whole = equal == more && context.front.is_some();
+        equal
+            + usize::from(whole && stream[..stream.len() - equal].last() == context.front.as_ref())
+    }
+
+    /// The longest end of a context at places where its last `length` ids occur.
+    fn longest_of(
+        &self,
+        places: &[u32],
+        context: Context<'_>,
+        length: usize,
+    ) -> (usize, Followers) {
+        let before: Vec<usize> =
+            places.iter().map(|&place| self.before(place, context, length)).collect();
+        let most = before.iter().copied().max().unwrap_or(0);
+        let longest = places.iter().zip(before).filter(|&(_, before)| before == most);
+        let follower = |(&place, _): (&u32, usize)| self.stream.get(place as usize + length);
+        let mut ids: Vec<TokenId> = longest.filter_map(follower).copied().collect();
+        ids.sort_unstable();
+        let mut found = Followers::default();
+        for run in ids.chunk_by(|left, right| left == right) {
+            found.ids.push(run[0]);
+            found.counts.push(run.len() as u32);
+        }
+        (length + most, found)
     }
 
     /// The ids that follow the first `length` ids of some places that have these in common, in
     /// ascending order, and how often each does.
-    pub fn followers(&self, length: usize, range: Range<usize>) -> Followers {
+    fn followers(&self, length: usize, range: Range<usize>) -> Followers {
         let follower = |place: u32| self.stream.get(place as usize + length).copied();
         let (mut found, mut rest) = (Followers::default(), &self.places[range]);
         while let Some(&first) = rest.first() {

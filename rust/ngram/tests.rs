@@ -102,6 +102,58 @@ proptest! {
     }
 }
 
+/// The longest end of what a document had that occurs in a stream, and what follows it, by trying all.
+fn longest(stream: &[u32], context: &[u32], end: u32, least: usize) -> Option<(usize, Followers)> {
+    let from = context.iter().rposition(|&id| id == end).map_or(0, |at| at + 1);
+    let ids = [&[end], &context[from..]].concat();
+    (least..=ids.len()).rev().find_map(|length| {
+        let wanted = &ids[ids.len() - length..];
+        let places: Vec<usize> =
+            (0..stream.len()).filter(|&at| stream[at..].starts_with(wanted)).collect();
+        let mut counts = BTreeMap::new();
+        for &id in places.iter().filter_map(|&at| stream.get(at + length)) {
+            *counts.entry(id).or_insert(0) += 1;
+        }
+        let found = Followers {
+            ids: counts.keys().copied().collect(),
+            counts: counts.into_values().collect(),
+        };
+        (!places.is_empty()).then_some((length, found))
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_longest_end_is_the_one_that_trying_all_finds(
+        blocks in prop::collection::vec(prop::collection::vec(0u32..3, 1..50), 1..4),
+        texts in prop::collection::vec(prop::collection::vec((0usize..4, 0u32..3), 0..5), 1..30),
+        context in prop::collection::vec((0usize..4, 0u32..4), 0..5),
+        least in 1usize..6,
+    ) {
+        // Texts of the same blocks with single ids between them: the id 3 ends a text.
+        let written = |parts: &[(usize, u32)]| -> Vec<u32> {
+            parts.iter().flat_map(|&(block, id)| {
+                blocks.get(block).into_iter().flatten().copied().chain([id])
+            }).collect()
+        };
+        let texts: Vec<Vec<u32>> = texts.iter().map(|parts| written(parts)).collect();
+        let stream = gathered(&texts, 3).stream;
+        let sorted = sort::sort(&stream, 3, 5, 1, &mut || Ok(())).expect("no poll fails");
+        let places = suffixes::sort_on(&stream, 3, sorted, 1, &mut || Ok(())).expect("no poll fails");
+        let suffixes = suffixes::Suffixes { stream: &stream, places: &places };
+        // What one of the texts has, and what none has.
+        let mut contexts = vec![written(&context)];
+        contexts.extend(texts.iter().take(3).cloned());
+        contexts.push([texts[0].as_slice(), &written(&context)].concat());
+        contexts.push([written(&context).as_slice(), &texts[0]].concat());
+        for context in contexts {
+            let ids: Vec<i32> = context.iter().map(|id| id.cast_signed()).collect();
+            let found = suffixes.longest(suffixes::Context::new(&ids, 3), least);
+            prop_assert_eq!(found, longest(&stream, &context, 3, least));
+        }
+    }
+}
+
 #[test]
 fn work_can_be_stopped() {
     let texts = vec![vec![0, 1, 2, 1]; 1000];
