@@ -249,7 +249,13 @@ impl Suffixes<'_> {
             if let Some(few) = self.few(at, context.last(length)) {
                 return Some(self.longest_of(few, context, length));
             }
-            length += self.before(self.places[at], context, length);
+            let mut more = self.before(self.places[at], context, length);
+            if length == least {
+                // In a stretch that repeats itself, most of it stands before the first or the last.
+                let last = at + self.count(at, context.last(length)).saturating_sub(1);
+                more = more.max(self.before(self.places[last], context, length));
+            }
+            length += more;
             let longer = loop {
                 // What is longer occurs only where what is shorter does.
                 if length + 1 >= known {
@@ -289,7 +295,12 @@ impl Suffixes<'_> {
     /// The range of the places where `ids` occur.
     fn find(&self, ids: Context<'_>) -> Range<usize> {
         let start = self.first(ids).unwrap_or(self.places.len());
-        start..start + gallop(&self.places[start..], |&place| self.is_at(place, ids))
+        start..start + self.count(start, ids)
+    }
+
+    /// At how many places from the `at`-th on `ids` occur.
+    fn count(&self, at: usize, ids: Context<'_>) -> usize {
+        gallop(&self.places[at..], |&place| self.is_at(place, ids))
     }
 
     /// The places from the `at`-th on where `ids` occur, if they are few.
