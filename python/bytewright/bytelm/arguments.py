@@ -42,10 +42,10 @@ def text_bytes(text: str | bytes) -> bytes:
         ) from None
 
 
-def check_bytes(data: object) -> None:
+def check_bytes(data: object, name: str = "data") -> None:
     """Raise if something is not bytes."""
     if not isinstance(data, bytes):
-        raise ArgumentTypeError(f"data must be bytes, not {type(data).__name__}")
+        raise ArgumentTypeError(f"{name} must be bytes, not {type(data).__name__}")
 
 
 def check_share(number: float, name: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core
-from bytewright.bytelm.arguments import text_bytes
+from bytewright.bytelm.arguments import check_bytes, text_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
 from bytewright.bytelm.utf8 import may_follow, missing, unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError
@@ -123,6 +123,7 @@ class RegexConstraint:
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
+        check_bytes(prompt, "prompt")
         match = _Match(self._guide, self._guide.start())
         tail = unfinished(prompt)
         return _Finishing(tail, match) if tail else match
@@ -207,6 +208,7 @@ class ChoiceConstraint:
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
+        check_bytes(prompt, "prompt")
         return _Choices(self._choices, 0, len(self._choices), 0)
 
     def __repr__(self) -> str:
@@ -279,6 +281,7 @@ class CallableConstraint:
 
     def start(self, prompt: bytes = b"") -> ConstraintPlace:
         """The place before the text."""
+        check_bytes(prompt, "prompt")
         return _Asked(self._whole, self._begins, ())
 
     def __repr__(self) -> str:
