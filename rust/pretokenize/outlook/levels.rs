@@ -116,7 +116,21 @@ impl Levels {
             }
             levels.stages.push(stage);
         }
-        Ok(levels)
+        match levels.classes() {
+            Some(_) => Ok(levels),
+            None => Err(too_many_ways()),
+        }
+    }
+
+    /// How many classes of characters there may be, if numbers reach so far.
+    fn classes(&self) -> Option<u128> {
+        let of = |stages: &[Searching]| {
+            let kinds = stages.iter().map(|stage| stage.pattern.edge() as u128 + 1);
+            kinds.into_iter().try_fold(1u128, u128::checked_mul)
+        };
+        let (characters, bytes) = self.stages.split_at(self.bytewise);
+        // Up to four bytes, each of some kind or not there.
+        of(characters)?.checked_mul(of(bytes)?.checked_add(1)?.checked_pow(4)?)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -241,13 +255,14 @@ impl Levels {
 }
 
 fn refuse_more(ways: usize) -> Result<()> {
-    match ways > MOST_WAYS {
-        false => Ok(()),
-        true => Err(Error::Argument(format!(
-            "the steps of the pre-tokenizer leave more than {MOST_WAYS} ways to go on at one place of \
-             a text: of these semantics only 'all' does without"
-        ))),
-    }
+    if ways > MOST_WAYS { Err(too_many_ways()) } else { Ok(()) }
+}
+
+fn too_many_ways() -> Error {
+    Error::Argument(format!(
+        "the steps of the pre-tokenizer leave more than {MOST_WAYS} ways to go on at one place of a \
+         text: of these semantics only 'all' does without"
+    ))
 }
 
 /// Each state with each level behind it.
