@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Draws the same examples at each run, and new ones with `--long`; no example is timed."""
+    """Draws the same examples at each run, and new ones with `--long`; no example is timed.
+
+    Jobs in the background of a shell ignore Ctrl-C, and so would the programs that tests start and
+    send one to.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     drawn_anew = config.getoption("--long")
     hypothesis.settings.register_profile("tests", derandomize=not drawn_anew, deadline=None)
     hypothesis.settings.load_profile("tests")
