@@ -157,3 +157,36 @@ def test_searches_hold_few_rows(search: str) -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     # Some 64 of them, and those of one request on their way.
     assert float(ran.stdout) < 160
+
+
+# A third of the tokens begin with a space.
+SPACED = """
+def resident():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+pairs = [(bytes([a]), bytes([b])) for a in range(256) for b in range(256)]
+tok = bw.Tokenizer.from_merges(pairs + [(b" ", one + two) for one, two in pairs[1 << 15 :]])
+row = np.random.default_rng(1).normal(size=(1, tok.vocab_size)).astype(np.float32)
+tokens = bw.CallableModel(tok, lambda contexts: row.repeat(len(contexts), 0))
+model = bw.ByteModel(tokens, semantics="all", memory=0)
+
+def released(first):
+    place = model.start(bytes([first]))
+    place.next()
+    place.advance(b" ").next()
+    return place._released()
+
+held = [released(first) for first in range(9)]
+before = resident()
+held += [released(first) for first in range(100, 190)]
+print((resident() - before) / row.nbytes * 1024)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss in kilobytes")
+def test_a_released_place_behind_a_space_holds_no_whole_row() -> None:
+    code = GROWTH.partition("pairs =")[0] + SPACED
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # A third of a row for each of 90 places, and what is known of the tokens that may follow.
+    assert float(ran.stdout) < 60

@@ -265,7 +265,13 @@ impl Row {
         range: &Range<Place>,
         mask: Option<&Mask>,
     ) -> Option<Row> {
-        if self.len() <= SPARSE * range.len() {
+        if self.len() <= SPARSE * range.len() { None } else { self.cut(sorted, range, mask) }
+    }
+
+    /// The same, however much of the row the range is, for rows that are held for long; `None` when
+    /// this row holds no more.
+    pub fn cut(&self, sorted: &Sorted, range: &Range<Place>, mask: Option<&Mask>) -> Option<Row> {
+        if self.len() <= range.len() {
             return None;
         }
         let values = match &self.values {

@@ -273,10 +273,14 @@ impl Tree {
     }
 
     /// Drops the rows of sequences that end where the text does: those who ask again what follows
-    /// give them again.
+    /// give them again. Of other rows what may still follow is kept.
     pub fn release(&mut self) {
-        let end = self.len;
-        self.nodes.iter_mut().filter(|node| node.at == end).for_each(Node::release);
+        for node in &mut self.nodes {
+            match node.at == self.len {
+                true => node.release(),
+                false => node.hold_least(&self.vocab),
+            }
+        }
     }
 
     /// Drops what is behind.

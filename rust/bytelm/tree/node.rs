@@ -158,6 +158,17 @@ impl Node {
         }
     }
 
+    /// Holds no more of its row than the tokens that fit.
+    pub fn hold_least(&mut self, vocab: &ByteVocab) {
+        let mask = self.mask.as_deref().filter(|_| vocab.semantics != Semantics::Fast);
+        let range = self.ranges.last().expect("a node has a range");
+        if let Some(row) = self.row.as_mut().filter(|_| !range.is_empty())
+            && let Some(cut) = row.cut(&vocab.sorted, range, mask)
+        {
+            *row = Arc::new(cut);
+        }
+    }
+
     /// Is as it was before it had a row, where no byte has come behind it.
     pub fn release(&mut self) {
         self.row = None;
