@@ -24,7 +24,7 @@ from toy_models import SEMANTICS, hashed, row_model, sure
 
 import bytewright as bw
 from bytewright import FimFormat
-from bytewright.bytelm import FIM_FORMATS
+from bytewright.bytelm import FIM_FORMATS, AllOf, sample_weighted
 
 Ids = tuple[int, ...]
 
@@ -204,6 +204,12 @@ def test_text_goes_on_inside_a_character(semantics: Any, begun: bytes) -> None:
         drawn = made.sample(max_bytes=6, seed=seed, utf8="strict")
         assert drawn
         (begun + drawn).decode()
+        weighted = sample_weighted(
+            made, constraint=AllOf(), particles=8, max_bytes=6, seed=seed, utf8="strict"
+        )
+        assert weighted.logprob > -math.inf
+        for one in weighted:
+            (begun + one.text).decode()
 
 
 def test_what_a_prompt_begins_of_a_character(tmp_path: Path) -> None:

@@ -205,11 +205,13 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Whether two blocks are different, looked at as a whole.
+fn differ((left, right): (&[TokenId], &[i32])) -> bool {
+    left.iter().zip(right).fold(0, |bits, (a, b)| bits | (a ^ b.cast_unsigned())) != 0
+}
+
 /// How many of the first ids are equal.
 fn equal_first(stream: &[TokenId], ids: &[i32]) -> usize {
-    let differ = |(left, right): (&[u32], &[i32])| {
-        left.iter().zip(right).fold(0, |bits, (a, b)| bits | (a ^ b.cast_unsigned())) != 0
-    };
     let mut blocks = stream.chunks_exact(BLOCK).zip(ids.chunks_exact(BLOCK));
     let known = BLOCK * blocks.position(differ).unwrap_or(stream.len().min(ids.len()) / BLOCK);
     let rest = stream[known..].iter().zip(&ids[known..]);
@@ -218,9 +220,6 @@ fn equal_first(stream: &[TokenId], ids: &[i32]) -> usize {
 
 /// How many of the last ids are equal.
 fn equal_last(stream: &[TokenId], ids: &[i32]) -> usize {
-    let differ = |(left, right): (&[u32], &[i32])| {
-        left.iter().zip(right).fold(0, |bits, (a, b)| bits | (a ^ b.cast_unsigned())) != 0
-    };
     let mut blocks = stream.rchunks_exact(BLOCK).zip(ids.rchunks_exact(BLOCK));
     let known = BLOCK * blocks.position(differ).unwrap_or(stream.len().min(ids.len()) / BLOCK);
     let rest =

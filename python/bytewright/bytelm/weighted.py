@@ -46,7 +46,15 @@ from bytewright.bytelm.arguments import (
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END, log_sum
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
-from bytewright.bytelm.sampling import crowded, draw, leave, limits, place_after, trimmed
+from bytewright.bytelm.sampling import (
+    SamplingPredictor,
+    crowded,
+    draw,
+    leave,
+    limits,
+    place_after,
+    trimmed,
+)
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
 
@@ -189,8 +197,9 @@ def sample_weighted(
         raise ArgumentError("temperature=0.0: above 0, for weights to have a meaning")
     if particles < 1:
         raise ArgumentError(f"particles={particles}: 1 and more are allowed")
-    before = text_bytes(prompt)
-    first = _Particle(place_after(source, before), limits(utf8, AllOf(constraint)).start(before))
+    text = text_bytes(prompt)
+    before = source._before + text if isinstance(source, SamplingPredictor) else text
+    first = _Particle(place_after(source, text), limits(utf8, AllOf(constraint)).start(before))
     rng = np.random.default_rng(seed)
     drawn = [(first, particles)]
     resamplings = 0
