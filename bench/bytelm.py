@@ -16,9 +16,11 @@ Peers, interleaved, from the same rows to the masses of the first bytes:
   nodes.
 All masses of first bytes are compared with semantics "all" before anything is reported, and those
 of rows of 16 bits have to equal those of the same numbers as float32. Contexts per byte are those
-of an n-gram model fitted to the corpus, on documents it has not seen; for the semantics "all",
-which adds up every sequence of tokens, also the processor time of a byte, the model's own among it.
-Such a model says how far it looks back, so that sequences that end alike are one.
+of an n-gram model fitted to the corpus, on documents it has not seen and on documents it knows,
+with the bits that a byte takes, for what `epsilon` saves hangs on how sure the model is. For the
+semantics "all", which adds up every sequence of tokens, also the processor time of a byte, the
+model's own among it. Such a model says how far it looks back, so that sequences that end alike are
+one.
 """
 
 import argparse
@@ -44,6 +46,7 @@ PEER_ROUNDS = 15
 PARTS = ("context", "other bytes", "push")
 ALL_ORDERS = (2, 3, 5)
 ALL_BYTES = 400
+STEPPED, SCORED = 3_000, 10_000
 Figures = dict[str, Any]
 
 
@@ -149,31 +152,39 @@ def walk(
 
 
 def contexts(tok: bw.Tokenizer, corpus: str) -> Figures:
-    """Contexts that a byte of new text costs."""
+    """Contexts that a byte costs, of new text and of text that the model was fitted to."""
     documents = corpus_documents(corpus)
     middle = len(documents) * 9 // 10
     model = bw.NgramModel.fit(tok, documents[:middle], order=5)
-    text = b"\n".join(documents[middle:])[:4000]
     figures: Figures = {}
-    for epsilon in (0.0, 1e-3):
-        scored = bw.ByteModel(model, epsilon=epsilon, memory=0)
-        scored.score(text)
-        stepped = bw.ByteModel(model, epsilon=epsilon, memory=0)
-        state = stepped.start()
-        for at in range(1000):
-            state.next()
-            state.advance(text[at : at + 1])
-        whole = bw.ByteModel(model, epsilon=epsilon, memory=0)
-        whole.logprob(text)
-        given = bw.ByteModel(model, epsilon=epsilon, memory=0)
-        given.given(text).next()
-        figures[f"{corpus}, epsilon {epsilon}"] = {
-            "next": stepped.contexts / 1000,
-            "score": scored.contexts / len(text),
-            "logprob": whole.contexts / len(text),
-            "given": given.contexts / len(text),
-        }
+    for name, part in ((corpus, documents[middle:]), (f"{corpus}, known", documents[:middle])):
+        text = b"\n".join(part)[:SCORED]
+        for epsilon in (0.0, 1e-3):
+            figures[f"{name}, epsilon {epsilon}"] = asked_for(model, epsilon, text)
     return figures
+
+
+def asked_for(model: bw.NgramModel, epsilon: float, text: bytes) -> Figures:
+    """Contexts a byte, by what is wanted of a text, and the bits that a byte takes."""
+
+    def fresh() -> bw.ByteModel:
+        return bw.ByteModel(model, epsilon=epsilon, memory=0)
+
+    stepped, scored, whole, given = fresh(), fresh(), fresh(), fresh()
+    state = stepped.start()
+    for at in range(STEPPED):
+        state.next()
+        state.advance(text[at : at + 1])
+    bits = -scored.score(text).mean() / np.log(2)
+    whole.logprob(text)
+    given.given(text).next()
+    return {
+        "next": round(stepped.contexts / STEPPED, 3),
+        "score": round(scored.contexts / len(text), 3),
+        "logprob": round(whole.contexts / len(text), 3),
+        "given": round(given.contexts / len(text), 4),
+        "bits": round(float(bits), 3),
+    }
 
 
 def every_sequence(tok: bw.Tokenizer) -> Figures:
