@@ -178,9 +178,7 @@ def test_long_contexts_are_asked_for_some_at_a_time(
     assert full >= len(sizes) // 2 or most > sum(sizes)
 
 
-def test_all_may_decide_where_an_order_is_absent() -> None:
-    fitted = bw.NgramModel.fit(TOK, ["ab"], order=None)
-    assert fitted.reach is None
+def test_all_may_decide_where_a_model_does_not_say() -> None:
     assert bw.PromptedModel(bw.CallableModel(TOK, uniform), [1]).reach is None
 
 

@@ -42,6 +42,12 @@ def some_contexts(documents: Sequence[Sequence[int]], width: int, seed: int) -> 
     return contexts
 
 
+def compare_ends(model: bw.NgramModel, contexts: Any) -> None:
+    """What a model says that it looks at is all that it looks at."""
+    ends = [ids[max(0, len(ids) - model.reach) :] for ids in contexts]
+    assert (model.logprobs(ends) == model.logprobs(contexts)).all()
+
+
 def compare(model: bw.NgramModel, definition: Kneser, contexts: list[list[int]]) -> None:
     rows = model.logprobs(contexts, dtype=np.float64)  # type: ignore[arg-type]
     for context, row in zip(contexts, np.exp(rows), strict=True):
@@ -97,6 +103,8 @@ def test_rows_without_an_order_are_those_of_the_definition(corpus: str) -> None:
     contexts += [document[at:] for document in documents[:8] for at in (0, 3, 20)]
     contexts = [context[-80:] for context in contexts]
     compare(model, definition, contexts)
+    long = [[at % 4, *document, *document] for at, document in enumerate(documents[:8])]
+    compare_ends(model, long)
     for context in contexts:
         found, (length, after) = model.match(np.array(context, np.int32)), definition.match(context)
         assert found.length == length
@@ -115,8 +123,13 @@ def test_any_row_is_that_of_the_definition(
 ) -> None:
     model = bw.NgramModel.fit(LETTERS, texts, order=order, threads=1)
     kind = Unbounded if order is None else Kneser
-    definition = kind(ids_of(LETTERS, texts), order or 5, end=END, outcomes=range(END + 1))
-    compare(model, definition, [context, [token for text in texts for token in context[:2]]])
+    documents = ids_of(LETTERS, texts)
+    definition = kind(documents, order or 5, end=END, outcomes=range(END + 1))
+    contexts = [context, [token for text in texts for token in context[:2]]]
+    compare(model, definition, contexts)
+    longest = max(map(len, documents), default=0)
+    assert model.reach == (longest + 1 if order is None else order - 1)
+    compare_ends(model, contexts)
 
 
 @pytest.mark.parametrize("order", [5, None])

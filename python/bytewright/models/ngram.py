@@ -110,7 +110,7 @@ class NgramModel:
     <NgramModel of order 3, 3 documents, 18 ids, width 8192>
     """
 
-    __slots__ = ("_core", "_header", "_tokenizer", "_words")
+    __slots__ = ("_core", "_header", "_reach", "_tokenizer", "_words")
 
     def __init__(
         self, tokenizer: Tokenizer, header: dict[str, Any], words: NDArray[np.uint32]
@@ -123,6 +123,7 @@ class NgramModel:
         self._core = _core.Ngram(
             words, header["sizes"], header["stream"], header["eos_id"], excluded
         )
+        self._reach = _longest(header, words) if header["stream"] else len(header["sizes"])
 
     @classmethod
     def fit(
@@ -241,8 +242,8 @@ class NgramModel:
         """Log-probabilities, in nats, of every next id after each context.
 
         Args:
-            contexts: ids from the beginning of a document on, arrays or lists. With an order, the
-                last `order - 1` of each decide.
+            contexts: ids from the beginning of a document on, arrays or lists; the last `reach` of
+                each decide.
             dtype: float32 or float64; in float64 the probabilities of a row sum to 1 within 1e-12.
             threads: threads to use; all that the machine has unless given.
 
@@ -312,9 +313,13 @@ class NgramModel:
         return None if self._header["stream"] else len(self._header["sizes"]) + 1
 
     @property
-    def reach(self) -> int | None:
-        """How many of the last ids of a context decide; None where all may."""
-        return None if self.order is None else self.order - 1
+    def reach(self) -> int:
+        """How many of the last ids of a context decide.
+
+        `order - 1`; without an order one more than the longest document has, since nothing longer
+        ever occurred.
+        """
+        return self._reach
 
     @property
     def documents(self) -> int:
@@ -341,6 +346,13 @@ class NgramModel:
             f"<NgramModel of order {self.order}, {self.documents} documents, {self.ids} ids, "
             f"width {self.width}>"
         )
+
+
+def _longest(header: dict[str, Any], words: NDArray[np.uint32]) -> int:
+    """Ids of the longest document, its end among them."""
+    # The stream begins with an end, and the places behind it are as many.
+    stream = words[len(words) - 2 * header["stream"] :][: header["stream"]]
+    return int(np.diff(np.flatnonzero(stream == header["eos_id"])).max(initial=1))
 
 
 def _end_of_text(tokenizer: Tokenizer, eos: str | None) -> int:
