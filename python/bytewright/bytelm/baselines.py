@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from bytewright.arguments import word
 from bytewright.bytelm.arguments import check_bytes, check_share, text_bytes
-from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution
+from bytewright.bytelm.distribution import OUTCOMES, ByteDistribution, log_added
 from bytewright.bytelm.inside import Inside, Names, probabilities
 from bytewright.bytelm.model import ByteModel, Semantics
 from bytewright.bytelm.protocol import ForkingPlace
@@ -39,6 +39,7 @@ from bytewright.bytelm.state import ByteState
 from bytewright.errors import DataError
 from bytewright.models import TokenModel
 from bytewright.sizes import whole
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["BaselineModel", "BaselinePlace", "Method"]
 
@@ -187,7 +188,7 @@ def _scaled(parts: list[_Part]) -> tuple[list[_Part], float]:
     """The parts with shares that add up to 1, but for the negligible, and the share of these."""
     if not parts:
         return [], 0.0
-    whole = float(np.logaddexp.reduce([weight for weight, _ in parts]))
+    whole = log_added([weight for weight, _ in parts])
     least = whole + math.log(_NEGLIGIBLE)
     kept = [(weight - whole, part) for weight, part in parts if weight > least]
     return kept, math.fsum(math.exp(weight - whole) for weight, _ in parts if weight <= least)
@@ -199,6 +200,17 @@ def _next(part: Inside | ByteState) -> tuple[Floats, float]:
         return part.next(), 0.0
     found = part.next()
     return found.probs, found.lost_mass
+
+
+@underflow_is_zero
+def _mixed(found: list[tuple[float, Floats, float]]) -> tuple[Floats, float]:
+    """What several parts expect together, in logarithms, and the share that is not lost."""
+    probs, kept = np.zeros(OUTCOMES), 0.0
+    for weight, expected, lost in found:
+        share = math.exp(weight) * (1.0 - lost)
+        probs, kept = probs + share * expected, kept + share
+    with np.errstate(divide="ignore"):
+        return np.log(probs / kept if kept else probs), kept
 
 
 class BaselinePlace(ForkingPlace):
@@ -240,13 +252,7 @@ class BaselinePlace(ForkingPlace):
         """
         if not self._parts:
             raise DataError("the probability is 0: nothing follows")
-        probs, kept = np.zeros(OUTCOMES), 0.0
-        for weight, part in self._parts:
-            found, lost = _next(part)
-            share = math.exp(weight) * (1.0 - lost)
-            probs, kept = probs + share * found, kept + share
-        with np.errstate(divide="ignore"):
-            logprobs = np.log(probs / kept if kept else probs)
+        logprobs, kept = _mixed([(weight, *_next(part)) for weight, part in self._parts])
         return ByteDistribution(logprobs, min(1.0, max(0.0, 1.0 - kept)), self._left(kept))
 
     def advance(self, data: bytes) -> Self:
@@ -274,7 +280,7 @@ class BaselinePlace(ForkingPlace):
                 parts += _split(self._model, weight + math.log(p), part.advance(byte))
             else:
                 parts.append((weight + math.log(p), part.fork().advance(byte)))
-        gain = float(np.logaddexp.reduce([weight for weight, _ in parts] or [-math.inf]))
+        gain = log_added([weight for weight, _ in parts])
         self._logprob += gain
         self._take(parts, math.exp(gain))
 

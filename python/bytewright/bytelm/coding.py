@@ -122,8 +122,9 @@ class _Text:
 
     def parts(self) -> NDArray[np.int64]:
         """Where the share of each outcome begins, `[258]`."""
-        self._logprobs = self._state.next().logprobs
-        sizes = 1 + np.floor(np.exp(self._logprobs) * (_PARTS - OUTCOMES)).astype(np.int64)
+        found = self._state.next()
+        self._logprobs = found.logprobs
+        sizes = 1 + np.floor(found.probs * (_PARTS - OUTCOMES)).astype(np.int64)
         sizes[int(np.argmax(sizes))] += _PARTS - int(sizes.sum())
         return np.concatenate([[0], np.cumsum(sizes)])
 

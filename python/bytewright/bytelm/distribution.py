@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.sizes import whole
+from bytewright.underflow import underflow_is_zero
 
-__all__ = ["END", "OUTCOMES", "ByteDistribution", "log_sum"]
+__all__ = ["END", "OUTCOMES", "ByteDistribution", "log_added", "log_sum"]
 
 END = 256  # The outcome that the text ends.
 OUTCOMES = 257
@@ -48,16 +50,19 @@ class ByteDistribution:
         return math.log1p(-self.lost_mass) if self.lost_mass < 1.0 else -math.inf
 
     @property
+    @underflow_is_zero
     def probs(self) -> NDArray[np.float64]:
         """The probabilities themselves, float64 `[257]`."""
         return np.exp(self.logprobs)
 
     @property
+    @underflow_is_zero
     def entropy(self) -> float:
         """Shannon entropy in bits."""
         finite = self.logprobs[np.isfinite(self.logprobs)]
         return max(0.0, float(-(np.exp(finite) * finite).sum() / np.log(2)))
 
+    @underflow_is_zero
     def top(self, count: int = 10) -> list[tuple[int, float]]:
         """The most likely outcomes and their probabilities, the likeliest first.
 
@@ -69,6 +74,7 @@ class ByteDistribution:
         return [(int(at), float(np.exp(self.logprobs[at]))) for at in order]
 
 
+@underflow_is_zero
 def log_sum(logs: NDArray[np.float64]) -> float:
     """The logarithm of the sum of what these are the logarithms of.
 
@@ -77,3 +83,9 @@ def log_sum(logs: NDArray[np.float64]) -> float:
     """
     most = float(logs.max())
     return most if math.isinf(most) else most + math.log(float(np.exp(logs - most).sum()))
+
+
+@underflow_is_zero
+def log_added(logs: Sequence[float]) -> float:
+    """The same of a few numbers; of none it is minus infinity."""
+    return float(np.logaddexp.reduce(logs))

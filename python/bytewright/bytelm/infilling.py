@@ -44,6 +44,7 @@ from bytewright.bytelm.sampling import SamplingPredictor, pick, place_after
 from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, DataError
 from bytewright.sizes import whole
+from bytewright.underflow import underflow_is_zero
 
 if TYPE_CHECKING:
     from bytewright.bytelm.fim import FimFormat, FimPrompt
@@ -85,6 +86,7 @@ class Infilling:
     logprob: float
     effective_size: float
 
+    @underflow_is_zero
     def draw(
         self, *, temperature: float = 1.0, top_p: float = 1.0, seed: int | None = None
     ) -> bytes:
@@ -267,6 +269,7 @@ class InfillingPredictor(SamplingPredictor):
         )
 
 
+@underflow_is_zero
 def _summed(
     tree: Middles, joined: list[tuple[Middle, float]], below: float, unread: float
 ) -> Infilling:

@@ -13,6 +13,7 @@ from bytewright.definition import SPECIAL
 from bytewright.errors import DataError
 from bytewright.models import TokenModel
 from bytewright.models.floats import as_doubles, as_rows
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Inside", "Names", "probabilities"]
 
@@ -61,6 +62,11 @@ def probabilities(model: TokenModel, context: tuple[int, ...]) -> Floats:
     behind = row[ends]
     row[size:], row[ends] = -np.inf, behind
     _check(row)
+    return _shares(row)
+
+
+@underflow_is_zero
+def _shares(row: Floats) -> Floats:
     highest = row.max()
     probs: Floats = np.exp(row - highest) if highest > -np.inf else np.zeros(len(row))
     probs /= max(float(probs.sum()), 1.0)
@@ -109,6 +115,7 @@ class Inside:
         probs = self.probs[last - first :]
         return Inside(self.names, self.context, self.read, last, probs)
 
+    @underflow_is_zero
     def next(self) -> Floats:
         """How likely each next byte is, float64 `[257]`, where no token ends here."""
         at, last = len(self.read), self.first + len(self.probs)

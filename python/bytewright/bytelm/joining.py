@@ -13,9 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from bytewright.bytelm.distribution import END
+from bytewright.bytelm.distribution import END, log_added
 from bytewright.bytelm.middles import Middle, Middles
 from bytewright.bytelm.places import MOST_TOGETHER
 from bytewright.bytelm.protocol import BytePlace, ask_together
@@ -74,7 +72,7 @@ def join(
         for _, reader in wave:
             if reader.done:
                 found.append((reader.middle, reader.logprob))
-                total = float(np.logaddexp(total, reader.logprob + reader.middle.factor))
+                total = log_added([total, reader.logprob + reader.middle.factor])
         going = [(at, reader) for at, reader in wave if not reader.done]
         _read(tree, [reader for _, reader in going], suffix, end=end, start=start)
         for at, reader in going:

@@ -29,10 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm.constraints import Constraint, ConstraintPlace
-from bytewright.bytelm.distribution import END
+from bytewright.bytelm.distribution import END, log_added
 from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
 from bytewright.bytelm.utf8 import may_follow, unfinished
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Middle", "Middles", "Rules"]
 
@@ -129,6 +130,7 @@ class Middle:
             return np.zeros(0)
         return np.asarray(self.outcomes[self.order[self.open]])
 
+    @underflow_is_zero
     def drawn(self, rng: np.random.Generator) -> tuple[int, float]:
         """A byte as the model expects it, and minus the log of its share among the allowed."""
         assert self.outcomes is not None
@@ -225,7 +227,7 @@ class Middles:
         self.trajectories = self._follow(number, rng)
         for path in self.trajectories:
             for middle, factor in path:
-                middle.factor = float(np.logaddexp(middle.factor, factor))
+                middle.factor = log_added([middle.factor, factor])
 
     def _follow(self, number: int, rng: np.random.Generator) -> list[Path]:
         """Trajectories from the frontier on, as far as middles go."""
@@ -242,6 +244,7 @@ class Middles:
             going = [path for path in going if len(path[-1][0].order)]
         return paths
 
+    @underflow_is_zero
     def _starts(self, number: int, rng: np.random.Generator) -> list[tuple[Middle, int, float]]:
         """Frontier nodes, each as its parent and byte, with the logs of their factors."""
         nodes = [one for one in self.seen.values() if one.explored and one.open.any()]
@@ -263,6 +266,7 @@ class Middles:
             starts.append((nodes[at], byte, factor))
         return starts
 
+    @underflow_is_zero
     def below(self, period: int) -> float:
         """Log of an upper bound of what middles below the frontier, with the suffix, add up to.
 

@@ -37,6 +37,7 @@ from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
 from bytewright.errors import ArgumentError, DataError
 from bytewright.sizes import whole
+from bytewright.underflow import underflow_is_zero
 
 __all__ = [
     "ROOMY",
@@ -255,6 +256,7 @@ def _outcome(
     return None
 
 
+@underflow_is_zero
 def draw(
     logprobs: NDArray[np.float64], temperature: float, top_p: float, rng: np.random.Generator
 ) -> int:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.bytelm.arguments import check_share, text_bytes
+from bytewright.bytelm.distribution import ByteDistribution
 from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import (
     BytePlace,
@@ -49,6 +50,7 @@ from bytewright.models.contexts import as_context, as_contexts
 from bytewright.models.protocol import check_tokenizer
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
 
@@ -144,6 +146,7 @@ class NextTokens:
     undecided: float
     calls: int
 
+    @underflow_is_zero
     def top(self, count: int = 10) -> list[tuple[int, float]]:
         """The most likely tokens and their probabilities, the likeliest first."""
         order = np.argsort(-self.logprobs, kind="stable")[: whole(count, "count")]
@@ -263,7 +266,7 @@ class TranslatedModel:
             ask_together(self._teacher, states)
             for text, state in zip(texts, states, strict=True):
                 visited, outcomes = places.visit(state)
-                probs = -text.negative * outcomes.probs
+                probs = text.shares(outcomes)
                 calls += 1
                 behind = text.read()
                 verdicts = behind.verdicts()
@@ -328,6 +331,11 @@ class _Text(NamedTuple):
     ahead: _core.ByteAhead
     data: bytes  # The byte, or nothing of the text that all begin with.
 
+    @underflow_is_zero
+    def shares(self, outcomes: ByteDistribution) -> NDArray[np.float64]:
+        """How likely the text is with each outcome behind it."""
+        return -self.negative * outcomes.probs
+
     def read(self) -> _core.ByteAhead:
         """What its tokens may be with its byte read."""
         return self.ahead.after(self.data[0]) if self.data else self.ahead
@@ -345,6 +353,7 @@ def _likeliest(waiting: list[_Text], needed: float, most: int) -> list[_Text]:
     return texts
 
 
+@underflow_is_zero
 def _next_tokens(
     found: NDArray[np.float64], other: float, outside: float, left: float, calls: int
 ) -> NextTokens:

@@ -57,6 +57,7 @@ from bytewright.bytelm.sampling import (
 )
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["WeightedSample", "WeightedText", "rejection", "sample_weighted", "systematic"]
 
@@ -239,13 +240,7 @@ def _step(
 ) -> None:
     """Draw what follows, and weigh it."""
     mask = one.place.mask(max_bytes - len(one.text))
-    logprobs = one.state.next().logprobs
-    if logprobs.max() > -math.inf:
-        # The maximum goes first, so that no temperature makes all of them 0; what a low one
-        # overflows to is a probability of 0.
-        with np.errstate(over="ignore"):
-            logprobs = (logprobs - logprobs.max()) / temperature
-        logprobs -= log_sum(logprobs)
+    logprobs = _tempered(one.state.next().logprobs, temperature)
     if ends == "match" and mask[END] and one.place.allows(END):
         # Each byte that may not follow is the end: all that the model expects is allowed, but for
         # what goes on and has no room to become whole.
@@ -269,6 +264,19 @@ def _step(
         one.place = one.place.after(outcome)
         if len(one.text) < max_bytes:
             one.state.advance(bytes([outcome]))
+
+
+@underflow_is_zero
+def _tempered(logprobs: Floats, temperature: float) -> Floats:
+    """What a model expects at a temperature."""
+    if logprobs.max() == -math.inf:
+        return logprobs
+    # The maximum goes first, so that no temperature makes all of them 0; what a low one overflows
+    # to is a probability of 0.
+    with np.errstate(over="ignore"):
+        logprobs = (logprobs - logprobs.max()) / temperature
+    logprobs -= log_sum(logprobs)
+    return logprobs
 
 
 def _likely(logprobs: Floats, rng: np.random.Generator) -> tuple[int | None, float]:
@@ -327,6 +335,7 @@ def rejection(
     return None, -math.inf
 
 
+@underflow_is_zero
 def _drawn_anew(crowd: list[_Particle], rng: np.random.Generator) -> list[tuple[_Particle, int]]:
     """How often each is drawn among all, where few of them have most of the weight."""
     weights = np.array([one.log_weight for one in crowd])

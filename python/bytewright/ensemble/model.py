@@ -34,6 +34,7 @@ from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Ensemble", "RuleName"]
 
@@ -186,6 +187,7 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         return f"<Ensemble of {len(self._models)} models, rule {self._name!r}>"
 
 
+@underflow_is_zero
 def _shares(weights: Sequence[float] | NDArray[np.float64] | None, number: int) -> Floats:
     if weights is None:
         return np.full(number, 1.0 / number)

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm.distribution import log_sum
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["RULES", "Floats", "Rule", "fixed_share", "online"]
 
@@ -81,17 +82,20 @@ def _unchanged(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Flo
     return memory
 
 
+@underflow_is_zero
 def _mean(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
     logs = memory - log_sum(memory) if memory.max() > -np.inf else memory
     return np.logaddexp.reduce(logs[:, None] + rows, axis=0), np.exp(logs)
 
 
+@underflow_is_zero
 def _product(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
     # A model of weight 0 has no veto: its zeros to the power 0 are 1.
     counted = memory > 0.0
     return memory[counted] @ rows[counted], memory
 
 
+@underflow_is_zero
 def _learned_product(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
     # A weight that learning took to 0 may come back, so its model keeps its veto.
     possible = np.all(rows > -np.inf, axis=0)
@@ -105,10 +109,12 @@ def _posterior(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Flo
     return logs - log_sum(logs)
 
 
+@underflow_is_zero
 def fixed_share(share: float, prior: Floats) -> Rule:
     """The rule `fixed_share`: at each step this share of the weight is dealt out anew."""
     kept, dealt = _logs(np.array([1.0 - share]))[0], _logs(share * prior)
 
+    @underflow_is_zero
     def learn(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
         logs: Floats = np.logaddexp(kept + _posterior(memory, rows, mixed, outcome), dealt)
         return logs
@@ -127,6 +133,7 @@ def _nearest(numbers: Floats) -> Floats:
 def online(eta: float) -> Rule:
     """The rule `online`: weights of a product, learned by gradient steps of this size."""
 
+    @underflow_is_zero
     def learn(memory: Floats, rows: Floats, mixed: Floats, outcome: int) -> Floats:
         possible = mixed > -np.inf
         expected = rows[:, possible] @ np.exp(mixed[possible])
@@ -135,6 +142,7 @@ def online(eta: float) -> Rule:
     return Rule(True, False, _as_they_are, _learned_product, learn)
 
 
+@underflow_is_zero
 def _consistent(memory: Floats, rows: Floats) -> tuple[Floats, Floats]:
     probs = np.exp(rows)  # [K, 257]
     main = probs[0]

@@ -17,6 +17,7 @@ from bytewright.bytelm.distribution import OUTCOMES, log_sum
 from bytewright.bytelm.protocol import ForkingPlace, released
 from bytewright.ensemble.rules import Floats, Rule
 from bytewright.errors import DataError
+from bytewright.underflow import underflow_is_zero
 
 __all__ = ["EnsembleState"]
 
@@ -145,6 +146,7 @@ class EnsembleState(ForkingPlace):
         bounds = np.array([one.error_bound for one in found])
         return _Step(rows, mixed, weights, self._bound(bounds, rows, weights))
 
+    @underflow_is_zero
     def _bound(self, bounds: Floats, rows: Floats, weights: Floats) -> float:
         if self._exact and not bounds.any():
             return 0.0

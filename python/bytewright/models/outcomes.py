@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.underflow import underflow_is_zero
+
 __all__ = ["Outcomes", "log_softmax"]
 
 
@@ -47,6 +49,7 @@ class Outcomes:
         """Rows to be filled."""
         return np.empty((number, self.width), self._dtype)
 
+    @underflow_is_zero
     def rows(self, logits: Any) -> NDArray[Any]:
         """Rows of logits, a NumPy array or a tensor of torch, `[n, columns]`."""
         logits = logits[:, : self.width]
