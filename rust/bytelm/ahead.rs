@@ -37,8 +37,8 @@ pub struct Ahead {
     vocab: Arc<ByteVocab>,
     context: Arc<[TokenId]>,
     heads: Vec<Head>,
-    /// Whether a byte was read behind the context.
-    goes_on: bool,
+    /// Whether the text may end here with no tokens at all: it has no bytes yet.
+    is_empty: bool,
 }
 
 /// Sequences that have all but the last token in common.
@@ -65,21 +65,29 @@ enum Begun {
 }
 
 impl Ahead {
-    /// The sequences that cover the bytes of a context.
+    /// The sequences that cover the bytes of a context. Of a text that goes on with another,
+    /// `goes_on` are the bytes of a character that one ends with, as of a tree.
     ///
     /// # Errors
     /// [`Error::Argument`] when the encoding of no text begins with these tokens, or where the
     /// vocabulary was made for all sequences.
-    pub fn new(vocab: Arc<ByteVocab>, context: Vec<TokenId>) -> Result<Ahead> {
+    pub fn new(
+        vocab: Arc<ByteVocab>,
+        context: Vec<TokenId>,
+        goes_on: Option<&[u8]>,
+    ) -> Result<Ahead> {
         let Some(mut viability) = vocab.viability() else {
             return Err(Error::Argument("which token follows is only known of valid ones".into()));
         };
-        let spot = viability.start();
+        let spot = match goes_on {
+            None => viability.start(),
+            Some(character) => viability.start_behind(character)?,
+        };
         drop(viability);
         let begun = Begun::Along(0);
         let head = Head { begun, spot, mask: None, fits: ROOT };
-        let (lead, heads) = (vocab.lead, vec![head]);
-        let mut ahead = Ahead { vocab, context: context.into(), heads, goes_on: false };
+        let (lead, heads) = (vocab.lead.filter(|_| goes_on.is_none()), vec![head]);
+        let mut ahead = Ahead { vocab, context: context.into(), heads, is_empty: false };
         // Where there are tokens, the byte that stands before every text is theirs.
         if let (true, Some(lead)) = (ahead.context.is_empty(), lead) {
             ahead.advance(lead)?;
@@ -91,7 +99,8 @@ impl Ahead {
                 ahead.advance(byte)?;
             }
         }
-        ahead.goes_on = false;
+        // Inside a character a text that ends at once may be none.
+        ahead.is_empty = ahead.context.is_empty() && goes_on.is_none_or(<[u8]>::is_empty);
         let all = Begun::Along(ahead.context.len());
         if !ahead.heads.iter().any(|head| head.begun == all) {
             let size = ahead.context.len();
@@ -110,7 +119,7 @@ impl Ahead {
         let vocab = Arc::clone(&self.vocab);
         let mut viability = vocab.viability().expect("it was there when this was made");
         self.heads = self.after(byte, &mut viability)?;
-        self.goes_on = true;
+        self.is_empty = false;
         Ok(())
     }
 
@@ -135,7 +144,7 @@ impl Ahead {
                 };
             }
         }
-        if self.context.is_empty() && !self.goes_on {
+        if self.is_empty {
             // The empty text has no tokens, whatever stands before others.
             verdicts[OUTCOMES - 1] = Verdict::End;
         }

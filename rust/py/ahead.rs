@@ -22,10 +22,16 @@ pub(super) struct PyByteAhead {
 
 #[pymethods]
 impl PyByteAhead {
+    /// `goes_on` as of `ByteVocab.tree`.
     #[new]
-    fn new(vocab: &Bound<'_, PyByteVocab>, context: Vec<u32>) -> PyResult<Self> {
+    #[pyo3(signature = (vocab, context, goes_on=None))]
+    fn new(
+        vocab: &Bound<'_, PyByteVocab>,
+        context: Vec<u32>,
+        goes_on: Option<&[u8]>,
+    ) -> PyResult<Self> {
         let core = Arc::clone(&vocab.get().core);
-        let made = run(vocab.py(), usize::MAX, |_| Ahead::new(core, context))?;
+        let made = run(vocab.py(), usize::MAX, |_| Ahead::new(core, context, goes_on))?;
         Ok(PyByteAhead { core: made })
     }
 

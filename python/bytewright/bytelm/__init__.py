@@ -31,14 +31,9 @@ from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.progress import ByteProgress
 from bytewright.bytelm.protocol import BytePlace, BytePredictor
 from bytewright.bytelm.sampling import SamplingPredictor
-from bytewright.bytelm.scoring import ScoringPredictor
+from bytewright.bytelm.scoring import ScoringPredictor, TokenScores, score_tokens
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.translated import (
-    NextTokens,
-    TokenScores,
-    TranslatedModel,
-    score_tokens,
-)
+from bytewright.bytelm.translated import NextTokens, TranslatedModel
 from bytewright.bytelm.weighted import WeightedSample, WeightedText, sample_weighted
 
 __all__ = [

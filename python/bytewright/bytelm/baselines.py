@@ -112,6 +112,16 @@ class BaselineModel(SamplingPredictor):
         return self._bytes.model
 
     @property
+    def goes_on(self) -> bool:
+        """Whether texts go on with what the model of tokens stands behind."""
+        return self._bytes.goes_on
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that such a text before ends inside of."""
+        return self._bytes.begun
+
+    @property
     def method(self) -> Method:
         """How a prompt is continued."""
         return self._method
@@ -124,8 +134,7 @@ class BaselineModel(SamplingPredictor):
     def start(self, prefix: str | bytes = b"") -> BaselinePlace:
         """The place behind a prompt, of which the method makes what it does."""
         tok, text = self.model.tokenizer, text_bytes(prefix)
-        goes_on = getattr(self.model, "goes_on", False)
-        ids = tuple(bare_ids(tok, text) if goes_on else tok.encode(text))
+        ids = tuple(bare_ids(tok, text) if self.goes_on else tok.encode(text))
         kept = ids[: max(0, len(ids) - self._back)]
         rest = b"".join(map(tok.token_bytes, ids[len(kept) :]))
         if not rest:
@@ -166,6 +175,10 @@ class BaselineModel(SamplingPredictor):
         for size in range(1, len(left)):
             first, last = self._names.same(left[:size])
             yield from ((size, int(at)) for at in self._names.ids[first:last])
+
+    @property
+    def _before(self) -> bytes:
+        return self.begun
 
     def __repr__(self) -> str:
         return f"<BaselineModel of {self.model!r}, method {self._method!r}>"

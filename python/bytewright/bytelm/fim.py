@@ -314,6 +314,16 @@ class FimPrompt(InfillingPredictor):
         )
 
     @property
+    def goes_on(self) -> bool:
+        """Whether middles go on with what the model knows of; one that begins a text does not."""
+        return bool(self._before) or self.model.goes_on
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that the text before a middle ends inside of."""
+        return unfinished(self.model.begun + self._before)
+
+    @property
     def _before(self) -> bytes:
         return self.cut or self.before
 

@@ -50,7 +50,7 @@ from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
 from bytewright.models import PromptedModel, TokenModel
-from bytewright.models.protocol import check_model
+from bytewright.models.protocol import begun_of, check_model
 from bytewright.sizes import byte_size
 
 __all__ = ["ByteModel", "Semantics"]
@@ -124,9 +124,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             vocab = _core.ByteVocab(model.tokenizer._core, ends, self._semantics)
             self._vocabs[model.eos_id] = vocab
         self._model, self._vocab = model, vocab
-        # Of a text that goes on with another, the bytes of a character that one ends inside of.
-        goes_on = getattr(model, "goes_on", False)
-        self._goes_on: bytes | None = getattr(model, "begun", b"") if goes_on else None
+        self._goes_on = begun_of(model)
         self._rows = Rows(model, vocab.width, self._memory)
 
     @property
@@ -143,6 +141,16 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     def epsilon(self) -> float:
         """The share below which a context is not asked for."""
         return self._epsilon
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether texts go on with what the model of tokens stands behind."""
+        return self._goes_on is not None
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that such a text before ends inside of."""
+        return self._goes_on or b""
 
     @property
     def contexts(self) -> int:
@@ -269,7 +277,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
 
     @property
     def _before(self) -> bytes:
-        return self._goes_on or b""
+        return self.begun
 
     def _told(self, fim: FimFormat | str, prefix: str | bytes, suffix: str | bytes) -> FimPrompt:
         return fim_format(fim).open(self, prefix, suffix)

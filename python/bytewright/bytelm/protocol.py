@@ -76,7 +76,8 @@ class BytePredictor(Protocol):
     """A model of bytes; `ByteModel` is one.
 
     A class with `start` is one; it need not inherit. One that inherits `SamplingPredictor`,
-    `InfillingPredictor` or `ScoringPredictor` gets all that follows from `start`.
+    `InfillingPredictor` or `ScoringPredictor` gets all that follows from `start`. It may say with
+    `goes_on` and `begun` that its texts go on with others, as a `TokenModel` may.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])

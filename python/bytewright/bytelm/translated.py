@@ -15,6 +15,10 @@ bytes all sequences of tokens with which the encoding can still begin agree on t
 or none begins with c: the probability of the text so far goes there. What is not decided when the
 search ends bounds the error.
 
+Where the teacher's texts go on with others, as behind a prompt of ids, so do the tokens: they are
+those that the tokenizer makes there, without the space that it may put before texts. Where the
+other text ends inside a character, the first of them end that.
+
 Cost: a distribution of the teacher for each text that is looked at, several for each token that
 counts. The pre-tokenizer's look-ahead and the merges of the vocabulary decide how soon tokens are
 known, mostly a byte or two behind their end.
@@ -24,11 +28,10 @@ from __future__ import annotations
 
 import functools
 import heapq
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,79 +48,18 @@ from bytewright.bytelm.protocol import (
     place_given,
 )
 from bytewright.bytelm.sampling import place_after
+from bytewright.bytelm.spaces import bare_ids
 from bytewright.errors import ArgumentError
 from bytewright.models.contexts import as_context, as_contexts
-from bytewright.models.protocol import check_tokenizer
+from bytewright.models.protocol import begun_of, check_tokenizer
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.underflow import underflow_is_zero
 
-__all__ = ["NextTokens", "TokenScores", "TranslatedModel", "score_tokens"]
+__all__ = ["NextTokens", "TranslatedModel"]
 
 # What the core tells of a text instead of the next token.
 _OPEN, _END, _OTHER = -1, -2, -3
-
-
-@runtime_checkable
-class _Scoring(Protocol):
-    def score(self, text: str | bytes) -> NDArray[np.float64]: ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TokenScores:
-    """What a model of bytes expects of the tokens of a text.
-
-    Attributes:
-        ids: the tokens, int32 `[n]`.
-        logprobs: for each, the natural logarithm of the probability of its bytes behind those
-            before, float64 `[n]`. What the tokenizer drops in front of the first token is counted
-            with it, so that they add up to that of the text, unless no token is made of it.
-        offsets: where each begins in the text, and its end, int64 `[n + 1]`.
-    """
-
-    ids: NDArray[np.int32]  # [n]
-    logprobs: NDArray[np.float64]  # [n]
-    offsets: NDArray[np.int64]  # [n + 1]
-
-
-def score_tokens(teacher: BytePredictor, tokenizer: Tokenizer, text: str | bytes) -> TokenScores:
-    """Share out the probability of a text among the tokens that a tokenizer makes of it.
-
-    The cheap form of what `TranslatedModel` tells: the probability that the bytes of a token come
-    next, not that the token does, which also depends on what follows.
-
-    Args:
-        teacher: a model of bytes, whatever its tokenizer.
-        tokenizer: what cuts the text.
-        text: the text.
-
-    >>> import bytewright as bw
-    >>> letters = bw.Tokenizer.from_merges([])
-    >>> words = bw.Tokenizer.from_merges([(b"l", b"o"), (b"lo", b"w")])
-    >>> teacher = bw.ByteModel(bw.NgramModel.fit(letters, ["low lower"] * 9))
-    >>> scores = score_tokens(teacher, words, "low low")
-    >>> scores.offsets.tolist(), round(float(scores.logprobs.sum() - teacher.logprob("low low")), 9)
-    ([0, 3, 4, 7], 0.0)
-    """
-    check_predictor(teacher, "teacher")
-    check_tokenizer(tokenizer)
-    data = text_bytes(text)
-    ids, offsets = tokenizer.encode_offsets(data)
-    # White space in front of the text may be part of no token.
-    spans = itertools.pairwise([0, *offsets[1:].tolist()])
-    if isinstance(teacher, _Scoring):
-        scores = teacher.score(data)
-        logprobs = [float(scores[start:end].sum()) for start, end in spans]
-    else:
-        state, logprobs, before = teacher.start(), [], 0.0
-        for start, end in spans:
-            after = state.advance(data[start:end]).logprob if before > -math.inf else before
-            logprobs.append(after - before if after > -math.inf else after)
-            before = after
-    found = np.array(logprobs, np.float64)
-    # Behind what cannot be nothing can, not even a token without bytes of its own.
-    found[np.minimum.accumulate(found) == -math.inf] = -math.inf
-    return TokenScores(ids, found, offsets)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -169,7 +111,7 @@ class TranslatedModel:
     (3, 0.0)
     """
 
-    __slots__ = ("_budget", "_epsilon", "_teacher", "_tokenizer", "_vocab")
+    __slots__ = ("_budget", "_epsilon", "_goes_on", "_teacher", "_tokenizer", "_vocab")
 
     def __init__(
         self,
@@ -198,6 +140,7 @@ class TranslatedModel:
         self._teacher, self._tokenizer = teacher, tokenizer
         self._epsilon, self._budget = float(epsilon), budget
         self._vocab = _core.ByteVocab(tokenizer._core, [], "valid")
+        self._goes_on = begun_of(teacher)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -208,6 +151,16 @@ class TranslatedModel:
     def eos_id(self) -> int:
         """The column of the end of the text."""
         return self._tokenizer.vocab_size
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the teacher's texts go on with others, so that no space is put before tokens."""
+        return self._goes_on is not None
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that such a text before ends inside of."""
+        return self._goes_on or b""
 
     def __reduce__(self) -> tuple[functools.partial[TranslatedModel], tuple[()]]:
         made = functools.partial(
@@ -227,21 +180,22 @@ class TranslatedModel:
 
         Raises:
             ArgumentError: the encoding of no text begins with these tokens, or the tokenizer
-                changes the text before it cuts it: give tokens then.
+                changes the text before it cuts it, or the text would begin inside a character: give
+                tokens then.
             DataError: the teacher gives their bytes the probability 0.
         """
         if isinstance(context, str | bytes):
             data = text_bytes(context)
-            ids = self._tokenizer.encode(data)
-            if self._tokenizer.decode_bytes(ids) != data:
+            ids = self._encoded(data)
+            if self._decoded(ids) != data:
                 raise ArgumentError(
                     "context: the tokenizer changes this text; give its tokens instead"
                 )
         else:
             given = list(context) if isinstance(context, Iterator) else context
             ids = as_context("context", given).tolist()
-            data = self._tokenizer.decode_bytes(ids)
-        ahead = _core.ByteAhead(self._vocab, ids)
+            data = self._decoded(ids)
+        ahead = _core.ByteAhead(self._vocab, ids, self._goes_on)
         return self._search(place_after(self._teacher, data, "context"), ahead)
 
     def _search(self, state: BytePlace, ahead: _core.ByteAhead) -> NextTokens:
@@ -303,11 +257,30 @@ class TranslatedModel:
                 rows[at] = found.logprobs
         return rows
 
+    def _encoded(self, data: bytes) -> list[int]:
+        """The tokens of a text."""
+        if self._goes_on and data:
+            raise ArgumentError(
+                f"context: the teacher's texts go on inside a character, behind {self._goes_on!r}; "
+                "give tokens instead"
+            )
+        return (
+            self._tokenizer.encode(data)
+            if self._goes_on is None
+            else bare_ids(self._tokenizer, data)
+        )
+
+    def _decoded(self, ids: list[int]) -> bytes:
+        """The text of tokens."""
+        if self._goes_on is None:
+            return self._tokenizer.decode_bytes(ids)
+        return b"".join(map(self._tokenizer.token_bytes, ids))
+
     def _behind(self, ids: list[int]) -> NextTokens | None:
         """Which token comes next; None behind what cannot be."""
-        data = self._tokenizer.decode_bytes(ids)
+        data = self._decoded(ids)
         try:
-            ahead = _core.ByteAhead(self._vocab, ids)
+            ahead = _core.ByteAhead(self._vocab, ids, self._goes_on)
         except ArgumentError:
             return None
         # Other errors are the teacher's, which say what is wrong with it.

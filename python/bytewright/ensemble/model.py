@@ -34,6 +34,7 @@ from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models.protocol import begun_of
 from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Ensemble", "RuleName"]
@@ -120,6 +121,16 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         """The weights at the start of a text, float64 `[models]`."""
         return self._weights.copy()
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the texts of all models go on with others, that end inside the same character."""
+        return self._going_on() is not None
+
+    @property
+    def begun(self) -> bytes:
+        """The bytes of a character that all texts before end inside of."""
+        return self._going_on() or b""
+
     def start(self, prefix: str | bytes = b"") -> EnsembleState:
         """The state after a text, which may end anywhere."""
         members = [model.start() for model in self._models]
@@ -179,6 +190,14 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
             for byte in data[:-1]:
                 places.append(places[-1].fork().advance(bytes([byte])))
             model.prepare(places)
+
+    def _going_on(self) -> bytes | None:
+        begun = {begun_of(model) for model in self._models}
+        return begun.pop() if len(begun) == 1 else None
+
+    @property
+    def _before(self) -> bytes:
+        return self.begun
 
     def __reduce__(self) -> tuple[functools.partial[Ensemble], tuple[()]]:
         return self._made, ()

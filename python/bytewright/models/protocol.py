@@ -12,7 +12,7 @@ from bytewright.arguments import integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["TokenModel", "check_end", "check_model", "check_tokenizer"]
+__all__ = ["TokenModel", "begun_of", "check_end", "check_model", "check_tokenizer"]
 
 # Ids are int32.
 _MOST = 2**31 - 1
@@ -62,6 +62,14 @@ class TokenModel(Protocol):
             model of bytes reads them where they lie, and no sum is made in less than float32.
         """
         ...
+
+
+def begun_of(model: object) -> bytes | None:
+    """The bytes of a character that the text before a model's ends inside of.
+
+    The model may be one of tokens or of bytes; None where its texts begin rather than go on.
+    """
+    return getattr(model, "begun", b"") if getattr(model, "goes_on", False) else None
 
 
 def check_model(model: object) -> None:
