@@ -16,7 +16,7 @@ from toy_models import SEMANTICS, hashed, row_model
 import bytewright as bw
 from bytewright.bytelm.infilling import InfillingPredictor
 from bytewright.bytelm.joining import period
-from bytewright.bytelm.utf8 import unfinished
+from bytewright.utf8 import unfinished
 
 TOY = bw.Tokenizer.from_merges([(b"a", b"b"), (b"ab", b"a"), (b"b", b"b")], alphabet=b"ab")
 BYTES = bw.Tokenizer.from_merges([])

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import bytewright as bw
 from bytewright.bytelm import sampling
-from bytewright.bytelm.utf8 import may_follow, unfinished
+from bytewright.bytelm.utf8 import may_follow
+from bytewright.utf8 import unfinished
 
 HEADS = [
     *(b"", b"\xc2", b"\xdf", b"\xe0", b"\xe1", b"\xed", b"\xef", b"\xf0", b"\xf3", b"\xf4"),

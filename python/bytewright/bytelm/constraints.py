@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.arguments import check_bytes, text_bytes
 from bytewright.bytelm.distribution import END, OUTCOMES
-from bytewright.bytelm.utf8 import may_follow, missing, unfinished
+from bytewright.bytelm.utf8 import may_follow
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.utf8 import missing, unfinished
 
 __all__ = [
     "AllOf",

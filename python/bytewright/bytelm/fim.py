@@ -45,11 +45,11 @@ from bytewright.bytelm.infilling import Infilling, InfillingPredictor
 from bytewright.bytelm.protocol import BytePlace, Goal
 from bytewright.bytelm.spaces import bare_ids, is_spaced
 from bytewright.bytelm.state import ByteState
-from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.protocol import check_tokenizer
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
+from bytewright.utf8 import unfinished
 
 if TYPE_CHECKING:
     from bytewright.bytelm.model import ByteModel

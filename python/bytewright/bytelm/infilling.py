@@ -41,10 +41,10 @@ from bytewright.bytelm.constraints import AllOf, Constraint
 from bytewright.bytelm.joining import join, period
 from bytewright.bytelm.middles import Middle, Middles, Rules
 from bytewright.bytelm.sampling import SamplingPredictor, pick, place_after
-from bytewright.bytelm.utf8 import unfinished
 from bytewright.errors import ArgumentError, DataError
 from bytewright.sizes import whole
 from bytewright.underflow import underflow_is_zero
+from bytewright.utf8 import unfinished
 
 if TYPE_CHECKING:
     from bytewright.bytelm.fim import FimFormat, FimPrompt

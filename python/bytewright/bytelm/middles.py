@@ -32,8 +32,9 @@ from bytewright.bytelm.constraints import Constraint, ConstraintPlace
 from bytewright.bytelm.distribution import END, log_added
 from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
-from bytewright.bytelm.utf8 import may_follow, unfinished
+from bytewright.bytelm.utf8 import may_follow
 from bytewright.underflow import underflow_is_zero
+from bytewright.utf8 import unfinished
 
 __all__ = ["Middle", "Middles", "Rules"]
 

@@ -34,10 +34,11 @@ from bytewright.bytelm.arguments import (
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
-from bytewright.bytelm.utf8 import Utf8Constraint, unfinished
+from bytewright.bytelm.utf8 import Utf8Constraint
 from bytewright.errors import ArgumentError, DataError
 from bytewright.sizes import whole
 from bytewright.underflow import underflow_is_zero
+from bytewright.utf8 import unfinished
 
 __all__ = [
     "ROOMY",

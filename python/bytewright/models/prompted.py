@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from bytewright.definition import SPECIAL
 from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
+from bytewright.utf8 import unfinished
 
 __all__ = ["PromptedModel"]
 
@@ -146,6 +146,4 @@ def _begun(model: TokenModel, prompt: NDArray[np.int32]) -> bytes:
         tail = tok.token_bytes(at) + tail
     else:
         tail = getattr(model, "begun", b"") + tail
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(tail[-_LONGEST:])
-    return decoder.getstate()[0]
+    return unfinished(tail)
