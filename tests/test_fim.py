@@ -211,7 +211,7 @@ def test_a_middle_that_was_begun_goes_on() -> None:
         "aab", max_bytes=9, seed=1
     )  # fmt: skip
     # What the prefix begins of a character is known, though the model is not asked about it.
-    begun = FimPrompt(made, b"", None, b"\xc3")
+    begun = FimPrompt(made.behind([], begun=b"\xc3"), b"", None)
     with pytest.raises(bw.DataError, match=r"after 0 bytes .* keeps the text UTF-8"):
         begun.sample(max_bytes=2, utf8="strict")
 

@@ -299,6 +299,55 @@ def test_middles_are_given_no_space_but_in_the_prefix(
     assert a_text != [a]
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+@pytest.mark.parametrize("begun", [b"\xc3", b"\xe4", b"\xe4\xb8"])
+def test_a_middle_goes_on_inside_a_character(semantics: Any, begun: bytes) -> None:
+    tok = bw.Tokenizer.from_merges(
+        JOINED, alphabet=LETTERS, pattern=PATTERN, special_tokens=SPECIAL
+    )
+    size = CUT.vocab_size
+    assert [tok.token_bytes(at) for at in range(size)] == [*map(CUT.token_bytes, range(size))]
+    end = tok.special_tokens["<eom>"]
+    assert end == tok.vocab_size - 1
+    known = hashed(size + 1, 3, 2.0)
+
+    def row(ids: Ids) -> Any:
+        # What is no text but the end never comes.
+        return np.insert(known(ids), size, np.full(len(SPECIAL) - 1, -np.inf))
+
+    model = bw.ByteModel(row_model(tok, row, end), semantics=semantics)
+    prompt = PSM.prompt(tok, b"a " + begun, "a")
+    oracle = Inside(behind(known, prompt), semantics, begun)
+    rest = {b"\xc3": b"\xa9", b"\xe4": b"\xb8\xad", b"\xe4\xb8": b"\xad"}[begun]
+    opened = PSM.open(model, b"a " + begun, "a")
+    for text in (b"", rest[:1], rest, rest + b"a", rest + b" ", rest + b"\xc3", b"a"):
+        assert_defined(opened.model, oracle, text)
+        assert opened.start(text).logprob == opened.model.start(text).logprob
+    for seed in range(4):
+        drawn = model.infill(
+            b"a " + begun, "a", fim=PSM, max_bytes=6, seed=seed, utf8="strict", temperature=0.5
+        )
+        assert (begun + drawn).decode()
+
+
+def test_what_a_text_goes_on_inside_of_can_be_said() -> None:
+    model = row_model(CUT, hashed(CUT.vocab_size + 1, 3, 2.0), CUT.vocab_size)
+    prompt = UNCUT.encode(b"a\xe4\xb8")
+    said = bw.PromptedModel(model, prompt[:1], begun=b"\xe4\xb8")
+    assert (said.goes_on, said.begun) == (True, b"\xe4\xb8")
+    assert bw.PromptedModel(model, prompt, begun=b"").begun == b""
+    alone = bw.PromptedModel(model, [], begun=b"\xc3")
+    assert (alone.goes_on, alone.begun) == (True, b"\xc3")
+    assert bw.ByteModel(model).behind([], begun=b"\xc3").begun == b"\xc3"
+    for wrong in (b"a", b"\xad", "é".encode(), b"\xe4\xad\xad\xad", b"\xc3\xc3"):
+        with pytest.raises(bw.ArgumentError, match=r"begun=.* one character, but not all"):
+            bw.PromptedModel(model, prompt, begun=wrong)
+    with pytest.raises(bw.ArgumentError, match="a text that begins goes on inside no"):
+        bw.PromptedModel(model, prompt, begun=b"\xc3", begins=True)
+    with pytest.raises(bw.ArgumentTypeError, match="begun must be bytes, not str"):
+        bw.PromptedModel(model, prompt, begun="é")  # type: ignore[arg-type]
+
+
 def test_a_prefix_that_begins_with_a_space_or_token_is_as_encoded(tmp_path: Path) -> None:
     """The space that is put before a text is not put before every one."""
     for number, name in enumerate(OPENINGS):

@@ -150,7 +150,7 @@ def test_a_middle_goes_on_with_the_text_before() -> None:
     assert spm.open(model, b"b\xe4\xb8", "b").begun == b"\xe4\xb8"
     # What is before is given, and not a part of what is scored.
     texts = {b"aab": 0.1, b"ab": 0.2, b"b": 0.7}
-    opened = FimPrompt(behind(texts, []), b"a", None, b"")
+    opened = FimPrompt(behind(texts, []), b"a", None)
     assert bw.score_tokens(opened, LETTERS, "b").logprobs == pytest.approx([math.log(2 / 3)])
 
 

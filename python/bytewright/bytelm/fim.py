@@ -7,7 +7,8 @@ where the prompt ends:
 
 **The middle behind a special token** ("PSM": prefix, suffix, middle). Prefix and suffix are closed:
 each is encoded as a text of its own, even where it is cut inside a word, and so were the texts of
-the training. The middle's bytes are exact from its first on.
+the training. The middle's bytes are exact from its first on; where the prefix is cut inside a
+character, the middle begins with the rest of it.
 
 **The prefix last** ("SPM": suffix, prefix, middle). Prefix and middle are one text, so the prefix
 may end inside a token: all ways to cut the two into tokens count, and the middle's bytes follow
@@ -195,11 +196,11 @@ class FimFormat:
         end, before = _token(tok, self.end), texts[FimPart.PREFIX]
         if self.parts[-1] is FimPart.PREFIX:
             begins, before = _begun(tok, before)
-            return FimPrompt(model.behind(ids, eos_id=end, begins=begins), before, None, b"")
-        behind = model.behind(ids, eos_id=end)
+            return FimPrompt(model.behind(ids, eos_id=end, begins=begins), before, None)
         if FimPart.LAST in self.parts:
-            return FimPrompt(behind, texts[FimPart.LAST], texts[FimPart.FIRST], b"")
-        return FimPrompt(behind, b"", None, unfinished(before))
+            behind = model.behind(ids, eos_id=end)
+            return FimPrompt(behind, texts[FimPart.LAST], texts[FimPart.FIRST])
+        return FimPrompt(model.behind(ids, eos_id=end, begun=unfinished(before)), b"", None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,13 +214,11 @@ class FimPrompt(InfillingPredictor):
         model: the model behind the prompt.
         before: what the model's text begins with before the middle.
         after: what its text has to end with behind the middle; None where it may end anywhere.
-        cut: the unfinished character of a prefix that the model's text does not begin with.
     """
 
     model: ByteModel
     before: bytes
     after: bytes | None
-    cut: bytes
 
     def start(self, prefix: str | bytes = b"") -> ByteState:
         """The place behind the beginning of a middle."""
@@ -316,16 +315,16 @@ class FimPrompt(InfillingPredictor):
     @property
     def goes_on(self) -> bool:
         """Whether middles go on with what the model knows of; one that begins a text does not."""
-        return bool(self._before) or self.model.goes_on
+        return bool(self.before) or self.model.goes_on
 
     @property
     def begun(self) -> bytes:
         """The bytes of a character that the text before a middle ends inside of."""
-        return unfinished(self.model.begun + self._before)
+        return unfinished(self._before)
 
     @property
     def _before(self) -> bytes:
-        return self.cut or self.before
+        return self.model.begun + self.before
 
 
 def _texts(prefix: bytes, suffix: bytes) -> dict[FimPart, bytes]:

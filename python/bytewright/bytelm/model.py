@@ -200,6 +200,7 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         *,
         eos_id: int | None = None,
         begins: bool = False,
+        begun: bytes | None = None,
     ) -> ByteModel:
         """The model of the texts that stand behind a prompt of ids.
 
@@ -210,9 +211,11 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             eos_id: the id that ends such a text; that of the model unless given.
             begins: whether such a text begins there, with the space that a tokenizer may put
                 before texts; otherwise its bytes are those of its tokens.
+            begun: the bytes of a character that such a text goes on inside of; those that the
+                prompt ends with unless given.
 
         Raises:
-            ArgumentError: an end of text that is negative.
+            ArgumentError: what `PromptedModel` refuses.
             ArgumentTypeError: an argument of another type.
             UnknownTokenError: an id that the tokenizer has not got.
 
@@ -225,7 +228,8 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         other = object.__new__(type(self))
         other._semantics, other._epsilon = self._semantics, self._epsilon
         other._memory, other._vocabs = self._memory, self._vocabs
-        other._take(PromptedModel(self._model, ids, eos_id=eos_id, begins=begins))
+        prompted = PromptedModel(self._model, ids, eos_id=eos_id, begins=begins, begun=begun)
+        other._take(prompted)
         return other
 
     def prepare(self, places: Sequence[BytePlace], goal: Goal = "next") -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from bytewright.arguments import flag
 from bytewright.definition import SPECIAL
+from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_context, as_contexts, flat
 from bytewright.models.protocol import TokenModel, check_end, check_model
 from bytewright.tokenizer import Tokenizer
@@ -54,6 +55,7 @@ class PromptedModel:
         *,
         eos_id: int | None = None,
         begins: bool = False,
+        begun: bytes | None = None,
     ) -> None:
         """Take a model and the ids of the prompt.
 
@@ -64,23 +66,30 @@ class PromptedModel:
             eos_id: the id that ends a text behind the prompt; that of the model unless given.
             begins: whether the text behind the prompt begins there, with what the tokenizer puts
                 before texts. Behind no ids it does anyway.
+            begun: the bytes of a character that the text goes on inside of, where something stands
+                between, as a special token may; those that the prompt ends with unless given.
 
         Raises:
-            ArgumentError: an end of text that is negative.
+            ArgumentError: an end of text that is negative, bytes that begin no character, or such
+                bytes of a text that begins.
             ArgumentTypeError: no model of tokens, or an argument of another type.
             UnknownTokenError: an id that the tokenizer has not got.
         """
         check_model(model)
         check_end(eos_id)
         flag(begins, "begins")
+        _check_begun(begun, begins=begins)
         ends = -1 if model.eos_id is None else model.eos_id
         prompt, _ = flat([as_context("the prompt", ids)], max(model.tokenizer.vocab_size, ends + 1))
         prompt = prompt.copy()
         prompt.flags.writeable = False
         self._model, self._ids = model, prompt
         self._eos_id = model.eos_id if eos_id is None else int(eos_id)
-        self._goes_on = not begins and (len(prompt) > 0 or getattr(model, "goes_on", False))
-        self._begun = _begun(model, prompt) if self._goes_on else b""
+        self._goes_on = not begins and bool(
+            begun or len(prompt) or getattr(model, "goes_on", False)
+        )
+        own = _begun(model, prompt) if begun is None else begun
+        self._begun = own if self._goes_on else b""
 
     @property
     def model(self) -> TokenModel:
@@ -99,7 +108,7 @@ class PromptedModel:
 
     @property
     def begun(self) -> bytes:
-        """The bytes of a character that the prompt ends inside of."""
+        """The bytes of a character that the text goes on inside of."""
         return self._begun
 
     @property
@@ -134,6 +143,17 @@ class PromptedModel:
 
     def __repr__(self) -> str:
         return f"<PromptedModel behind {len(self._ids)} ids of {self._model!r}>"
+
+
+def _check_begun(begun: bytes | None, *, begins: bool) -> None:
+    if begun is None:
+        return
+    if not isinstance(begun, bytes):
+        raise ArgumentTypeError(f"begun must be bytes, not {type(begun).__name__}")
+    if unfinished(begun) != begun:
+        raise ArgumentError(f"begun={begun!r}: the bytes of one character, but not all of them")
+    if begun and begins:
+        raise ArgumentError(f"begun={begun!r}: a text that begins goes on inside no character")
 
 
 def _begun(model: TokenModel, prompt: NDArray[np.int32]) -> bytes:
