@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -244,21 +245,60 @@ def test_strict_utf8_is_a_constraint_too(monkeypatch: pytest.MonkeyPatch) -> Non
     )  # fmt: skip
     expected: defaultdict[tuple[bytes, bool], float] = defaultdict(float)
     for (text, ended), p in texts(model, b"\xc3", 3).items():
-        data = b"\xc3" + text
-        kept = data.removesuffix(b"\xc3") if not ended else data
-        try:
-            kept.decode()
-        except UnicodeDecodeError:
-            continue
-        expected[kept[1:], ended] += p
+        if is_utf8(b"\xc3" + text):
+            expected[text, ended] += p
     assert found == {one: pytest.approx(p) for one, p in expected.items()}
-    assert any(len(text) == 2 and not ended for text, ended in found)
+    assert all(len(text) == 3 for text, ended in found if not ended)
     monkeypatch.undo()
     # Of a regular expression texts are UTF-8 in any case, and have room for their last character.
     drawn = bw.sample_weighted(
         model, constraint=bw.RegexConstraint("[é中]{2}|a"), particles=30, max_bytes=3, seed=1
     )
     assert set(drawn.shares()) == {b"a"}
+
+
+def is_utf8(text: bytes) -> bool:
+    return text.decode(errors="ignore").encode() == text
+
+
+def test_strict_texts_are_the_same_however_a_constraint_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Toy(b"a\xc3\xa9")
+    whole = ["".join(t).encode() for n in range(5) for t in itertools.product("aé", repeat=n)]
+    for pattern, prompt, room, ends in itertools.product(
+        ("a+é?", "é?", "(aa)*|é", "éa*"), (b"", b"\xc3"), range(4), ("text", "match")
+    ):
+        lead = b"\xa9" if prompt else b""
+        known = {lead + text for text in whole if re.fullmatch(pattern, text.decode())}
+        begun = {text[:size] for text in known for size in range(len(text) + 1)}
+        alike: list[bw.Constraint] = [
+            bw.CallableConstraint(known.__contains__, begins=begun.__contains__),
+            bw.ChoiceConstraint(known),
+            bw.RegexConstraint(pattern),
+        ]
+        laws: list[dict[bytes, Any]] = []
+        for one in alike:
+            options: dict[str, Any] = {"constraint": one, "max_bytes": room, "ends": ends}
+            options["utf8"] = "strict"
+            found, _ = expectations(
+                monkeypatch, source=model, prompt=prompt, particles=1, **options
+            )
+            monkeypatch.undo()
+            law: defaultdict[bytes, float] = defaultdict(float)
+            for (text, _), p in found.items():
+                law[text] += p
+            laws.append({text: pytest.approx(p) for text, p in law.items()})
+            assert law.keys() <= known
+            for seed in range(12):
+                with contextlib.suppress(bw.DataError):
+                    assert model.sample(prompt, seed=seed, **options) in law
+        assert laws[0] == laws[1] == laws[2]
+        if ends == "text":
+            written: defaultdict[bytes, float] = defaultdict(float)
+            for (text, _), p in texts(model, prompt, room).items():
+                written[text] += p * (text in known)
+            assert laws[0] == {text: p for text, p in written.items() if p}
 
 
 def test_a_regular_expression_begins_behind_an_unfinished_character(

@@ -31,6 +31,7 @@ __all__ = [
     "Constraint",
     "ConstraintPlace",
     "RegexConstraint",
+    "may_end",
     "satisfied",
 ]
 
@@ -75,6 +76,11 @@ def satisfied(constraint: Constraint, prompt: bytes, text: bytes) -> bool:
     place = constraint.start(prompt)
     for byte in text:
         place = place.after(byte)
+    return may_end(place)
+
+
+def may_end(place: ConstraintPlace) -> bool:
+    """Whether a text that ends here satisfies the constraint."""
     return bool(place.mask(0)[END]) and place.allows(END)
 
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright.bytelm.constraints import Constraint, ConstraintPlace
+from bytewright.bytelm.constraints import Constraint, ConstraintPlace, may_end
 from bytewright.bytelm.distribution import END, log_added
 from bytewright.bytelm.places import MOST_TOGETHER, Places, Visited
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together
@@ -82,7 +82,7 @@ class Rules:
     def fits(self, middle: Middle) -> bool:
         """Whether the middle may end, and the suffix follow it."""
         limit = middle.limit
-        if limit is not None and not (limit.mask(0)[END] and limit.allows(END)):
+        if limit is not None and not may_end(limit):
             return False
         return self.tail is None or self._joins(unfinished(self.tail + middle.data))
 

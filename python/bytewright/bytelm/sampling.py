@@ -31,7 +31,7 @@ from bytewright.bytelm.arguments import (
     stop_strings,
     text_bytes,
 )
-from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
+from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, may_end
 from bytewright.bytelm.distribution import END
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint
@@ -49,7 +49,6 @@ __all__ = [
     "limits",
     "pick",
     "place_after",
-    "trimmed",
 ]
 
 ROOMY = 1 << 31
@@ -105,7 +104,8 @@ class SamplingPredictor(BytePredictor):
             utf8: `"strict"` leaves out bytes that cannot continue UTF-8 and shares out their
                 probability; a last character for which `max_bytes` leaves no room is left out. An
                 unfinished character at the end of the prompt is finished; before that the prompt
-                may hold any bytes.
+                may hold any bytes. With a constraint it is a part of that: nothing is left out, and
+                no character is begun for which there is no room.
             constraint: what the text has to be; it satisfies the constraint or is an error. At each
                 step the model's probabilities are shared out among the bytes that are allowed:
                 `sample_weighted` draws texts as the model as a whole has them.
@@ -146,7 +146,7 @@ class SamplingPredictor(BytePredictor):
         rng = np.random.default_rng(seed)
         out = bytearray()
         while len(out) < max_bytes:
-            mask = place.mask(max_bytes - len(out))
+            mask = place.mask(ROOMY if constraint is None else max_bytes - len(out))
             if ends == "match" and leave(place):
                 break
             outcome = _outcome(state, place, mask, (temperature, top_p, ends), rng)
@@ -168,11 +168,11 @@ class SamplingPredictor(BytePredictor):
             place = place.after(outcome)
             if len(out) < max_bytes:
                 state.advance(bytes([outcome]))
-        found = trimmed(before, bytes(out), utf8)
-        cut = len(out) == max_bytes
-        if cut and constraint is not None and not satisfied(constraint, before, found):
+        if constraint is None:
+            return _trimmed(before, bytes(out)) if utf8 == "strict" else bytes(out)
+        if len(out) == max_bytes and not may_end(place):
             raise DataError(f"max_bytes={max_bytes}: the constraint does not let a text end there")
-        return found
+        return bytes(out)
 
     @property
     def _before(self) -> bytes:
@@ -213,10 +213,9 @@ def crowded(place: ConstraintPlace, mask: NDArray[np.bool_]) -> NDArray[np.bool_
     return short
 
 
-def trimmed(prompt: bytes, text: bytes, utf8: Utf8) -> bytes:
-    """The text without an unfinished character at its end, where it has to be UTF-8."""
-    cut = unfinished(prompt + text) if utf8 == "strict" else b""
-    return text[: max(0, len(text) - len(cut))]
+def _trimmed(prompt: bytes, text: bytes) -> bytes:
+    """The text without an unfinished character at its end."""
+    return text[: max(0, len(text) - len(unfinished(prompt + text)))]
 
 
 def _nothing(constraint: Constraint | None, utf8: Utf8, *, none: bool) -> str:

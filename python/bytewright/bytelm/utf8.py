@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.bytelm.distribution import END, OUTCOMES
-from bytewright.utf8 import CONTINUATION, LEADS, second_bytes, unfinished
+from bytewright.utf8 import CONTINUATION, LEADS, missing, second_bytes, unfinished
 
 __all__ = ["Utf8Constraint", "may_follow"]
 
@@ -41,6 +41,10 @@ def may_follow(tail: bytes) -> NDArray[np.bool_]:
     return _mask(tail[0], first=len(tail) == 1) if tail else _mask(None, first=False)
 
 
+# Bytes of the character that an outcome begins.
+_SIZES = np.array([1 + missing(bytes([byte])) if byte in LEADS else 1 for byte in range(END)] + [0])
+
+
 class Utf8Constraint:
     """The text goes on as UTF-8 behind the prompt, and ends where no character is unfinished."""
 
@@ -54,7 +58,7 @@ class Utf8Constraint:
 class Utf8Place:
     """A place in a text that is UTF-8, behind the unfinished character `tail`.
 
-    There is room for any character: one that `max_bytes` cuts off is left out of the text.
+    No character is begun for which there is no room.
     """
 
     __slots__ = ("_tail",)
@@ -65,7 +69,9 @@ class Utf8Place:
 
     def mask(self, room: int) -> NDArray[np.bool_]:
         """The outcomes that may follow, bool `[257]`."""
-        return may_follow(self._tail)
+        if self._tail:
+            return may_follow(self._tail) & (missing(self._tail) <= room)
+        return may_follow(b"") & (room >= _SIZES)
 
     def allows(self, outcome: int) -> bool:
         """Whether an outcome may follow."""

@@ -43,7 +43,7 @@ from bytewright.bytelm.arguments import (
     check_utf8,
     text_bytes,
 )
-from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, satisfied
+from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, may_end
 from bytewright.bytelm.distribution import END, log_sum
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, ask_together, check_predictor
 from bytewright.bytelm.sampling import (
@@ -53,7 +53,6 @@ from bytewright.bytelm.sampling import (
     leave,
     limits,
     place_after,
-    trimmed,
 )
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
@@ -133,12 +132,10 @@ class _Particle:
         """End the text if nothing more matches, whatever the model says: it need not be asked."""
         self.complete = self.stopped = leave(self.place)
 
-    def cut(self, constraint: Constraint, prompt: bytes, utf8: Utf8) -> None:
+    def cut(self) -> None:
         """End the text here, where there is no more room."""
         self.stopped = True
-        text = trimmed(prompt, bytes(self.text), utf8)
-        self.text = bytearray(text)
-        if not satisfied(constraint, prompt, text):
+        if not may_end(self.place):
             self.log_weight = -math.inf
 
 
@@ -167,7 +164,8 @@ def sample_weighted(
         temperature: as for `ByteModel.sample`; the model at its temperature is what the weights
             refer to. Not 0.
         seed: equal seeds give equal texts; None draws others each time.
-        utf8: `"strict"` makes UTF-8 a part of the constraint.
+        utf8: `"strict"` makes UTF-8 a part of the constraint: a text that is cut inside a character
+            does not satisfy it.
         ends: `"text"`: the text is what the model writes up to its end. `"match"`: it is left at
             the first byte that the constraint does not allow, where it satisfies the constraint by
             then; whatever comes next counts as its end. So "12" is a number in "12 apples". A text
@@ -210,7 +208,7 @@ def sample_weighted(
             if ends == "match" and not one.stopped:
                 one.leave()
             if room == 0 and not one.stopped:
-                one.cut(constraint, before, utf8)
+                one.cut()
         crowd = _twins(source, drawn)
         if all(one.stopped for one in crowd):
             break
