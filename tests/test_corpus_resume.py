@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpus_tools import EOT, FORMATS, MERGES, small_tokenizer, snapshot, write_input
+from corpus_tools import EOT, FORMATS, MERGES, pack, small_tokenizer, snapshot, write_input
 from stopping import Crash, Steps, killed_until, script
 
 import bytewright as bw
-from bytewright.corpus import rows
+from bytewright.corpus import rows, streams
 from bytewright.corpus.manifest import WORK
 
 TEXTS = [None if row % 9 == 4 else "the antenna in there " * (row % 7) for row in range(60)]
@@ -81,6 +81,46 @@ def test_a_crash_at_every_durable_step_changes_no_byte(
         assert snapshot(out) == whole, f"after a crash at step {step} of {total}"
         # What was recorded is not encoded again.
         assert not seen or seen[0].part == recorded
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "jsonl.zst", "txt", "txt.gz"])
+def test_a_run_stopped_in_any_block_ends_with_the_same_manifest(
+    tmp_path: Path, tokenizer: bw.Tokenizer, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    # Blocks and long lines of few bytes, so that parts end everywhere in them and between them.
+    monkeypatch.setattr(streams, "BLOCK", 100)
+    monkeypatch.setattr(streams, "LONG", 250)
+    draw = random.Random(kind)
+    texts = ["x" * draw.choice([0, 3, 40, 90, 600]) for _ in range(40)]
+    if kind.startswith("jsonl"):
+        path = write_input(tmp_path, kind, texts)
+    else:
+        path = tmp_path / f"input.{kind}"
+        path.write_bytes(pack("\r\n".join(texts).encode(), kind))
+    options: dict[str, Any] = {"format": "bin", "documents": "line", "part_bytes": 130}
+    manifest = encode(path, tmp_path / "whole", tokenizer, **options)
+    whole = snapshot(tmp_path / "whole")
+    assert len(manifest.parts) > 10
+    for number in range(len(manifest.parts)):
+        out = tmp_path / f"out-{number}"
+        with pytest.raises(Crash):
+            encode(path, out, tokenizer, progress=stop_in_part(number), **options)
+        encode(path, out, tokenizer, **options)
+        assert snapshot(out) == whole, f"stopped in part {number}"
+
+
+def test_a_run_stopped_behind_the_first_block_ends_with_the_same_manifest(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    path = tmp_path / "input.txt"
+    path.write_bytes(b"some bytes of a line\n" * 450_000)
+    assert path.stat().st_size > 2 * streams.BLOCK
+    options: dict[str, Any] = {"format": "bin", "documents": "line", "part_bytes": "2M"}
+    encode(path, tmp_path / "whole", tokenizer, **options)
+    with pytest.raises(Crash):
+        encode(path, tmp_path / "out", tokenizer, progress=stop_in_part(3), **options)
+    encode(path, tmp_path / "out", tokenizer, **options)
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("format", FORMATS)

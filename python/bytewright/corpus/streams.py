@@ -190,11 +190,14 @@ def line_blocks(stream: ByteStream, at: int, line: int) -> Iterator[Lines]:
 
     The last byte of a piece that does not end its line is held back to the next piece, so that the
     two bytes of a CR LF always come together.
+
+    A read ends at a multiple of `BLOCK` in the text, wherever the first one begins, so the blocks
+    from a place on are those of a reader that came by it.
     """
     stream.skip(at)
     held = b""
     inside = False
-    while data := stream.read(BLOCK):
+    while data := stream.read(BLOCK - stream.offset % BLOCK):
         data = held + data if held else data
         held = b""
         if inside:
