@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import bytewright as bw
+from bytewright.models.keys import KeyStore
+from bytewright.models.prefixes import PrefixTree
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None,
@@ -378,6 +380,35 @@ def test_a_stopped_call_leaves_nothing_wrong() -> None:
     net.forward = stopping
     with pytest.raises(KeyboardInterrupt):
         model.logprobs(contexts)
+    assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
+
+
+@needs_torch
+@pytest.mark.parametrize("stopped", [1, 2, 7, 30])
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_call_stopped_while_it_plans_leaves_nothing_wrong(
+    stopped: int, twice: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = network("gpt2")
+    model = wrapped(net)
+    contexts = forking(np.random.default_rng(9), 30)
+    model.logprobs(contexts[:9])
+    slot, slots = PrefixTree._slot, iter(range(1, 999))
+
+    def stopping(tree: Any) -> int:
+        if next(slots) == stopped:
+            raise KeyboardInterrupt
+        return slot(tree)
+
+    def stopping_again(store: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PrefixTree, "_slot", stopping)
+        if twice:
+            patched.setattr(KeyStore, "clear", stopping_again)
+        with pytest.raises(KeyboardInterrupt):
+            model.logprobs(contexts)
     assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
 
 

@@ -62,6 +62,8 @@ class Reader:
         self._network, self._outcomes = network, outcomes
         self._store = KeyStore(network.device)
         self._tree = PrefixTree(_PROBE_SLOTS)
+        # Whether each node of the tree has its keys.
+        self._whole = True
         self._why: str | None = None
         self._batched = True
         self._compared = 0
@@ -94,6 +96,7 @@ class Reader:
         """Forget what was read."""
         self._tree.clear()
         self._store.clear()
+        self._whole = True
 
     def rows(self, contexts: Sequence[Context]) -> NDArray[Any]:
         """A row for each of some contexts, none of which is empty."""
@@ -122,9 +125,13 @@ class Reader:
 
     def _packed(self, contexts: Sequence[Context]) -> tuple[NDArray[Any], int, int]:
         """Rows, the most tokens that a query may look at, and a context whose query was last."""
-        plan = self._tree.plan(contexts, most=self._network.most)
-        rows, widest = self._outcomes.empty(0), 0
+        if not self._whole:
+            # Stopped while it forgot.
+            self.clear()
+        self._whole = False
         try:
+            plan = self._tree.plan(contexts, most=self._network.most)
+            rows, widest = self._outcomes.empty(0), 0
             for chunk in plan.chunks():
                 logits = self._network.packed(chunk, self._store, self._tree.room)
                 widest = max(widest, chunk.mask.shape[1])
@@ -142,6 +149,7 @@ class Reader:
             # Stopped halfway, also by Ctrl-C: what is kept may not be what the tree says.
             self.clear()
             raise
+        self._whole = True
         return rows, widest, int(plan.at.argmax())
 
     def _holds(
