@@ -7,6 +7,7 @@ import io
 import json
 import os
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-from corpus_tools import small_tokenizer, stored_ids, write_input
+from corpus_tools import pack, read_rows, small_tokenizer, stored_ids, write_input
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,6 +57,35 @@ def test_the_output_folder_is_no_input(tmp_path: Path, tokenizer: bw.Tokenizer) 
     first = bw.encode_corpus(tmp_path, tokenizer, tmp_path / "out")
     assert names(first) == ["a.txt", "b.txt"]
     assert bw.encode_corpus(tmp_path, tokenizer, tmp_path / "out") == first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are UTF-8")
+@pytest.mark.parametrize("kind", ["txt", "txt.zst", "jsonl", "jsonl.gz", "parquet", "arrow.zst"])
+@pytest.mark.parametrize("how", ["file", "folder", "glob"])
+def test_a_name_that_is_no_utf8_is_read(
+    tmp_path: Path, tokenizer: bw.Tokenizer, kind: str, how: str
+) -> None:
+    folder = tmp_path / os.fsdecode(b"\xe9")
+    folder.mkdir()
+    path = folder / os.fsdecode(b"bad\xff." + kind.encode())
+    text = kind.startswith("txt")
+    if text:
+        path.write_bytes(pack(b"the text", kind))
+    else:
+        write_input(tmp_path, kind, ["the text"]).rename(path)
+    places: dict[str, str | Path] = {"file": path, "folder": folder, "glob": f"{folder}/bad*"}
+    given = places[how]
+    out = tmp_path / "out"
+    manifest = bw.encode_corpus(given, tokenizer, out, format="arrow", id_field="id")
+    assert names(manifest) == [rf"bad\xff.{kind}"] == names(bw.Manifest.read(out))
+    assert stored_ids(out, "arrow") == [tokenizer.encode("the text")]
+    assert read_rows(out, "arrow")["id"].to_pylist() == [names(manifest)[0] if text else "d0"]
+    odd = out.rename(tmp_path / os.fsdecode(b"out\xff"))
+    assert bw.verify_corpus(odd, sample=1, tokenizer=tokenizer, inputs=given).ok
+    counts = bw.count_pretokens([given], pattern="gpt2", checkpoint=tmp_path / os.fsdecode(b"\xfe"))
+    assert counts == bw.count_pretokens([given], pattern="gpt2", memory="64M")
+    assert dict(counts) == {b"the": 1, b" text": 1}
+    assert bw.train([given], 257).merges == bw.train([b"the text"], 257).merges
 
 
 def test_a_moved_corpus_gives_the_same_manifest(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:

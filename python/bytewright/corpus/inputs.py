@@ -9,7 +9,8 @@ start with `.` or `_`) and the output folder itself. The ending decides the kind
     .arrow .feather .ipc     Arrow IPC, file or stream
     anything else            text
 
-each also with `.gz`, `.zst` or `.zstd` behind it.
+each also with `.gz`, `.zst` or `.zstd` behind it. The name of a file need not be UTF-8: in the
+manifest, and where it is an id, a byte that is not stands as Python's `backslashreplace` has it.
 
 Identity of a file: its size and a SHA-256. Up to 64 MiB the hash is of every byte; of a larger file
 it is of 64 blocks of 1 MiB spread evenly from the first to the last, because reading a terabyte
@@ -61,6 +62,11 @@ class Source:
     size: int
     sha256: str
     modified_ns: int
+
+    @property
+    def encoded(self) -> bytes:
+        """The path in the bytes that the system knows, which pyarrow opens where a str has none."""
+        return os.fsencode(self.path)
 
     @property
     def sampled(self) -> bool:
@@ -163,6 +169,7 @@ def _source(path: Path, root: str, identified: bool) -> Source:
         digest = _digest(path, status.st_size) if identified else ""
     name = os.path.relpath(os.path.abspath(path), root).replace(os.sep, "/")
     kind = _KINDS.get(inner[-1], "text") if inner else "text"
+    name = os.fsencode(name).decode("utf-8", "backslashreplace")
     return Source(path, name, kind, codec, status.st_size, digest, status.st_mtime_ns)
 
 

@@ -132,7 +132,7 @@ def open_stream(source: Source) -> Iterator[ByteStream]:
     """Open a text or JSON Lines file, compressed or not."""
     source.check_unchanged()
     with reading(source):
-        file = pa.OSFile(str(source.path), "rb")
+        file = pa.OSFile(source.encoded, "rb")
     with file:
         # An empty file has no gzip or zstd header; it is taken as empty text.
         codec = source.codec if source.size else None
@@ -149,7 +149,7 @@ def seekable(source: Source) -> Iterator[Any]:
         with reading(source):
             # Only Arrow gains from a mapping: its batches are then used where they are.
             mapped = source.kind == "arrow" and source.size > 0
-            file = pa.memory_map(str(source.path)) if mapped else pa.OSFile(str(source.path))
+            file = pa.memory_map(source.encoded) if mapped else pa.OSFile(source.encoded)
         with file:
             yield file
         return
@@ -159,7 +159,7 @@ def seekable(source: Source) -> Iterator[Any]:
 
 
 def _unpack(source: Source, aside: IO[bytes]) -> None:
-    with reading(source), pa.OSFile(str(source.path), "rb") as file:
+    with reading(source), pa.OSFile(source.encoded, "rb") as file:
         shutil.copyfileobj(_unpacked(file, source.codec), aside, BLOCK)
     aside.seek(0)
 

@@ -238,7 +238,7 @@ def _stored(path: Path, part: Part, manifest: Manifest, count: int) -> NDArray[n
         table = pq.ParquetFile(path, page_checksum_verification=True)
         groups = table.iter_batches(4096, columns=["ids"])
     elif manifest.format == "arrow":
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
         groups = (reader.get_batch(i) for i in range(reader.num_record_batches))
     else:
         dtype = np.dtype(str(manifest.config["dtype"]))
