@@ -88,6 +88,34 @@ def test_a_name_that_is_no_utf8_is_read(
     assert bw.train([given], 257).merges == bw.train([b"the text"], 257).merges
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_links_to_folders_are_followed_and_each_folder_is_read_once(
+    tmp_path: Path, tokenizer: bw.Tokenizer
+) -> None:
+    tree(tmp_path, "in/m/a.txt", "in/b.txt", "else/c.txt", "else/deep/d.txt", "else/_no/e.txt")
+    tree(tmp_path, "far/f.txt", "hidden/g.txt")
+    for link, target in {
+        "in/z": "else", "in/y": "else", "else/far": "far", "far/round": "in", "in/self": "in",
+        "else/up": "else", "in/k": "in/m", "in/.hidden": "hidden", "far/deep": "else/deep",
+    }.items():  # fmt: skip
+        (tmp_path / link).symlink_to(tmp_path / target)
+    assert bw.count_pretokens([tmp_path / "in"], pattern=None).total == 5
+    manifest = bw.encode_corpus(tmp_path / "in", tokenizer, tmp_path / "in/out")
+    assert names(manifest) == ["b.txt", "m/a.txt", "y/c.txt", "y/deep/d.txt", "y/far/f.txt"]
+    # The output folder is no input behind a link either.
+    (tmp_path / "in/results").symlink_to(tmp_path / "in/out")
+    assert bw.encode_corpus(tmp_path / "in", tokenizer, tmp_path / "in/out") == manifest
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+@pytest.mark.parametrize("given", ["in", "in/*", "in/a.txt"])
+def test_a_link_to_nothing_is_named(tmp_path: Path, tokenizer: bw.Tokenizer, given: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").symlink_to("a.txt")
+    with pytest.raises(bw.DataError, match=r"in/(a\.txt|\*)"):
+        bw.encode_corpus(str(tmp_path / given), tokenizer, tmp_path / "out")
+
+
 def test_a_moved_corpus_gives_the_same_manifest(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
     tree(tmp_path / "here", "x/a.txt", "y/b.txt")
     tree(tmp_path / "deep/er/there", "x/a.txt", "y/b.txt")

@@ -2,7 +2,9 @@
 
 Order: as given; a glob or a folder is expanded in byte order of the paths, so the same files give
 the same corpus on every machine. A folder means every file under it except hidden ones (names that
-start with `.` or `_`) and the output folder itself. The ending decides the kind:
+start with `.` or `_`) and the output folder itself. Links to folders are followed, as globs do;
+a folder that is reached in several ways is read once, under its own path where it has one there, so
+links that lead round in circles end. The ending decides the kind:
 
     .jsonl .ndjson           JSON Lines
     .parquet .pq             Parquet
@@ -105,11 +107,11 @@ def find_sources(
     given = _given(inputs)
     if not given:
         raise ArgumentError("inputs: none is given (did a glob match nothing?)")
-    exclude = exclude and exclude.resolve()
+    exclude = exclude and Path(os.path.realpath(exclude))
     found = [path for item in given for path in _expand(os.fspath(item), exclude)]
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in found:
-        key = path.resolve()
+        key = os.path.realpath(path)
         if key in seen:
             raise ArgumentError(f"{path} is given twice; each document is read once")
         seen.add(key)
@@ -150,12 +152,21 @@ def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:
     def fail(error: OSError) -> None:
         raise DataError(f"cannot read the folder {error.filename}: {error.strerror}") from error
 
-    for where, folders, names in os.walk(folder, onerror=fail):
-        here = Path(where)
-        folders[:] = [
-            name for name in folders if name[0] not in "._" and (here / name).resolve() != exclude
-        ]
-        yield from (here / name for name in names if name[0] not in "._")
+    walked = set() if exclude is None else {str(exclude)}
+    # Links wait until the folders themselves are walked: those give the files their names.
+    linked = [folder]
+    while linked:
+        begin, linked = linked, []
+        for start in sorted(begin, key=os.fsencode):
+            for where, folders, names in os.walk(start, onerror=fail):
+                here = Path(where)
+                if (real := os.path.realpath(here)) in walked:
+                    folders[:] = []
+                    continue
+                walked.add(real)
+                folders[:] = [name for name in folders if name[0] not in "._"]
+                linked += [here / name for name in folders if (here / name).is_symlink()]
+                yield from (here / name for name in names if name[0] not in "._")
 
 
 def _source(path: Path, root: str, identified: bool) -> Source:
