@@ -24,22 +24,26 @@ def product(dists: list[Dist], weights: list[float]) -> Dist:
     return [p / sum(raw) for p in raw]
 
 
-def by_bayes(steps: list[list[Dist]], text: bytes, prior: list[float]) -> list[Dist]:
-    """P(b | x) as P(xb) / P(x) of the mixture of whole texts."""
+Steps = list[tuple[Dist, float]]
+"""At each place the prediction, and the share that is not lost."""
+
+
+def of_whole(raw: Dist, whole: float) -> tuple[Dist, float]:
+    return [p / sum(raw) for p in raw], sum(raw) / whole
+
+
+def by_bayes(steps: list[list[Dist]], text: bytes, prior: list[float]) -> Steps:
+    """P(b | x) as P(xb) / P(x) of the mixture of whole texts; rows leave out what is lost."""
     out, whole = [], list(prior)
     for at, dists in enumerate(steps):
-        out.append(
-            [math.fsum(w * d[b] for w, d in zip(whole, dists, strict=True)) for b in range(257)]
-        )
-        out[-1] = [p / sum(whole) for p in out[-1]]
+        raw = [math.fsum(w * d[b] for w, d in zip(whole, dists, strict=True)) for b in range(257)]
+        out.append(of_whole(raw, sum(whole)))
         if at < len(text):
             whole = [w * d[text[at]] for w, d in zip(whole, dists, strict=True)]
     return out
 
 
-def by_fixed_share(
-    steps: list[list[Dist]], text: bytes, prior: list[float], share: float
-) -> list[Dist]:
+def by_fixed_share(steps: list[list[Dist]], text: bytes, prior: list[float], share: float) -> Steps:
     """The sum over all sequences of models that may have made the text, one for each byte."""
     number = len(prior)
     out = []
@@ -47,9 +51,8 @@ def by_fixed_share(
     for at, dists in enumerate(steps):
         # Of what follows, sequences that now use a model for which the text cannot be say nothing.
         whole = sum(p for path, p in paths.items() if any(dists[path[-1]]))
-        out.append(
-            [sum(p * dists[path[-1]][b] for path, p in paths.items()) / whole for b in range(257)]
-        )
+        raw = [sum(p * dists[path[-1]][b] for path, p in paths.items()) for b in range(257)]
+        out.append(of_whole(raw, whole))
         if at < len(text):
             paths = {
                 (*path, then): p
@@ -61,11 +64,14 @@ def by_fixed_share(
     return out
 
 
-def by_gradient(steps: list[list[Dist]], text: bytes, prior: list[float], eta: float) -> list[Dist]:
+def by_gradient(
+    steps: list[list[Dist]], kept: list[list[float]], text: bytes, prior: list[float], eta: float
+) -> Steps:
     """Weights of a product, moved against a numerical derivative of -log P(y)."""
     out, weights = [], list(prior)
     for at, dists in enumerate(steps):
-        out.append(product(dists, weights))
+        left = math.prod(k**w for w, k in zip(weights, kept[at], strict=True))
+        out.append((product(dists, weights), left))
         if at == len(text):
             break
         slopes = []
@@ -89,8 +95,8 @@ def nearest(numbers: list[float]) -> list[float]:
     return [max(0.0, one - low) for one in numbers]
 
 
-def by_core(dists: list[Dist]) -> Dist:
-    centre = [sum(column) / len(dists) for column in zip(*dists, strict=True)]
+def by_core(dists: list[Dist], given: list[float], kept: list[float]) -> tuple[Dist, float]:
+    centre = mean(dists, given)
     main, trust, shape = dists[0], [], []
     for d in dists:
         near = [
@@ -109,4 +115,5 @@ def by_core(dists: list[Dist]) -> Dist:
             *([t * p * s for p, s in zip(d, n, strict=True)] for t, d, n in rows), strict=True
         )
     ]
-    return [p / sum(raw) for p in raw]
+    left = sum(t * k for t, k in zip(trust, kept, strict=True)) / sum(trust)
+    return [p / sum(raw) for p in raw], left

@@ -11,7 +11,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from reference_ensemble import Dist, by_bayes, by_core, by_fixed_share, by_gradient, mean, product
+from reference_ensemble import (
+    Dist,
+    Steps,
+    by_bayes,
+    by_core,
+    by_fixed_share,
+    by_gradient,
+    mean,
+    product,
+)
 
 import bytewright as bw
 from bytewright import demo
@@ -22,7 +31,15 @@ RULES: tuple[RuleName, ...] = get_args(RuleName)
 MERGES = [[(b"a", b"b")], [(b"a", b"a"), (b"b", b"aa")], []]
 
 
-def member(number: int, *, forbidden: Sequence[int] = (), end: bool = True) -> bw.ByteModel:
+def member(
+    number: int,
+    *,
+    forbidden: Sequence[int] = (),
+    end: bool = True,
+    semantics: Any = "local",
+    epsilon: float = 0.0,
+    scale: float = 1.0,
+) -> bw.ByteModel:
     """A model over the letters a and b whose rows depend on the whole context."""
     tok = bw.Tokenizer.from_merges(MERGES[number % 3], alphabet=b"ab")
     width = tok.vocab_size + 1
@@ -30,12 +47,13 @@ def member(number: int, *, forbidden: Sequence[int] = (), end: bool = True) -> b
     def rows(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
         out = np.empty((len(contexts), width))
         for row, ids in zip(out, contexts, strict=True):
-            row[:] = np.random.default_rng([number, 7, *map(int, ids)]).normal(size=width)
+            row[:] = np.random.default_rng([number, 7, *map(int, ids)]).normal(0.0, scale, width)
             row[list(forbidden)] = -np.inf
             row[-1] = row[-1] if end else -np.inf
         return out
 
-    return bw.ByteModel(bw.CallableModel(tok, rows, eos_id=tok.vocab_size), semantics="local")
+    tokens = bw.CallableModel(tok, rows, eos_id=tok.vocab_size)
+    return bw.ByteModel(tokens, semantics=semantics, epsilon=epsilon)
 
 
 def texts(number: int, length: int) -> list[bytes]:
@@ -50,54 +68,72 @@ def predictions(model: bw.ByteModel, text: bytes) -> list[Dist]:
     return [s.next().probs.tolist() if s.logprob > -math.inf else nothing for s in states]
 
 
+def shares_kept(model: bw.ByteModel, text: bytes) -> list[float]:
+    """What a model does not lose at each place."""
+    states = [model.start(text[:at]) for at in range(len(text) + 1)]
+    return [1.0 - s.next().lost_mass if s.logprob > -math.inf else 0.0 for s in states]
+
+
 OPTIONS: dict[RuleName, dict[str, Any]] = {
     "arithmetic": {"weights": [1, 5, 2]},
     "geometric": {"weights": [0.5, 0.2, 0.3]},
     "bayes": {"weights": [0.1, 0.6, 0.3]},
     "fixed_share": {"weights": [0.1, 0.6, 0.3], "share": 0.2},
     "online": {"weights": [0.2, 0.6, 0.2], "eta": 0.1},
-    "core": {},
+    "core": {"weights": [2, 1, 2]},
 }
 
 
-def expected_steps(rule: RuleName, steps: list[list[Dist]], text: bytes) -> list[Dist]:
+def expected_steps(
+    rule: RuleName, steps: list[list[Dist]], kept: list[list[float]], text: bytes
+) -> Steps:
+    """What a rule predicts at each place, and the share that it does not lose."""
     options = OPTIONS[rule]
-    given = options.get("weights", [1, 1, 1])
+    given = options["weights"]
     prior = [w / sum(given) for w in given]
+    means = [sum(w * k for w, k in zip(prior, row, strict=True)) for row in kept]
+    left = [
+        [[k * p for p in d] for d, k in zip(dists, row, strict=True)]
+        for dists, row in zip(steps, kept, strict=True)
+    ]
     match rule:
         case "arithmetic":
-            return [mean(dists, prior) for dists in steps]
+            return list(zip([mean(dists, prior) for dists in steps], means, strict=True))
         case "geometric":
-            return [product(dists, prior) for dists in steps]
+            powers = [math.prod(k**w for w, k in zip(prior, row, strict=True)) for row in kept]
+            return list(zip([product(dists, prior) for dists in steps], powers, strict=True))
         case "bayes":
-            return by_bayes(steps, text, prior)
+            return by_bayes(left, text, prior)
         case "fixed_share":
-            return by_fixed_share(steps, text, prior, options["share"])
+            return by_fixed_share(left, text, prior, options["share"])
         case "online":
-            return by_gradient(steps, text, prior, options["eta"])
-    return [by_core(dists) for dists in steps]
+            return by_gradient(steps, kept, text, prior, options["eta"])
+    return [by_core(dists, prior, row) for dists, row in zip(steps, kept, strict=True)]
 
 
+@pytest.mark.parametrize("semantics", ["local", "valid"])
 @pytest.mark.parametrize("rule", RULES)
-def test_predictions_are_what_the_formula_says(rule: RuleName) -> None:
-    models = [member(0), member(1), member(2)]
+def test_predictions_are_what_the_formula_says(rule: RuleName, semantics: str) -> None:
+    models = [member(number, semantics=semantics) for number in range(3)]
     ensemble = bw.Ensemble(models, rule=rule, **OPTIONS[rule])
     tolerance = 1e-7 if rule == "online" else 1e-12  # The oracle's derivative is numerical.
     for text in texts(3, 6):
         each = [predictions(model, text) for model in models]
-        expected = expected_steps(rule, [list(at) for at in zip(*each, strict=True)], text)
+        kept = [list(at) for at in zip(*(shares_kept(one, text) for one in models), strict=True)]
+        assert (min(map(min, kept)) < 0.98) == (semantics == "valid")
+        steps = [list(at) for at in zip(*each, strict=True)]
         logprob = 0.0
         state = ensemble.start()
-        for at in range(len(text) + 1):
+        for at, (expected, left) in enumerate(expected_steps(rule, steps, kept, text)):
             found = state.next()
-            assert 0.5 * np.abs(found.probs - expected[at]).sum() <= tolerance, (text, at)
-            assert (found.lost_mass, found.error_bound) == (0.0, 0.0)
+            assert 0.5 * np.abs(found.probs - expected).sum() <= tolerance, (text, at)
+            assert found.lost_mass == pytest.approx(1.0 - left, abs=tolerance)
+            assert found.error_bound == 0.0
             assert state.logprob == pytest.approx(logprob, abs=1e-6)
             if at < len(text):
-                logprob += math.log(expected[at][text[at]])
+                logprob += math.log(left * expected[text[at]])
                 state.advance(text[at : at + 1])
-        own = [sum(math.log(d[b]) for d, b in zip(one, text, strict=False)) for one in each]
-        assert state.logprobs == pytest.approx(own, rel=1e-12)
+        assert state.logprobs == pytest.approx([model.logprob(text) for model in models])
         assert np.exp(state.predictions) == pytest.approx(np.array([one[-1] for one in each]))
 
 
@@ -113,15 +149,18 @@ def test_a_model_that_is_left_out_stays_so(rule: RuleName, gone: int) -> None:
     assert not any(any(dist) for dist in each[gone][2:])
     steps = [list(at) for at in zip(*each, strict=True)]
     living = [[dist for dist in dists if any(dist)] for dists in steps]
-    given = OPTIONS[rule].get("weights", [1, 1, 1])
+    given = OPTIONS[rule]["weights"]
     left = [weight for number, weight in enumerate(given) if number != gone]
+    weights = [given if len(dists) == 3 else left for dists in living]
     match rule:
         case "arithmetic":
-            expected = [mean(dists, given if len(dists) == 3 else left) for dists in living]
+            expected = [mean(dists, w) for dists, w in zip(living, weights, strict=True)]
         case "core":
-            expected = [by_core(dists) for dists in living]
+            pairs = zip(living, weights, strict=True)
+            expected = [by_core(dists, w, [1.0] * len(w))[0] for dists, w in pairs]
         case _:
-            expected = expected_steps(rule, steps, text)
+            whole = [[float(any(dist)) for dist in dists] for dists in steps]
+            expected = [dist for dist, _ in expected_steps(rule, steps, whole, text)]
     state = bw.Ensemble(models, rule=rule, **OPTIONS[rule]).start()
     for at, dist in enumerate(expected):
         assert state.next().probs == pytest.approx(dist, abs=1e-12), at
@@ -131,18 +170,22 @@ def test_a_model_that_is_left_out_stays_so(rule: RuleName, gone: int) -> None:
     assert state.logprobs[gone] == -math.inf
 
 
+@pytest.mark.parametrize("semantics", ["all", "valid", "fast", "local"])
 @pytest.mark.parametrize("rule", RULES)
-def test_identical_models_change_nothing(rule: RuleName) -> None:
-    model = member(1)
+def test_identical_models_change_nothing(rule: RuleName, semantics: str) -> None:
+    model = member(1, semantics=semantics)
     ensemble = bw.Ensemble([model, model, model], rule=rule, eta=0.3)
     for text in texts(4, 20):
         single, many = model.start(), ensemble.start()
         for at in range(len(text)):
-            distance = 0.5 * np.abs(single.next().probs - many.next().probs).sum()
-            assert distance <= 1e-12
+            alone, together = single.next(), many.next()
+            assert 0.5 * np.abs(alone.probs - together.probs).sum() <= 1e-12
+            assert together.lost_mass == pytest.approx(alone.lost_mass, abs=1e-12)
             single.advance(text[at : at + 1])
             many.advance(text[at : at + 1])
+        assert many.logprob == pytest.approx(single.logprob)
         assert ensemble.logprob(text, end=True) == pytest.approx(model.logprob(text, end=True))
+        assert ensemble.score(text) == pytest.approx(model.score(text))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -168,7 +211,7 @@ def test_every_way_to_a_place_is_the_same(rule: RuleName) -> None:
 
 
 def test_bayes_loses_at_most_the_logarithm_of_the_number_of_models() -> None:
-    models = [member(number) for number in range(6)]
+    models = [member(number, semantics="valid" if number % 2 else "local") for number in range(6)]
     ensemble = bw.Ensemble(models, rule="bayes")
     for text in texts(12, 40):
         state = ensemble.start(text)
@@ -236,7 +279,10 @@ def test_where_no_outcome_is_left_an_ensemble_is_as_a_single_model(rule: RuleNam
         assert disagreeing.start().next().lost_mass == 1.0
         assert disagreeing.logprob("ab") == -math.inf
     else:
-        assert bw.Ensemble([dead, member(1)], rule=rule).start("a").next().lost_mass == 0.0
+        half = bw.Ensemble([dead, member(1)], rule=rule).start("a")
+        # Those rules that judge the models say how likely the text is that is lost.
+        judged = half.weights[0] if rule in ("bayes", "fixed_share") else 0.0
+        assert half.next().lost_mass == pytest.approx(judged)
     for ensemble in left.values():
         state = ensemble.start("a")
         last = state.next()
@@ -286,12 +332,37 @@ def test_bounds_of_pruning_are_bounds() -> None:
         assert bounds - {0.0, 1.0} if rule == "arithmetic" else 1.0 in bounds
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_what_is_pruned_is_not_impossible(rule: RuleName) -> None:
+    exact = [member(number, semantics="valid", scale=4.0) for number in range(2)]
+    pruned = [member(number, semantics="valid", scale=4.0, epsilon=0.05) for number in range(2)]
+    alone, both = bw.Ensemble(pruned[:1], rule=rule), bw.Ensemble(pruned, rule=rule)
+    expected = bw.Ensemble(exact, rule=rule)
+    excluded = 0
+    for text in texts(40, 12):
+        state = pruned[0].start()
+        for at in range(len(text)):
+            excluded += state.next().logprobs[text[at]] == -math.inf
+            state.advance(text[at : at + 1])
+        assert alone.logprob(text) == pytest.approx(pruned[0].logprob(text), abs=1e-9)
+        assert alone.score(text).sum() == pytest.approx(state.logprob, abs=1e-9)
+        assert both.logprob(text) > -math.inf
+        # No model is left out, and what each says of the text is what it is sure of.
+        found, wanted = both.start(text), expected.start(text)
+        assert found.logprobs == pytest.approx([model.logprob(text) for model in pruned])
+        assert found.logprobs == pytest.approx(wanted.logprobs, abs=0.5)
+        if rule == "bayes":
+            posterior = np.exp(found.logprobs - np.logaddexp.reduce(found.logprobs))
+            assert found.weights == pytest.approx(posterior)
+    assert excluded > 10
+
+
 Wrong = tuple[Callable[[], object], type[Exception], str]
 
 
 def test_what_is_no_ensemble_is_said() -> None:
     one = member(0)
-    anything: Any = one.model
+    anything: Any = 7
     name: Any = "median"
     wrong: list[Wrong] = [
         (lambda: bw.Ensemble([]), bw.ArgumentError, "at least one"),
@@ -301,7 +372,6 @@ def test_what_is_no_ensemble_is_said() -> None:
         (lambda: bw.Ensemble([one, one], weights=[1, -1]), bw.ArgumentError, "none below 0"),
         (lambda: bw.Ensemble([one], weights=[0.0]), bw.ArgumentError, "one above it"),
         (lambda: bw.Ensemble([one], weights=[math.nan]), bw.ArgumentError, "weights="),
-        (lambda: bw.Ensemble([one], rule="core", weights=[1]), bw.ArgumentError, "its own"),
         (lambda: bw.Ensemble([one], rule="fixed_share", share=2.0), bw.ArgumentError, "share=2"),
         (lambda: bw.Ensemble([one], rule="online", eta=-1.0), bw.ArgumentError, "eta=-1"),
         (lambda: bw.Ensemble([one]).start().advance(anything), bw.ArgumentTypeError, "data"),

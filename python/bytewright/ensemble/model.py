@@ -4,8 +4,8 @@ The models need not have anything in common: each says what it expects of the ne
 end of the text, and a rule (see `rules`) makes one prediction of these. An ensemble is a model of
 bytes itself, so it has the same methods and may be a member of another one. The probability of a
 text is the product of the ensemble's predictions of its bytes, each of which costs a prediction of
-every model. What a model loses (`ByteDistribution.lost_mass`) is left out of its prediction, so a
-text is a little likelier than under the model itself: compare with the ensemble of that one alone.
+every model, and of the shares that are not lost at each (`ByteDistribution.lost_mass`): an ensemble
+loses what its models do, and identical models are as one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.arguments import number, word
-from bytewright.bytelm import BytePredictor
+from bytewright.bytelm import ByteModel, BytePredictor
 from bytewright.bytelm.arguments import text_bytes
 from bytewright.bytelm.infilling import InfillingPredictor
 from bytewright.bytelm.protocol import (
@@ -34,6 +34,7 @@ from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.models import TokenModel
 from bytewright.models.protocol import begun_of
 from bytewright.underflow import underflow_is_zero
 
@@ -64,7 +65,7 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
 
     def __init__(
         self,
-        models: Iterable[BytePredictor],
+        models: Iterable[BytePredictor | TokenModel],
         *,
         rule: RuleName = "arithmetic",
         weights: Sequence[float] | NDArray[np.float64] | None = None,
@@ -74,14 +75,15 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         """Take models of bytes.
 
         Args:
-            models: `ByteModel`s, ensembles, or whatever else predicts bytes. The rule `core` takes
-                the first for the main model.
+            models: `ByteModel`s, ensembles, or whatever else predicts bytes; a model of tokens is
+                taken as `ByteModel(model)`. The rule `core` takes the first for the main model.
             rule: how their predictions become one; the module `bytewright.ensemble.rules` has the
                 formulas. Where a model gives an outcome the probability 0, the products
                 (`geometric`, `online`) do, and the means go on without it; what no outcome is left
                 for has the probability 0, as with a single model.
-            weights: of the models at the start, scaled to add up to 1; equal unless given. `core`
-                finds its own.
+            weights: of the models at the start, scaled to add up to 1; equal unless given. Those
+                of `core` are for the mean that it compares with; in the prediction it finds its
+                own.
             share: of `fixed_share`, how much of the weight is dealt out anew after each byte.
             eta: of `online`, how fast the weights follow.
 
@@ -91,19 +93,18 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         """
         if not isinstance(models, Iterable):
             raise ArgumentTypeError(f"models: a list of them, not {type(models).__name__}")
-        self._models = tuple(models)
-        if not self._models:
+        given = tuple(models)
+        if not given:
             raise ArgumentError("models: at least one is needed")
-        for at, model in enumerate(self._models):
-            check_predictor(model, f"models[{at}]")
+        for at, model in enumerate(given):
+            if not isinstance(model, TokenModel):
+                check_predictor(model, f"models[{at}]")
+        self._models = tuple(map(_of_bytes, given))
         word(rule, "rule", _NAMES)
-        if rule == "core" and weights is not None:
-            raise ArgumentError("weights: the rule 'core' finds its own")
         self._weights = _shares(weights, len(self._models))
         self._name, self._rule = rule, _rule(rule, self._weights, share, eta)
-        given = None if rule == "core" else self._weights
         self._made = functools.partial(
-            type(self), self._models, rule=rule, weights=given, share=share, eta=eta
+            type(self), self._models, rule=rule, weights=self._weights, share=share, eta=eta
         )
 
     @property
@@ -174,10 +175,9 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
         for at, byte in enumerate(data):
             if at % _AHEAD == 0:
                 self._ask_ahead(state, data[at : at + _AHEAD])
-            scores[at] = state.next().logprobs[byte]
+            scores[at] = state._read(byte)
             if scores[at] == -np.inf:
                 break
-            state.advance(data[at : at + 1])
         return scores
 
     def _ask_ahead(self, state: EnsembleState, data: bytes) -> None:
@@ -204,6 +204,10 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
 
     def __repr__(self) -> str:
         return f"<Ensemble of {len(self._models)} models, rule {self._name!r}>"
+
+
+def _of_bytes(model: BytePredictor | TokenModel) -> BytePredictor:
+    return model if isinstance(model, BytePredictor) else ByteModel(model)
 
 
 @underflow_is_zero

@@ -27,7 +27,11 @@ class _Step:
     """What is known of the next outcome."""
 
     rows: Floats  # [K, 257]
+    kept: Floats  # [K]
+    bounds: Floats  # [K]
     mixed: Floats  # [257]
+    total: float  # What the prediction of the rule adds up to.
+    log_kept: float
     weights: Floats  # [K]
     error_bound: float
 
@@ -36,8 +40,9 @@ class EnsembleState(ForkingPlace):
     """The probability of the bytes so far, and of those that may follow.
 
     Made by `Ensemble.start`. The bytes' probability is the product of what the ensemble predicted
-    for each of them. A model for which the bytes so far have the probability 0 is left out where
-    the rule is a mean. Threads may share a state: one waits for the other.
+    for each of them, and of the shares that it did not lose. A model for which the bytes so far
+    have the probability 0 is left out where the rule is a mean. Threads may share a state: one
+    waits for the other.
     """
 
     __slots__ = (
@@ -77,20 +82,42 @@ class EnsembleState(ForkingPlace):
             self._take(ahead, ahead._members)
         return self
 
-    def _read(self, byte: int) -> None:
+    def _read(self, byte: int) -> float:
+        """Read a byte, and tell the logarithm of what it was expected with."""
         step = self._predicted()
-        self._logprob += float(step.mixed[byte])
         self._length += 1
         self._step = None
-        if self._logprob == -math.inf:
-            return
+        gains = step.kept + step.rows[:, byte]
+        pruned = np.flatnonzero((step.bounds > 0.0) & (self._own > -math.inf))
+        if len(pruned):
+            for at in pruned:
+                before = self._members[at].logprob
+                gains[at] = self._members[at].advance(bytes([byte])).logprob - before
+            step = self._corrected(step, gains, pruned, byte)
+        gain = step.log_kept + float(step.mixed[byte])
+        self._logprob += gain
+        if gain == -math.inf:
+            return gain
         # A model that is left out learns like the others: its rows say that nothing can be.
-        self._memory = self._rule.learn(self._memory, step.rows, step.mixed, byte)
-        self._own = self._own + step.rows[:, byte]
+        said = self._judged(step.rows, step.kept)
+        self._memory = self._rule.learn(self._memory, said, step.mixed, byte)
+        self._own = self._own + gains
         self._exact &= step.error_bound == 0.0
-        for member, own in zip(self._members, self._own, strict=True):
-            if own > -math.inf:
-                member.advance(bytes([byte]))
+        for at in np.flatnonzero((step.bounds == 0.0) & (self._own > -math.inf)):
+            self._members[at].advance(bytes([byte]))
+        return gain
+
+    def _corrected(self, step: _Step, gains: Floats, pruned: NDArray[np.intp], byte: int) -> _Step:
+        """What is known of a byte that was read.
+
+        From its prediction a model may have pruned it; what it gained says how likely it was.
+        """
+        rows, kept = step.rows.copy(), step.kept.copy()
+        rows[pruned, byte] = -math.inf
+        pruned = pruned[gains[pruned] > -math.inf]
+        kept[pruned] = np.maximum(kept[pruned], gains[pruned])
+        rows[pruned, byte] = gains[pruned] - kept[pruned]
+        return self._mixed(rows, kept, step.bounds, step.total)
 
     def _behind(self, text: bytes, weights: Floats) -> Self:
         """The state itself, whose models have read a text already."""
@@ -116,7 +143,13 @@ class EnsembleState(ForkingPlace):
         """Which models the rule sees."""
         if self._rule.veto:
             return np.arange(len(rows))
-        return np.flatnonzero(rows.max(axis=1) > -np.inf)
+        return np.flatnonzero(
+            self._own > -np.inf if self._rule.judges else rows.max(axis=1) > -np.inf
+        )
+
+    def _judged(self, rows: Floats, kept: Floats) -> Floats:
+        """The rows as the rule sees them."""
+        return rows + kept[:, None] if self._rule.judges else rows
 
     def _shared(self) -> _Step:
         with self._lock:
@@ -131,20 +164,27 @@ class EnsembleState(ForkingPlace):
                 member.next() if own > -math.inf else nothing
                 for member, own in zip(self._members, self._own, strict=True)
             ]
-            self._step = self._mixed(found)
+            rows = np.stack([one.logprobs for one in found])
+            kept = np.array([one.log_kept for one in found])
+            bounds = np.array([one.error_bound for one in found])
+            self._step = self._mixed(rows, kept, bounds, -math.inf)
         return self._step
 
-    def _mixed(self, found: Sequence[ByteDistribution]) -> _Step:
-        rows = np.stack([one.logprobs for one in found])
+    def _mixed(self, rows: Floats, kept: Floats, bounds: Floats, total: float) -> _Step:
+        """The prediction, divided by a total, or by its own where that is 0."""
+        weights, mixed = np.zeros(len(rows)), np.full(OUTCOMES, -np.inf)
         live = self._live(rows)
-        weights = np.zeros(len(rows))
-        mixed = np.full(OUTCOMES, -np.inf)
-        if len(rows[live]):
-            mixed, weights[live] = self._rule.mix(self._memory[live], rows[live])
-        if mixed.max() > -np.inf:
-            mixed -= log_sum(mixed)
-        bounds = np.array([one.error_bound for one in found])
-        return _Step(rows, mixed, weights, self._bound(bounds, rows, weights))
+        if len(live):
+            said = self._judged(rows, kept)[live]
+            mixed, weights[live] = self._rule.mix(self._memory[live], said)
+        total, log_kept = total if total > -math.inf else log_sum(mixed), -math.inf
+        if total > -math.inf:
+            mixed = mixed - total
+            log_kept = total if self._rule.judges else self._rule.log_kept(weights, kept)
+            # What is exactly nothing is not what the weights miss 1 by.
+            log_kept = log_kept if kept[live].any() else 0.0
+        bound = self._bound(bounds, rows, weights)
+        return _Step(rows, kept, bounds, mixed, total, log_kept, weights, bound)
 
     @underflow_is_zero
     def _bound(self, bounds: Floats, rows: Floats, weights: Floats) -> float:
@@ -184,9 +224,9 @@ class EnsembleState(ForkingPlace):
     def next(self) -> ByteDistribution:
         """What may follow.
 
-        Nothing is lost (`lost_mass` is 0): what counts of each model is its prediction with what it
-        loses left out. Only where that leaves nothing, all is: no model expects anything, or the
-        rule is a product and the models agree on no outcome.
+        `lost_mass` is what the models lose, by their weights (`bytewright.ensemble.rules` has the
+        formulas); all is lost where no model expects anything, or the rule is a product and the
+        models agree on no outcome.
 
         `error_bound` is the mean of the models' where the rule is `arithmetic`; of the other rules
         pruning allows no statement, so it is 1 there once a model has pruned.
@@ -195,9 +235,9 @@ class EnsembleState(ForkingPlace):
             DataError: the text so far has the probability 0.
         """
         step = self._shared()
-        lost = 0.0 if step.mixed.max() > -np.inf else 1.0
+        lost = min(1.0, max(0.0, -math.expm1(step.log_kept)))
         # A caller may write into it, and the state goes on from what it knows.
-        return ByteDistribution(step.mixed.copy(), lost, step.error_bound)
+        return ByteDistribution(step.mixed.copy(), lost, step.error_bound, step.log_kept)
 
     @property
     def logprob(self) -> float:
@@ -226,7 +266,7 @@ class EnsembleState(ForkingPlace):
 
     @property
     def logprobs(self) -> Floats:
-        """For each model the sum of its own predictions of the bytes so far, float64 `[models]`."""
+        """For each model the logarithm of its own probability of the bytes, float64 `[models]`."""
         return self._own.copy()
 
     def __len__(self) -> int:
