@@ -318,7 +318,9 @@ def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "named"),
     [
-        (["next", "a", "--model", "absent.ngram"], 3, "absent.ngram"),
+        (["next", "a", "--model", "absent.ngram"], 1, "absent.ngram"),
+        (["next", "a", "--model", "README.md"], 3, "not an n-gram model"),
+        (["next", "--file", "absent.txt"], 1, "absent.txt"),
         (["next", "a", "--tokenizer", "absent.json"], 1, "absent.json"),
         (["score", "", "--model", "CATS"], 1, "no byte"),
         (["sample", "--model", "CATS", "--temperature", "-1"], 1, "temperature=-1"),
@@ -327,7 +329,11 @@ def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
         (["sample", "--model", "CATS", "--ends", "match"], 2, "--regex"),
         (["next", "a", "--semantics", "some"], 2, "--semantics"),
         (["next"], 2, "give a text or --file FILE"),
-        (["fit", "absent", "-o", "new"], 3, "absent"),
+        (["fit", "absent", "-o", "new"], 1, "absent"),
+        (["fit", "absent*", "-o", "new"], 1, "absent"),
+        (["fit", "-", "-o", "absent/new"], 1, "absent"),
+        (["fit", "README.parquet", "-o", "new"], 3, "README.parquet"),
+        (["compress", "absent", "-o", "new"], 1, "absent"),
         (["fit", "a", "-", "-o", "new"], 2, "goes alone"),
         (["fit", "-", "-o", "new", "--order", "17"], 1, "--order 17: 1 to 16"),
         (["fit", "-", "-o", "new", "--order", "³"], 1, "--order ³: 1 to 16"),
@@ -340,8 +346,12 @@ def test_what_is_compressed_goes_through_pipes(ngrams: Path) -> None:
     ],
 )
 def test_an_error_has_its_own_code(
-    arguments: list[str], code: int, named: str, ngrams: Path
-) -> None:
+    arguments: list[str], code: int, named: str, ngrams: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    for name in ("README.md", "README.parquet"):
+        (tmp_path / name).write_text("PAR1, and no more of it PAR1")
     given = [str(ngrams) if one == "CATS" else one for one in arguments]
     done = command("bytes", *given, "--quiet", "--json")
     assert done.returncode == code, done.stderr

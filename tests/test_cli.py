@@ -314,7 +314,13 @@ def test_doctor_finds_a_working_core() -> None:
 WRONG: list[tuple[Sequence[str], bytes, int, str]] = [
     (["count", "absent.txt"], b"", 1, "absent.txt"),
     (["count", "-m", "absent.json"], b"", 1, "absent.json"),
-    (["encode", "-m", "broken.json"], b"", 1, "broken.json"),
+    (["verify", "absent"], b"", 1, "absent"),
+    (["encode-corpus", "absent", "-o", "out"], b"", 1, "absent"),
+    (["encode-corpus", ".", "-o", "out"], b"", 1, "no file in this folder"),
+    (["count-pretokens", "absent", "-o", "out.parquet"], b"", 1, "absent"),
+    (["train", "absent.txt", "-n", "300", "-o", "out.json"], b"", 1, "absent.txt"),
+    (["train", "--counts", "absent", "-n", "300", "-o", "out.json"], b"", 1, "absent"),
+    (["encode", "-m", "_broken.json"], b"", 1, "_broken.json"),
     (["encode", "-t", "a", "--special", "<|nope|>"], b"", 1, "<|nope|>"),
     (["encode", "--pattern", "gpt2", "-t", "a"], b"", 1, "--pattern"),
     (["count", "--limit", "-1"], b"", 2, "--limit"),
@@ -333,7 +339,7 @@ def test_an_error_is_one_line_with_its_own_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "broken.json").write_text('{"model": ')
+    (tmp_path / "_broken.json").write_text('{"model": ')
     plain = command(*arguments, "--quiet", stdin=stdin)
     assert plain.returncode == code, plain.stderr.decode()
     assert plain.stderr.decode().count("\n") == 1
@@ -344,6 +350,22 @@ def test_an_error_is_one_line_with_its_own_code(
     told = json.loads(as_json.stderr)
     assert told["exit_code"] == code
     assert named in told["message"]
+
+
+def test_a_file_that_cannot_be_read_is_left_to_the_command() -> None:
+    """The parser would ask the system first, and end with a code of its own."""
+    asked = []
+    groups = [group.typer_instance for group in build().registered_groups]
+    for app in (build(), *filter(None, groups)):
+        for info in app.registered_commands:
+            assert info.callback is not None
+            parameters = inspect.signature(info.callback, eval_str=True).parameters
+            for name, parameter in parameters.items():
+                kind = getattr(parameter.annotation, "__origin__", None)
+                if "Path" in str(kind):
+                    asked.append(name)
+                    assert not parameter.annotation.__metadata__[0].readable, (info.name, name)
+    assert len(asked) > 20
 
 
 def test_a_closed_pipe_ends_quietly() -> None:

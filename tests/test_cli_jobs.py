@@ -54,7 +54,7 @@ def test_count_pretokens_reads_standard_input(tmp_path: Path) -> None:
 def test_count_pretokens_says_what_is_wrong(tmp_path: Path) -> None:
     path, out = corpus(tmp_path), tmp_path / "counts.parquet"
     wrong: list[tuple[list[Argument], int, bytes]] = [
-        ([tmp_path / "absent.txt"], 3, b"absent.txt: no such file or folder"),
+        ([tmp_path / "absent.txt"], 1, b"absent.txt: no such file or folder"),
         ([path, "--text-field", "body"], 3, b"no field 'body'"),
         ([path, "--pattern", "o300k"], 1, b"'o300k' is not a known name"),
         ([path, "--memory", "1M"], 1, b"memory=1M is less than"),

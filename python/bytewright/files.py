@@ -8,6 +8,7 @@ milliseconds.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 from collections.abc import Iterator
@@ -17,10 +18,15 @@ from typing import BinaryIO
 
 from bytewright.errors import DataError
 
-__all__ = ["reading", "replace", "saved", "sync_folder", "whole_file", "writing"]
+__all__ = ["absent", "reading", "replace", "saved", "sync_folder", "whole_file", "writing"]
 
 # So that threads that write the same file write different ones aside.
 _NUMBERS = itertools.count()
+
+
+def absent(path: str) -> FileNotFoundError:
+    """What the operating system says of a file that is not there."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 @contextmanager

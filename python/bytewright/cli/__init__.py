@@ -1,8 +1,9 @@
 """The command `bytewright`: a file for a command or two, and the only room that prints.
 
 Results go to standard output; notes, errors and the progress bar to standard error. Exit codes:
-0 done, 1 a vocabulary or an argument is wrong, 2 the command line is wrong, 3 the data is wrong,
-130 stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
+0 done, 1 a vocabulary or an argument is wrong or a file cannot be read or written, 2 the command
+line is wrong, 3 the data is wrong, 130 stopped by Ctrl-C. Nothing heavy is imported before a
+command needs it.
 """
 
 from __future__ import annotations

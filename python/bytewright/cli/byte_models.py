@@ -45,12 +45,16 @@ Ngrams = Annotated[
         metavar="FILE",
         help="An n-gram model that `bytes fit` or NgramModel.save wrote. Default: one fitted to "
         "Python's texts.",
+        readable=False,
     ),
 ]
 Vocabulary = Annotated[
     Path | None,
     typer.Option(
-        "--tokenizer", metavar="PATH", help="The vocabulary of the model. Default: the embedded."
+        "--tokenizer",
+        metavar="PATH",
+        help="The vocabulary of the model. Default: the embedded.",
+        readable=False,
     ),
 ]
 Meaning = Annotated[

@@ -23,6 +23,7 @@ Model = Annotated[
         "-m",
         metavar="PATH",
         help="Vocabulary file or folder of any known format. Default: the embedded one.",
+        readable=False,
     ),
 ]
 Pattern = Annotated[
@@ -38,12 +39,18 @@ Special = Annotated[
     ),
 ]
 NewVocabulary = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FILE", help="New file: .json or .tiktoken.")
+    Path,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="New file: .json or .tiktoken.", readable=False
+    ),
 ]
 MapOfIds = Annotated[
     Path | None,
     typer.Option(
-        "--map", metavar="FILE", help="Write the new id of each old one there, as JSON; -1: gone."
+        "--map",
+        metavar="FILE",
+        help="Write the new id of each old one there, as JSON; -1: gone.",
+        readable=False,
     ),
 ]
 TextField = Annotated[str, typer.Option(help="Field or column of the text.")]

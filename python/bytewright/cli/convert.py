@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Vocabulary file or folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Vocabulary file or folder.", readable=False)
+    ],
     output: common.NewVocabulary,
     pattern: common.Pattern = None,
     force: common.Force = False,

@@ -60,7 +60,10 @@ class DType(StrEnum):
 def encode_corpus(
     inputs: Inputs,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="A folder of its own for the ids.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="A folder of its own for the ids.", readable=False
+        ),
     ],
     format: Annotated[
         Format, typer.Option("--format", "-f", help="Format of the ids.")
@@ -137,7 +140,9 @@ def encode_corpus(
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What encode-corpus made.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="What encode-corpus made.", readable=False)
+    ],
     sample: Annotated[
         int, typer.Option(min=0, metavar="N", help="Also encode N documents again; needs --input.")
     ] = 0,

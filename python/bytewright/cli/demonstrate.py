@@ -28,7 +28,11 @@ SENTENCE = b"Bytes in, tokens out, and the same bytes back: \xe2\x9c\x93 \xf0\x9
 def demo(
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to leave the files. Default: a temporary folder."),
+        typer.Option(
+            metavar="DIR",
+            help="Where to leave the files. Default: a temporary folder.",
+            readable=False,
+        ),
     ] = None,
     threads: common.Threads = None,
     as_json: common.AsJson = False,

@@ -25,7 +25,9 @@ def bytes_fit(
             "'-' is standard input.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new model.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The new model.", readable=False)
+    ],
     order: Annotated[
         str,
         typer.Option(

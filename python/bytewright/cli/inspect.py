@@ -19,7 +19,8 @@ SHOWN_SETTING = 400
 
 def inspect(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[PATH]", help="Vocabulary file or folder.")
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="Vocabulary file or folder.", readable=False),
     ] = None,
     model: common.Model = None,
     pattern: common.Pattern = None,

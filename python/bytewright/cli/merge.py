@@ -11,8 +11,13 @@ from bytewright.cli import common
 
 
 def merge(
-    first: Annotated[Path, typer.Argument(metavar="FIRST", help="Vocabulary that stays as it is.")],
-    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Vocabulary that is added.")],
+    first: Annotated[
+        Path,
+        typer.Argument(metavar="FIRST", help="Vocabulary that stays as it is.", readable=False),
+    ],
+    second: Annotated[
+        Path, typer.Argument(metavar="SECOND", help="Vocabulary that is added.", readable=False)
+    ],
     output: common.NewVocabulary,
     ids: common.MapOfIds = None,
     force: common.Force = False,

@@ -70,6 +70,11 @@ def code_of(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else USER_ERROR
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return INTERRUPTED
+    # A file that cannot be read or written is a wrong argument, whatever it would hold. What
+    # pyarrow says of a damaged one comes without a number of the system's.
+    cause = error.__cause__
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return USER_ERROR
     if isinstance(error, (DataError, UnknownTokenError)):
         return DATA_ERROR
     if _is_usage_error(error):

@@ -16,7 +16,13 @@ from bytewright.cli.progress import text_bar
 Source = Annotated[str, typer.Argument(metavar="FILE", help="A file; '-' is standard input.")]
 Output = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="FILE", help="The new file; '-' is standard output."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="The new file; '-' is standard output.",
+        readable=False,
+    ),
 ]
 
 # Before the bits: what the file is, and the checksum of what was compressed.

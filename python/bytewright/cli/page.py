@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 def bytes_page(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The new page.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The new page.", readable=False)
+    ],
     text: TextOrFile = None,
     file: File = None,
     model: Annotated[
@@ -38,6 +40,7 @@ def bytes_page(
             metavar="FILE",
             help="An n-gram model that `bytes fit` or NgramModel.save wrote; repeated, they stand "
             "side by side. Default: one fitted to Python's texts.",
+            readable=False,
         ),
     ] = None,
     tokenizer: Annotated[
@@ -47,6 +50,7 @@ def bytes_page(
             metavar="PATH",
             help="The vocabulary of the models, or one for each in their order. Default: the "
             "embedded.",
+            readable=False,
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="The heading of the page.")] = None,

@@ -30,7 +30,10 @@ Inputs = Annotated[
 def count_pretokens(
     inputs: Inputs,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The Parquet file of the counts.")
+        Path,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="The Parquet file of the counts.", readable=False
+        ),
     ],
     pattern: Annotated[
         str,
@@ -47,7 +50,11 @@ def count_pretokens(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Remember finished parts there, and go on with them."),
+        typer.Option(
+            metavar="DIR",
+            help="Remember finished parts there, and go on with them.",
+            readable=False,
+        ),
     ] = None,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 def prune(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Vocabulary file or folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Vocabulary file or folder.", readable=False)
+    ],
     remove: Annotated[int, typer.Option("--remove", "-n", min=0, help="Tokens to take out.")],
     output: common.NewVocabulary,
     text: Annotated[

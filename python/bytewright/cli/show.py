@@ -62,7 +62,13 @@ def show(
     ] = None,
     model: Annotated[
         list[Path] | None,
-        typer.Option("--model", "-m", metavar="PATH", help="Vocabulary; repeat it to compare."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="PATH",
+            help="Vocabulary; repeat it to compare.",
+            readable=False,
+        ),
     ] = None,
     pattern: common.Pattern = None,
     special: common.Special = None,

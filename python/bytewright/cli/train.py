@@ -45,7 +45,13 @@ class Groups(StrEnum):
 def train(
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", metavar="FILE", help="tokenizer.json, or ranks (.tiktoken)."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="tokenizer.json, or ranks (.tiktoken).",
+            readable=False,
+        ),
     ],
     vocab_size: Annotated[
         int, typer.Option("--vocab-size", "-n", help="Tokens, bytes and special ones included.")
@@ -59,7 +65,11 @@ def train(
     ] = None,
     counts: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="Counts of pieces, instead of text. May be repeated."),
+        typer.Option(
+            metavar="FILE",
+            help="Counts of pieces, instead of text. May be repeated.",
+            readable=False,
+        ),
     ] = None,
     pattern: Annotated[
         str | None,
@@ -90,7 +100,12 @@ def train(
     digits: Annotated[Groups | None, typer.Option(help="How numbers are cut.")] = None,
     go_on: Annotated[
         Path | None,
-        typer.Option("--continue", metavar="PATH", help="A vocabulary to go on from; ids stay."),
+        typer.Option(
+            "--continue",
+            metavar="PATH",
+            help="A vocabulary to go on from; ids stay.",
+            readable=False,
+        ),
     ] = None,
     superword_transition: Annotated[
         int | None,
@@ -114,7 +129,9 @@ def train(
     documents: DocumentOf = Documents.file,
     checkpoint: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="For merges so far. Default: beside --out."),
+        typer.Option(
+            metavar="FILE", help="For merges so far. Default: beside --out.", readable=False
+        ),
     ] = None,
     memory: Annotated[
         str | None,

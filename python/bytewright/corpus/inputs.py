@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
-from bytewright.files import reading
+from bytewright.files import absent, reading
 
 __all__ = ["Kind", "Source", "find_sources"]
 
@@ -135,7 +135,8 @@ def _expand(item: str, exclude: Path | None) -> list[Path]:
     if path.is_dir():
         walked = sorted(_walk(path, exclude), key=lambda file: os.fsencode(file.as_posix()))
         if not walked:
-            raise DataError(f"{path}: no file in this folder; names that begin with . or _ are not")
+            told = f"{path}: no file in this folder; names that begin with . or _ are not"
+            raise DataError(told) from absent(item)
         return walked
     if path.exists():
         return [path]
@@ -143,9 +144,9 @@ def _expand(item: str, exclude: Path | None) -> list[Path]:
         matches = sorted(glob.glob(item, recursive=True), key=os.fsencode)
         files = [Path(match) for match in matches if os.path.isfile(match)]
         if not files:
-            raise DataError(f"no file matches {item!r}")
+            raise DataError(f"no file matches {item!r}") from absent(item)
         return files
-    raise DataError(f"{item}: no such file or folder")
+    raise DataError(f"{item}: no such file or folder") from absent(item)
 
 
 def _walk(folder: Path, exclude: Path | None) -> Iterator[Path]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bytewright.errors import DataError
+from bytewright.files import reading
 
 __all__ = ["opened", "read"]
 
@@ -37,6 +38,8 @@ def read(path: Path) -> tuple[pa.Table, Mapping[bytes, bytes]]:
     Raises:
         DataError: no readable Parquet file, or one that contradicts itself.
     """
+    with reading(path):
+        path.stat()
     try:
         table = pq.read_table(path, memory_map=True, page_checksum_verification=True)
         told: Mapping[bytes, bytes] = table.schema.metadata or {}

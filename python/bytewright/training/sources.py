@@ -29,6 +29,7 @@ import pyarrow as pa
 from bytewright.arrays import decoded
 from bytewright.corpus.readers import Documents
 from bytewright.errors import ArgumentError, ArgumentTypeError, DataError
+from bytewright.files import absent
 
 __all__ = ["Files", "Part", "Texts", "open_sources"]
 
@@ -89,7 +90,8 @@ def open_sources(sources: Any, *, text_field: str, documents: Documents) -> File
     if isinstance(first, os.PathLike) or (isinstance(first, str) and _is_path(first)):
         return Files(tuple(map(_path, chain([first], items))))
     if isinstance(first, str) and first.endswith(_ENDINGS) and not any(map(str.isspace, first)):
-        raise DataError(f"{first}: no such file or folder (to count it as text, pass bytes)")
+        told = f"{first}: no such file or folder (to count it as text, pass bytes)"
+        raise DataError(told) from absent(first)
     return Texts(_batches(chain([first], items) if first is not None else items, text_field))
 
 
