@@ -38,6 +38,26 @@ def test_an_error_leaves_what_was_there(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such bits")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o755])
+def test_a_file_that_is_replaced_hands_on_who_may_read_it(tmp_path: Path, mode: int) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    link.symlink_to(path)
+    for name in (path, link):
+        with saved(name) as file:
+            file.write(b"new")
+            aside = [one for one in tmp_path.iterdir() if one not in (path, link)]
+            assert [one.stat().st_mode & 0o777 for one in aside] == [mode]
+        assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"new", mode)
+    usual = tmp_path / "usual"
+    usual.write_bytes(b"")
+    with saved(tmp_path / "another") as file:
+        file.write(b"new")
+    assert (tmp_path / "another").stat().st_mode == usual.stat().st_mode
+
+
 def test_what_the_system_says_names_the_file(tmp_path: Path) -> None:
     absent = tmp_path / "absent" / "file"
     # Nothing was finished, so there is nothing to go on with.

@@ -80,8 +80,8 @@ def replace(source: Path, target: Path) -> None:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write, which has its name once it is whole; after an error nothing has changed.
 
-    A link stays one: what it names is written. What is no file (a pipe, `/dev/null`) is written
-    straight away.
+    A link stays one: what it names is written. A file that is replaced hands on who may read and
+    write it. What is no file (a pipe, `/dev/null`) is written straight away.
 
     Raises:
         OSError: the system says no.
@@ -103,6 +103,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     aside = path.with_name(f".{os.getpid()}-{next(_NUMBERS)}.tmp")
     try:
         with aside.open("wb") as file:
+            # Before there is anything to read in it, and where files have such bits.
+            with suppress(OSError):
+                aside.chmod(path.stat().st_mode & 0o777)
             yield file
             file.flush()
             os.fsync(file.fileno())
