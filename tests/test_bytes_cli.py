@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import importlib
 import inspect
 import json
 import math
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -137,6 +139,29 @@ def test_sample_draws_what_the_function_draws(ngrams: Path) -> None:
     assert command(*arguments, *wanted, "--ends", "text").stdout == model(ngrams).sample(
         "the c", max_bytes=200, seed=5, constraint=constraint
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a terminal of its own")
+def test_a_long_text_tells_a_terminal_how_far_it_is(ngrams: Path) -> None:
+    import pty
+
+    arguments = ["bytes", "sample", "the ", "-n", "400", "--seed", "1", "--model", str(ngrams)]
+    piped = command(*arguments)
+    assert (piped.returncode, piped.stderr) == (0, b"")
+    for more, expected in ([], True), (["--quiet"], False):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bytewright", *arguments, *more],
+            stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"},
+        )  # fmt: skip
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # So a terminal ends.
+            while data := os.read(ours, 1 << 16):
+                shown += data
+        os.close(ours)
+        assert process.communicate()[0] == piped.stdout
+        assert (b"drawn" in shown) == expected, shown
 
 
 def test_a_page_says_what_score_says(ngrams: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bytewright as bw
-from bytewright.bytelm import sampling
+from bytewright.bytelm import ByteProgress, sampling
 from bytewright.bytelm.utf8 import may_follow
 from bytewright.utf8 import unfinished
 
@@ -153,6 +153,19 @@ def test_every_beginning_of_a_character_and_no_other_is_one() -> None:
         data = bytes(tail)
         expected_tail = max((data[at:] for at in range(4) if data[at:] in after), key=len)
         assert unfinished(data) == expected_tail, data
+
+
+def test_how_far_it_is_is_told() -> None:
+    model = bw.ByteModel(bw.CallableModel(BYTES, uniform_bytes, eos_id=256))
+    sizes = []
+    for seed in range(6):
+        told: list[ByteProgress] = []
+        drawn = model.sample(max_bytes=100, seed=seed, progress=told.append)
+        assert drawn == model.sample(max_bytes=100, seed=seed)
+        assert [one.bytes_done for one in told] == [*range(0, min(len(drawn), 99) + 1, 32)]
+        assert {one.bytes_total for one in told} == {100}
+        sizes.append(len(told))
+    assert max(sizes) == 4
 
 
 def test_strict_utf8_is_utf8() -> None:

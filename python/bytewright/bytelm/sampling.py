@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bytewright.arguments import function
 from bytewright.bytelm.arguments import (
     Ends,
     Utf8,
@@ -33,6 +34,7 @@ from bytewright.bytelm.arguments import (
 )
 from bytewright.bytelm.constraints import AllOf, Constraint, ConstraintPlace, may_end
 from bytewright.bytelm.distribution import END
+from bytewright.bytelm.progress import ByteProgress, Tell
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, place_given
 from bytewright.bytelm.utf8 import Utf8Constraint
 from bytewright.errors import ArgumentError, DataError
@@ -53,6 +55,9 @@ __all__ = [
 
 ROOMY = 1 << 31
 """Room for whatever may follow."""
+
+# Bytes between two calls that tell of progress.
+_FEW = 32
 
 # Probabilities that should add up to top-p may miss it by their rounding.
 _ROUNDING = 1e-12
@@ -87,6 +92,7 @@ class SamplingPredictor(BytePredictor):
         utf8: Utf8 = "any",
         constraint: Constraint | None = None,
         ends: Ends = "text",
+        progress: Tell | None = None,
     ) -> bytes:
         """Draw what follows a prompt, which may end anywhere: inside a token, inside a character.
 
@@ -113,6 +119,7 @@ class SamplingPredictor(BytePredictor):
                 does not allow, where it satisfies the constraint by then; otherwise the text is
                 what the model writes up to its end. A byte that is allowed, but leads to nothing
                 for which there is room, does not end the text: others are drawn.
+            progress: called every few bytes.
 
         Raises:
             ArgumentError: an argument outside what is allowed, or `stop` with a constraint.
@@ -134,6 +141,7 @@ class SamplingPredictor(BytePredictor):
         check_draw(temperature, top_p, seed)
         check_utf8(utf8)
         check_ends(ends)
+        function(progress, "progress")
         stops = stop_strings(stop)
         if constraint is None and ends == "match":
             raise ArgumentError("ends='match' without a constraint: nothing is to be matched")
@@ -146,6 +154,8 @@ class SamplingPredictor(BytePredictor):
         rng = np.random.default_rng(seed)
         out = bytearray()
         while len(out) < max_bytes:
+            if progress is not None and len(out) % _FEW == 0:
+                progress(ByteProgress(len(out), max_bytes))
             mask = place.mask(ROOMY if constraint is None else max_bytes - len(out))
             if ends == "match" and leave(place):
                 break

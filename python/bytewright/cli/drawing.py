@@ -19,6 +19,7 @@ from bytewright.cli.byte_models import (
     loaded,
     read_text,
 )
+from bytewright.cli.progress import text_bar
 from bytewright.cli.visible import visible
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def bytes_sample(
     if ends is not None and regex is None:
         raise typer.BadParameter("--ends needs --regex")
     byte_model, data = loaded(model, tokenizer, semantics, quiet=quiet), read_text(prompt)
-    with explained(byte_model, data):
+    with explained(byte_model, data), text_bar("drawn", quiet=quiet) as progress:
         drawn = byte_model.sample(
             data,
             max_bytes=max_bytes,
@@ -95,6 +96,7 @@ def bytes_sample(
             utf8=utf8.value,
             constraint=_constraint(regex),
             ends="text" if regex is None else (ends or Ends.match).value,
+            progress=progress,
         )
     if as_json:
         common.write_json(_told(drawn))
