@@ -397,6 +397,42 @@ def test_interrupt_ends_with_130() -> None:
     assert err == b"bytewright: stopped\n"
 
 
+def interrupted(program: str, module: str) -> subprocess.CompletedProcess[bytes]:
+    """Import the package as a program does, with Ctrl-C once it imports a module."""
+    script = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+sys.argv = [{program!r}, "doctor", "-q"]
+from bytewright.cli import main
+main()
+"""
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
+@pytest.mark.parametrize("module", ["pyarrow", "bytewright.ensemble", "bytewright.cli.app"])
+def test_an_interrupt_while_the_command_is_imported_ends_as_later(module: str) -> None:
+    for program in ("/usr/bin/bytewright", "bytewright.exe"):
+        done = interrupted(program, module)
+        assert (done.returncode, done.stderr) == (130, b"bytewright: stopped\n")
+    # Others that import the package get what Python makes of it.
+    done = interrupted("/usr/bin/their-program", module)
+    assert b"KeyboardInterrupt" in done.stderr
+    assert done.returncode == -signal.SIGINT
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
+def test_an_interrupt_of_the_module_ends_as_later(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = command("count", "-q", env={"PYTHONPATH": path})
+    assert (done.returncode, done.stderr) == (130, b"bytewright: stopped\n")
+
+
 def test_without_a_command_there_is_help() -> None:
     done = command()
     assert done.returncode == 2

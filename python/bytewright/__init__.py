@@ -2,7 +2,7 @@
 
 import warnings
 
-from bytewright import _core
+from bytewright import _core, starting  # noqa: F401 - what Ctrl-C does meanwhile
 from bytewright.bytelm import (
     AllOf,
     BaselineModel,

@@ -11,6 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from bytewright.starting import started
+
 __all__ = ["main"]
 
 
@@ -29,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     outcome.prepare_streams()
     with outcome.caught(arguments) as result:
+        started()
         outcome.check_streams()
         result.code = app.run(arguments)
     return result.code
