@@ -117,6 +117,82 @@ def watched(look: Callable[[], None], semantics: Any) -> bw.ByteModel:
     return bw.ByteModel(asked, semantics=semantics, memory=0)
 
 
+LOOKS: dict[str, Callable[[Any], Any]] = {
+    "next": lambda state: state.next(),
+    "logprob": lambda state: state.logprob,
+    "advance": lambda state: state.advance(b"w"),
+    "paths": lambda state: state.paths(),
+    "weights": lambda state: state.weights,
+}
+ALLOWED: list[Callable[[Any], Any]] = [
+    lambda state: state.fork().next().logprobs.tolist(),
+    lambda state: copy.copy(state).advance(b"w").logprob,
+    lambda state: (len(state), repr(state)),
+]
+
+
+def looked_at(ensemble: bool, ask: str, look: Callable[[Any], Any]) -> tuple[list[Any], list[str]]:
+    """What a model sees of a state that asks it, and why not; a thread, as it might hang."""
+    seen: list[Any] = []
+    refused: list[str] = []
+    states: list[Any] = []
+
+    def from_inside() -> None:
+        if states:
+            state = states.pop()
+            try:
+                seen.append(look(state))
+            except bw.BytewrightError as error:
+                refused.append(str(error))
+
+    model = watched(from_inside, "valid")
+    place: Any = (bw.Ensemble([model, MODEL]) if ensemble else model).start("lo")
+    expected = LOOKS[ask](place.fork())
+
+    def outside() -> None:
+        states.append(place)
+        found = LOOKS[ask](place)
+        if ask == "next":
+            assert found.logprobs.tolist() == expected.logprobs.tolist()
+        seen.append("done")
+
+    thread = threading.Thread(target=outside, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert seen.pop() == "done"
+    return seen, refused
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "ask", "look"),
+    [
+        *((False, ask, look) for ask in ["next", "logprob", "paths"] for look in list(LOOKS)[:4]),
+        *(
+            (True, ask, look)
+            for ask in ["next", "weights", "advance"]
+            for look in ["next", "advance", "weights"]
+        ),
+    ],
+)
+def test_a_state_that_its_own_model_asks_refuses(ensemble: bool, ask: str, look: str) -> None:
+    seen, refused = looked_at(ensemble, ask, LOOKS[look])
+    assert not seen
+    assert len(refused) == 1
+    assert "State: this thread is asking it already" in refused[0]
+    assert "fork" in refused[0]
+
+
+@pytest.mark.parametrize("look", ALLOWED)
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_a_model_may_look_at_forks_of_the_state_that_asks_it(
+    ensemble: bool, look: Callable[[Any], Any]
+) -> None:
+    expected = look((bw.Ensemble([MODEL, MODEL]) if ensemble else MODEL).start("lo"))
+    seen, refused = looked_at(ensemble, "next", look)
+    assert (seen, refused) == ([expected], [])
+
+
 @pytest.mark.parametrize("semantics", ["all", "valid"])
 def test_who_looks_while_a_state_reads_sees_where_it_was(
     semantics: Any, monkeypatch: pytest.MonkeyPatch

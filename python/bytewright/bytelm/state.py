@@ -16,6 +16,7 @@ from bytewright.bytelm.paths import TokenPath
 from bytewright.bytelm.protocol import ForkingPlace, Goal
 from bytewright.bytelm.rows import Rows
 from bytewright.sizes import whole
+from bytewright.turns import turn
 
 __all__ = ["ByteState"]
 
@@ -30,7 +31,8 @@ class ByteState(ForkingPlace):
     Made by `ByteModel.start`. The model is asked when a probability is, and only for contexts
     whose rows are not known yet: about one for each token of a text that is read at once, and one
     for each byte where each next byte is asked for. Threads may share a state: one waits for the
-    other, and sees all that the other reads at once or nothing of it.
+    other, and sees all that the other reads at once or nothing of it. A model that is a function of
+    yours may look at a fork of the state that asks it, and not at the state itself.
     """
 
     __slots__ = ("_lock", "_rows", "_stepwise", "_tree")
@@ -39,7 +41,7 @@ class ByteState(ForkingPlace):
         """Not to be called: `ByteModel.start` makes states."""
         self._tree, self._rows, self._stepwise = tree, rows, stepwise
         # Between asking for rows and taking them the tree must stay as it is.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def advance(self, data: bytes) -> Self:
         """Read more bytes, in place.
@@ -56,7 +58,7 @@ class ByteState(ForkingPlace):
                 happens with the semantics `"all"` and a model that says no `reach`, or a far one.
         """
         check_bytes(data)
-        with self._lock:
+        with turn(self._lock, "ByteState"):
             self._read(data)
         return self
 
@@ -109,13 +111,13 @@ class ByteState(ForkingPlace):
     @property
     def logprob(self) -> float:
         """The natural logarithm of the probability that a text begins with the bytes so far."""
-        with self._lock:
+        with turn(self._lock, "ByteState"):
             self._rows.fill(self._tree, "end")
             return self._tree.logprob()
 
     def _wanted(self, goal: Goal) -> list[NDArray[np.int32]]:
         """The contexts that are to be asked for."""
-        with self._lock:
+        with turn(self._lock, "ByteState"):
             return self._rows.wanted(self._tree, goal)
 
     def next(self) -> ByteDistribution:
@@ -124,7 +126,7 @@ class ByteState(ForkingPlace):
         Raises:
             DataError: the text so far has the probability 0, or the model gave no probabilities.
         """
-        with self._lock:
+        with turn(self._lock, "ByteState"):
             self._rows.fill(self._tree, "next")
             logprobs, lost, bound, log_kept = self._tree.next()
         return ByteDistribution(logprobs, lost, bound, log_kept)
@@ -160,7 +162,7 @@ class ByteState(ForkingPlace):
         """
         count = whole(count, "count")
         last = sys.maxsize if last is None else whole(last, "last", least=1)
-        with self._lock:
+        with turn(self._lock, "ByteState"):
             self._rows.fill(self._tree, "end")
             found = self._tree.paths(count, last)
         return [TokenPath(tuple(ids), pending, share) for ids, pending, share in found]

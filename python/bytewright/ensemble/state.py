@@ -17,6 +17,7 @@ from bytewright.bytelm.distribution import OUTCOMES, log_sum
 from bytewright.bytelm.protocol import ForkingPlace, released
 from bytewright.ensemble.rules import Floats, Rule
 from bytewright.errors import DataError
+from bytewright.turns import turn
 from bytewright.underflow import underflow_is_zero
 
 __all__ = ["EnsembleState"]
@@ -42,7 +43,8 @@ class EnsembleState(ForkingPlace):
     Made by `Ensemble.start`. The bytes' probability is the product of what the ensemble predicted
     for each of them, and of the shares that it did not lose. A model for which the bytes so far
     have the probability 0 is left out where the rule is a mean. Threads may share a state: one
-    waits for the other.
+    waits for the other. A model that is a function of yours may look at a fork of the state that
+    asks it, and not at the state itself.
     """
 
     __slots__ = (
@@ -55,7 +57,7 @@ class EnsembleState(ForkingPlace):
         self._memory, self._own = rule.start(weights), np.zeros(len(weights))
         self._logprob, self._length, self._exact = 0.0, 0, True
         self._step: _Step | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def advance(self, data: bytes) -> Self:
         """Read more bytes, in place.
@@ -71,7 +73,7 @@ class EnsembleState(ForkingPlace):
             ArgumentTypeError: `data` is not bytes.
         """
         check_bytes(data)
-        with self._lock:
+        with turn(self._lock, "EnsembleState"):
             # The models read one after the other: until all have, the state stays where it was.
             ahead = self._forked()
             for at, byte in enumerate(data):
@@ -152,7 +154,7 @@ class EnsembleState(ForkingPlace):
         return rows + kept[:, None] if self._rule.judges else rows
 
     def _shared(self) -> _Step:
-        with self._lock:
+        with turn(self._lock, "EnsembleState"):
             return self._predicted()
 
     def _predicted(self) -> _Step:
@@ -197,6 +199,7 @@ class EnsembleState(ForkingPlace):
 
     def fork(self) -> Self:
         """Another state at the same place; the two go their own ways."""
+        # Models that are asked may have it in their own turn: what they read is not read here yet.
         with self._lock:
             return self._forked()
 
@@ -210,7 +213,7 @@ class EnsembleState(ForkingPlace):
     def _with(self, members: list[BytePlace]) -> Self:
         """Another state at the same place, with these places of the models."""
         other = object.__new__(type(self))
-        other._lock = threading.Lock()
+        other._lock = threading.RLock()
         other._take(self, members)
         return other
 

@@ -36,6 +36,7 @@ from bytewright.models.trunk import Branches, Context
 from bytewright.models.trunk import branches as grouped
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
+from bytewright.turns import turn
 
 __all__ = ["LlamaCppModel"]
 
@@ -130,7 +131,7 @@ class LlamaCppModel(EngineModel):
             1 if self._recurrent else min(branches, engine.llama_max_parallel_sequences() - 1)
         )
         self._make_context(positions, batch)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._read = 0
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
@@ -150,7 +151,7 @@ class LlamaCppModel(EngineModel):
         """
         whole = behind(contexts, self._prefix, width=self._ids, most=self._positions)
         rows = self._outcomes.empty(len(whole))
-        with self._lock:
+        with turn(self._lock, "LlamaCppModel"):
             if not self._llama.model:
                 raise ArgumentError("the Llama has been closed")
             try:

@@ -41,6 +41,7 @@ from bytewright.models.protocol import check_tokenizer
 from bytewright.models.reader import Reader
 from bytewright.sizes import byte_size, whole
 from bytewright.tokenizer import Tokenizer
+from bytewright.turns import turn
 
 __all__ = ["TransformersModel"]
 
@@ -123,8 +124,8 @@ class TransformersModel(EngineModel):
         ordinary = self._ordinary()
         self._most = _positions(model)
         self._network = Network(model, batch)
-        self._lock = threading.Lock()
-        with self._lock, torch.inference_mode():
+        self._lock = threading.RLock()
+        with turn(self._lock, "TransformersModel"), torch.inference_mode():
             self._reader = Reader(
                 self._network, self._outcomes, budget, prefix=self._prefix, ids=ordinary
             )
@@ -150,7 +151,7 @@ class TransformersModel(EngineModel):
         whole = behind(contexts, self._prefix, width=self._ids, most=self._most)
         if not whole:
             return self._outcomes.empty(0)
-        with self._lock, self._torch.inference_mode():
+        with turn(self._lock, "TransformersModel"), self._torch.inference_mode():
             return self._reader.rows(whole)
 
     def __reduce__(self) -> tuple[functools.partial[Self], tuple[()]]:
@@ -198,7 +199,7 @@ class TransformersModel(EngineModel):
 
     def clear(self) -> None:
         """Forget what was read, as must be done after the weights have changed."""
-        with self._lock:
+        with turn(self._lock, "TransformersModel"):
             self._reader.clear()
 
     def _ordinary(self) -> NDArray[np.int32]:

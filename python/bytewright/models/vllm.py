@@ -34,6 +34,7 @@ from bytewright.models.engine import EngineModel, check_size, first_line, named
 from bytewright.models.extras import library
 from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
+from bytewright.turns import turn
 
 __all__ = ["VllmModel"]
 
@@ -104,7 +105,7 @@ class VllmModel(EngineModel):
         self._asking = engine.SamplingParams(
             max_tokens=1, temperature=0.0, logprobs=-1, flat_logprobs=True, detokenize=False
         )
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
         """Log-probabilities, in nats, of every next id after each context.
@@ -130,7 +131,7 @@ class VllmModel(EngineModel):
         for at, ids in enumerate(whole):
             places.setdefault(ids.tobytes(), []).append(at)
         asked = [{"prompt_token_ids": whole[some[0]].tolist()} for some in places.values()]
-        with self._lock:
+        with turn(self._lock, "VllmModel"):
             answers = self._model.generate(asked, self._asking, use_tqdm=False)
         if len(answers) != len(asked):
             raise DataError(f"vLLM: {len(answers)} answers to {len(asked)} contexts")
