@@ -15,11 +15,12 @@ import pytest
 import reference
 import reference_lexicon
 import reference_variants
-from conftest import read_jsonl_zst
+from conftest import read_jsonl_zst, read_zst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bytewright as bw
+from bytewright.definition import build, make_header
 from bytewright.training.superword import PATTERN
 
 few = settings(max_examples=50)
@@ -190,6 +191,78 @@ def test_runs_that_are_tokens_are_not_added_again() -> None:
     done = bw.pad_to_power_of_two(tok)
     assert done.tokenizer.token_bytes(done.added[0]) == b"   "
     assert np.array_equal(done.new_ids, np.arange(258))
+
+
+SPACED = [
+    "5 \n\n x",
+    "a  b",
+    "a \n\n",
+    "x\n\ny",
+    "  a",
+    "\n\na",
+    "a   b \n\n\n ",
+    "e \u0301  \u0301",
+]
+BYTES = [bytes([i]) for i in range(256)]
+NORMALIZERS: dict[str, tuple[list[dict[str, Any]], bool]] = {
+    "NFC": ([{"type": "nfc"}], True),
+    "add_prefix_space": (
+        [{"type": "prefix", "content": " ", "unless": "content", "scope": "every"}], False),
+    "Prepend": ([{"type": "prepend", "content": " "}], False),
+    "collapsed": ([{"type": "replace", "regex": r"\s+", "content": " "}], False),
+    "stripped": ([{"type": "strip", "left": True, "right": True}], False),
+    "no three": ([{"type": "replace", "string": "\n\n\n", "content": "\n"}], False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_text_comes_back_from_a_padded_tokenizer_as_before(name: str) -> None:
+    """Runs that the tokenizer changes, or that would change what follows, are not added."""
+    steps, runs = NORMALIZERS[name]
+    header = make_header(unit="byte", byte_units=range(256), normalizer=steps)
+    old = bw.Tokenizer(
+        build([*BYTES, b"ab"], kinds=[1] * 257, merges=[(97, 98, 256)], header=header)
+    )
+    done = bw.pad_to_power_of_two(old)
+    first = done.tokenizer.token_bytes(257)
+    assert (done.tokenizer.vocab_size, first) == (512, b"  " if runs else b"<|reserved_0|>")
+    for text in SPACED:
+        ids = done.tokenizer.encode_array(text)
+        assert done.tokenizer.decode_bytes(ids) == old.decode_bytes(old.encode(text)), text
+        assert runs or np.array_equal(ids, old.encode_array(text))
+
+
+@pytest.mark.parametrize(
+    "name", ["mistral-v1.spm.model", "clip.tokenizer.json", "phi-2.tokenizer.json"]
+)
+def test_padding_of_published_vocabularies_changes_no_text(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    import tokenizers
+
+    (tmp_path / name).write_bytes(read_zst(shared / f"data/vocabs/{name}.zst"))
+    old = bw.Tokenizer.load(tmp_path / name)
+    new = bw.pad_to_power_of_two(old).tokenizer
+    new.save(tmp_path / "padded.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "padded.json"))
+    for text in SPACED:
+        ids = new.encode(text)
+        assert new.decode(ids) == old.decode(old.encode(text)), text
+        assert theirs.encode(text, add_special_tokens=False).ids == ids, text
+
+
+def test_padding_is_linear_in_what_is_missing() -> None:
+    merges = [(bytes([i]), bytes([j])) for i in range(128) for j in range(128)]
+    merges += [(a + b, b"~") for a, b in merges[: 32769 - 256 - len(merges)]]
+    tok = bw.Tokenizer.from_merges(merges, special_tokens=["<|reserved_1|>"])
+    done = bw.pad_to_power_of_two(tok)
+    added = [done.tokenizer.token_bytes(i) for i in done.added]
+    assert done.tokenizer.vocab_size == 65536
+    runs = [c * n for n in range(2, 1025) for c in (b" ", b"\n")][2:]
+    assert added[: len(runs)] == runs
+    assert added[len(runs) :][:2] == [b"<|reserved_0|>", b"<|reserved_2|>"]
+    assert sum(map(len, added)) < 2_000_000
+    assert tok.encode("<|reserved_0|>") == done.tokenizer.encode("<|reserved_0|>")
 
 
 @pytest.mark.parametrize("call", [

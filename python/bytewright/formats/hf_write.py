@@ -140,10 +140,9 @@ def _vocab(
         vocab[texts[unk]] = unk
     # An added token that is also a model token may have another string there than its content.
     contents = {str(token["content"]): _id(token["id"]) for token in added}
+    taken = {*vocab.values()}
     for content, token_id in contents.items():
-        if vocab.get(content, token_id) != token_id or (
-            token_id in vocab.values() and content not in vocab
-        ):
+        if vocab.get(content, token_id) != token_id or (token_id in taken and content not in vocab):
             raise _refusal(f"the added token {content!r} with id {token_id}")
     for added_inside in (_out_of_order(vocab, contents), contents):
         inside = vocab | added_inside

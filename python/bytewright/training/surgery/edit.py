@@ -66,11 +66,12 @@ class Tables:
     def add_special(self, entries: Iterable[Mapping[str, Any]], kinds: Iterable[int]) -> list[int]:
         """Append added tokens, which get the next ids; returns these ids."""
         first = len(self.tokens)
+        added = [*self.header["added"]]
         for entry, kind in zip(entries, kinds, strict=True):
-            new = dict(entry) | {"id": len(self.tokens)}
-            self.tokens.append(str(new["content"]).encode())
+            added.append(dict(entry) | {"id": len(self.tokens)})
+            self.tokens.append(str(entry["content"]).encode())
             self.kinds.append(kind & ~MODEL)
-            self.header["added"] = [*self.header["added"], new]
+        self.header["added"] = added
         return list(range(first, len(self.tokens)))
 
 
