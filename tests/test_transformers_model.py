@@ -190,6 +190,23 @@ def test_a_byte_is_a_token_read() -> None:
 
 
 @needs_torch
+def test_models_of_bytes_forget_with_it() -> None:
+    torch, net = importlib.import_module("torch"), network("llama")
+    model = wrapped(net)
+    ours = bw.ByteModel(model)
+    behind = ours.behind([3, 4])
+    text = "the antenna"
+    for _ in range(3):
+        plainly = bw.ByteModel(bw.CallableModel(TOK, lambda some: plain(net, some), eos_id=END))
+        for one, other in ((ours, plainly), (behind, plainly.behind([3, 4]))):
+            assert one.logprob(text) == pytest.approx(other.logprob(text), abs=1e-9)
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight.mul_(0.9)
+        model.clear()
+
+
+@needs_torch
 def test_a_call_reads_each_beginning_once() -> None:
     model = wrapped(network("gpt2"))
     line = np.arange(40, dtype=np.int32)

@@ -38,6 +38,7 @@ from bytewright.bytelm.spaces import bare_ids
 from bytewright.bytelm.state import ByteState
 from bytewright.errors import DataError
 from bytewright.models import TokenModel
+from bytewright.models.protocol import generation_of
 from bytewright.sizes import whole
 from bytewright.underflow import underflow_is_zero
 
@@ -110,6 +111,11 @@ class BaselineModel(SamplingPredictor):
     def model(self) -> TokenModel:
         """The model of tokens."""
         return self._bytes.model
+
+    @property
+    def generation(self) -> object:
+        """Which rows the model gives, as `TokenModel` has it."""
+        return generation_of(self._bytes)
 
     @property
     def goes_on(self) -> bool:

@@ -50,7 +50,7 @@ from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
 from bytewright.models import PromptedModel, TokenModel
-from bytewright.models.protocol import begun_of, check_model
+from bytewright.models.protocol import begun_of, check_model, generation_of
 from bytewright.sizes import byte_size
 
 __all__ = ["ByteModel", "Semantics"]
@@ -141,6 +141,11 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     def epsilon(self) -> float:
         """The share below which a context is not asked for."""
         return self._epsilon
+
+    @property
+    def generation(self) -> object:
+        """Which rows the model gives, as `TokenModel` has it."""
+        return generation_of(self._model)
 
     @property
     def goes_on(self) -> bool:

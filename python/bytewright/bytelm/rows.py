@@ -2,7 +2,8 @@
 
 A context is as likely to be asked for again by a fork of the same text as by the text itself, so
 rows are kept by their context, the least recently used go first, and what is kept has a budget.
-They are kept in the precision that they come in: of 16 bits, it holds twice as many as of 32.
+They are kept in the precision that they come in: of 16 bits, it holds twice as many as of 32. Where
+a model says its `generation`, rows of another are forgotten.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from bytewright import _core
 from bytewright.bytelm.protocol import Goal
 from bytewright.models import TokenModel
 from bytewright.models.floats import as_doubles, as_rows
+from bytewright.models.protocol import generation_of
 from bytewright.sizes import whole
 
 __all__ = ["Rows"]
@@ -39,6 +41,7 @@ class Rows:
         self._model, self._width, self._budget = model, width, budget
         self._kept: OrderedDict[bytes, Row] = OrderedDict()
         self._bytes = 0
+        self._generation = generation_of(model)
         # Of a row; as the last that came, and at most so many before.
         self._size = 8 * width
         together = _said(model, "contexts_at_once") or 0
@@ -69,7 +72,9 @@ class Rows:
         """Ask together for the rows of contexts, of the first as many as are kept together."""
         wanted = {ids.tobytes(): ids for ids in contexts} if self._budget else {}
         missing, room = [], self._budget
+        generation = generation_of(self._model)
         with self._lock:
+            self._forget_others(generation)
             for key, ids in wanted.items():
                 row = self._kept.get(key)
                 room -= len(key) + (self._size if row is None else row.nbytes)
@@ -87,7 +92,9 @@ class Rows:
         if not keep or not self._budget:
             return self._asked(contexts)
         keys = [context.tobytes() for context in contexts]
+        generation = generation_of(self._model)
         with self._lock:
+            self._forget_others(generation)
             found = [self._kept.get(key) for key in keys]
             for key, row in zip(keys, found, strict=True):
                 if row is not None:
@@ -96,15 +103,24 @@ class Rows:
         if missing:
             asked = self._asked([contexts[at] for at in missing])
             if len(missing) == len(contexts):
-                self._keep(keys, asked)
+                self._keep(keys, asked, generation)
                 return asked
             for at, row in zip(missing, asked, strict=True):
                 found[at] = row
-            self._keep([keys[at] for at in missing], asked)
+            self._keep([keys[at] for at in missing], asked, generation)
         return _stacked([row for row in found if row is not None])
 
-    def _keep(self, keys: list[bytes], rows: Row) -> None:
+    def _forget_others(self, generation: object) -> None:
+        if generation != self._generation:
+            self._kept.clear()
+            self._bytes, self._generation = 0, generation
+
+    def _keep(self, keys: list[bytes], rows: Row, generation: object) -> None:
+        # It may have become another while it was asked.
+        same = generation_of(self._model) == generation
         with self._lock:
+            if not same or self._generation != generation:
+                return
             for key, row in zip(keys, rows, strict=True):
                 size = row.nbytes + len(key)
                 if size > self._budget or key in self._kept:

@@ -51,7 +51,7 @@ from bytewright.bytelm.sampling import place_after
 from bytewright.bytelm.spaces import bare_ids
 from bytewright.errors import ArgumentError
 from bytewright.models.contexts import as_context, as_contexts
-from bytewright.models.protocol import begun_of, check_tokenizer
+from bytewright.models.protocol import begun_of, check_tokenizer, generation_of
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.underflow import underflow_is_zero
@@ -151,6 +151,11 @@ class TranslatedModel:
     def eos_id(self) -> int:
         """The column of the end of the text."""
         return self._tokenizer.vocab_size
+
+    @property
+    def generation(self) -> object:
+        """Which rows the teacher gives, as `TokenModel` has it."""
+        return generation_of(self._teacher)
 
     @property
     def goes_on(self) -> bool:

@@ -35,7 +35,7 @@ from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models import TokenModel
-from bytewright.models.protocol import begun_of
+from bytewright.models.protocol import begun_of, generation_of
 from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Ensemble", "RuleName"]
@@ -121,6 +121,11 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
     def weights(self) -> Floats:
         """The weights at the start of a text, float64 `[models]`."""
         return self._weights.copy()
+
+    @property
+    def generation(self) -> object:
+        """Which rows each model gives, as `TokenModel` has it."""
+        return tuple(generation_of(model) for model in self._models)
 
     @property
     def goes_on(self) -> bool:

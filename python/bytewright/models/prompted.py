@@ -12,7 +12,7 @@ from bytewright.arguments import flag
 from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_context, as_contexts, flat
-from bytewright.models.protocol import TokenModel, check_end, check_model
+from bytewright.models.protocol import TokenModel, check_end, check_model, generation_of
 from bytewright.tokenizer import Tokenizer
 from bytewright.utf8 import unfinished
 
@@ -120,6 +120,11 @@ class PromptedModel:
     def contexts_at_once(self) -> int | None:
         """How many contexts are better asked for together, if the model says so."""
         return getattr(self._model, "contexts_at_once", None)
+
+    @property
+    def generation(self) -> object:
+        """Which rows the model gives, as `TokenModel` has it."""
+        return generation_of(self._model)
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -12,7 +12,7 @@ from bytewright.arguments import integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["TokenModel", "begun_of", "check_end", "check_model", "check_tokenizer"]
+__all__ = ["TokenModel", "begun_of", "check_end", "check_model", "check_tokenizer", "generation_of"]
 
 # Ids are int32.
 _MOST = 2**31 - 1
@@ -22,7 +22,7 @@ _MOST = 2**31 - 1
 class TokenModel(Protocol):
     """A model that says, for any ids, how likely each next id is.
 
-    A class with these three names is one; it need not inherit. Four more may tell a model of bytes
+    A class with these three names is one; it need not inherit. Some more may tell a model of bytes
     how to ask:
 
     - `reach`: how many of the last ids decide; a context may then come without those before. Long
@@ -32,6 +32,8 @@ class TokenModel(Protocol):
     - `goes_on`: whether the ids stand behind others that the model knows of, so that a tokenizer
       that puts a space before texts puts none before theirs; `begun`: the bytes of a character that
       those others end inside of.
+    - `generation`: a number that changes when rows do, as when weights have changed: rows of
+      another that a model of bytes remembers are forgotten.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
@@ -70,6 +72,11 @@ def begun_of(model: object) -> bytes | None:
     The model may be one of tokens or of bytes; None where its texts begin rather than go on.
     """
     return getattr(model, "begun", b"") if getattr(model, "goes_on", False) else None
+
+
+def generation_of(model: object) -> object:
+    """Which rows a model of tokens or of bytes gives; another means that they have changed."""
+    return getattr(model, "generation", 0)
 
 
 def check_model(model: object) -> None:

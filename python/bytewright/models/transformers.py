@@ -130,6 +130,7 @@ class TransformersModel(EngineModel):
                 self._network, self._outcomes, budget, prefix=self._prefix, ids=ordinary
             )
         self._before = self._network.read
+        self._generation = 0
 
     def logprobs(
         self, contexts: Sequence[NDArray[np.int32]]
@@ -173,6 +174,11 @@ class TransformersModel(EngineModel):
         return None if self._network.device.type == "cpu" else 256
 
     @property
+    def generation(self) -> int:
+        """How often it was told to forget, so that models of bytes forget as well."""
+        return self._generation
+
+    @property
     def model(self) -> Any:
         """The model of `transformers`."""
         return self._model
@@ -198,9 +204,14 @@ class TransformersModel(EngineModel):
         return self._reader.kept_bytes
 
     def clear(self) -> None:
-        """Forget what was read, as must be done after the weights have changed."""
+        """Forget what was read, as must be done after the weights have changed.
+
+        The rows that models of bytes remember are forgotten with it. States that were made before
+        hold rows of before: make new ones.
+        """
         with turn(self._lock, "TransformersModel"):
             self._reader.clear()
+            self._generation += 1
 
     def _ordinary(self) -> NDArray[np.int32]:
         """Ids of ordinary tokens, to try the network with."""
