@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Sequence
@@ -88,6 +89,38 @@ def test_bytes_that_a_model_excludes_come_back() -> None:
     assert decompress(model, compress(model, data)) == data
     letters = bw.ByteModel(bw.NgramModel.fit(bw.Tokenizer.from_merges([], alphabet=b"a"), ["aa"]))
     assert decompress(letters, compress(letters, data)) == data
+
+
+class Counted:
+    """A model of bytes that counts how often a text is begun."""
+
+    def __init__(self, model: bw.ByteModel) -> None:
+        self.model, self.begun = model, 0
+
+    def start(self, prefix: str | bytes = b"") -> bw.BytePlace:
+        self.begun += 1
+        return self.model.start(prefix)
+
+
+def test_a_byte_that_was_pruned_is_not_one_that_the_model_excludes() -> None:
+    documents = (text for _, text in demo.documents())
+    tokens = bw.NgramModel.fit(demo.tokenizer(), itertools.islice(documents, 40))
+    data, sizes = next(documents).encode()[:1500], []
+    for epsilon in (0.0, 1e-3, 1e-2, 0.1):
+        model = Counted(bw.ByteModel(tokens, epsilon=epsilon))
+        small = compress(model, data)
+        # Nothing is impossible here, so the text is never begun anew.
+        assert model.begun == 1
+        assert decompress(bw.ByteModel(tokens, epsilon=epsilon), small) == data
+        sizes.append(len(small))
+    exact = -bw.ByteModel(tokens).logprob(data, end=True) / math.log(2)
+    assert -1 <= 8 * sizes[0] - exact <= 16
+    assert max(sizes) <= 1.04 * sizes[0]
+    place, pruned = bw.ByteModel(tokens, epsilon=0.1).start(), 0
+    for byte in data:
+        pruned += place.next().logprobs[byte] == -math.inf
+        place.advance(bytes([byte]))
+    assert pruned > 20
 
 
 def test_damage_is_told_or_gives_other_bytes() -> None:

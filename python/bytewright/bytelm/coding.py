@@ -10,7 +10,8 @@ to 9.
 The same model must give the same numbers both times, to the last bit: the same files, version and
 kind of processor. A network may round a row otherwise when others are asked for with it, and what a
 `ByteModel` has asked before it does not ask again: with a network, take a `ByteModel` that was not
-used before, both times. After a byte that the model excludes it begins anew.
+used before, both times. After a byte that the model excludes it begins anew; one that only pruning
+left out of a prediction is none of these, and such outcomes share what pruning may have taken.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from bytewright.arguments import function
 from bytewright.bytelm.arguments import check_bytes
-from bytewright.bytelm.distribution import END, OUTCOMES
+from bytewright.bytelm.distribution import END, OUTCOMES, ByteDistribution
 from bytewright.bytelm.progress import ByteProgress, Tell
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, check_predictor
 from bytewright.errors import DataError
@@ -119,20 +120,36 @@ class _Text:
         self._model = model
         self._state: BytePlace = model.start()
         self._logprobs: NDArray[np.float64] = np.zeros(0)
+        self._pruned = False
 
     def parts(self) -> NDArray[np.int64]:
         """Where the share of each outcome begins, `[258]`."""
         found = self._state.next()
-        self._logprobs = found.logprobs
-        sizes = 1 + np.floor(found.probs * (_PARTS - OUTCOMES)).astype(np.int64)
+        self._logprobs, self._pruned = found.logprobs, found.error_bound > 0.0
+        sizes = 1 + np.floor(_shared_out(found) * (_PARTS - OUTCOMES)).astype(np.int64)
         sizes[int(np.argmax(sizes))] += _PARTS - int(sizes.sum())
         return np.concatenate([[0], np.cumsum(sizes)])
 
     def read(self, byte: int) -> None:
-        if self._logprobs[byte] == -np.inf:
-            self._state = self._model.start()
-        else:
+        excluded = self._logprobs[byte] == -np.inf
+        # What was pruned from a prediction is unlikely and not impossible: the text says which.
+        if not excluded or self._pruned:
             self._state.advance(bytes([byte]))
+            excluded = excluded and self._state.logprob == -np.inf
+        if excluded:
+            self._state = self._model.start()
+
+
+def _shared_out(found: ByteDistribution) -> NDArray[np.float64]:
+    """The probabilities, with what pruning may have taken given to the outcomes that are missing.
+
+    They may be as likely together as the bound says, but the closer to 1 it is the less it says.
+    """
+    probs, missing = found.probs, found.logprobs == -np.inf
+    if found.error_bound > 0.0 and missing.any():
+        share = found.error_bound * (1.0 - found.error_bound)
+        probs = np.where(missing, share / int(missing.sum()), probs * (1.0 - share))
+    return probs
 
 
 class _Interval:
