@@ -124,3 +124,34 @@ def test_no_argument_of_a_vllm_model_is_an_error_of_python(
     assert (model.eos_id, model.prefix.tolist()) == (4, [3, 2])
     with pytest.raises(bw.ArgumentError, match=r"eos_id: ids must be integers, not str"):
         of_vllm(eos_id="x")
+
+
+WRONG_IDS: list[dict[str, Any]] = [
+    {"eos_id": -1},
+    {"eos_id": [1, -1]},
+    {"eos_id": "a"},
+    {"prefix": [-1]},
+    {"prefix": [1.5]},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("vllm", "VllmModel"),
+        pytest.param("transformers", "TransformersModel", marks=needs_torch),
+        pytest.param("llama_cpp", "LlamaCppModel", marks=needs_llama),
+    ],
+)
+def test_what_no_model_has_is_refused_before_one_is_loaded(
+    name: str, kind: str, vllm: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    loading = importlib.import_module(f"bytewright.models.{name}")
+    monkeypatch.setattr(loading, "_load", lambda *_: 1 / 0)
+    for wrong in WRONG_IDS:
+        with pytest.raises((bw.ArgumentError, bw.ArgumentTypeError), match=f"^{next(iter(wrong))}"):
+            getattr(bw, kind)(tmp_path, **wrong)
+    if name != "llama_cpp":
+        with pytest.raises(bw.LoadError, match="tokenizer"):
+            getattr(bw, kind)(tmp_path)

@@ -371,7 +371,7 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
         bw.TransformersModel(tmp_path)
     t.T5Config(vocab_size=300).save_pretrained(tmp_path)
     with pytest.raises(bw.LoadError, match="no causal language model"):
-        bw.TransformersModel(tmp_path)
+        bw.TransformersModel(tmp_path, tokenizer=TOK)
     with pytest.raises(bw.ArgumentTypeError, match="not list"):
         bw.TransformersModel([], tokenizer=TOK)
     headless = t.GPT2Model(t.GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))

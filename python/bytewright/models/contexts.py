@@ -91,8 +91,13 @@ def behind(
     return [np.concatenate([prefix, row]) for row in rows]
 
 
-def inside(name: str, ids: int | Sequence[int], width: int) -> list[int]:
+def inside(name: str, ids: int | Sequence[int], width: int | None) -> list[int]:
     """One id or several as a list.
+
+    Args:
+        name: what to call them in an error.
+        ids: the ids.
+        width: how many the network knows; None as long as it is not there.
 
     Raises:
         ArgumentError: one that the network does not know, or neither an id nor several.
@@ -105,8 +110,10 @@ def inside(name: str, ids: int | Sequence[int], width: int) -> list[int]:
     except UnknownTokenError as error:
         raise ArgumentError(str(error)) from None
     for token in found:
-        if not 0 <= token < width:
+        if width is not None and not 0 <= token < width:
             raise ArgumentError(f"{name}: id {token} is outside the {width} ids of the model")
+        if token < 0:
+            raise ArgumentError(f"{name}: id {token} is that of no model")
     return found
 
 

@@ -24,7 +24,7 @@ from bytewright.models.outcomes import Outcomes
 from bytewright.models.protocol import TokenModel
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["EngineModel", "check_size", "first_line", "named"]
+__all__ = ["EngineModel", "check_ids", "check_size", "first_line", "named"]
 
 
 class EngineModel(TokenModel):
@@ -88,6 +88,13 @@ class EngineModel(TokenModel):
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise ArgumentTypeError(f"{type(self).__name__} is not pickled: make it where it is needed")
+
+
+def check_ids(eos_id: int | Sequence[int] | None, prefix: Sequence[int] | None) -> None:
+    """Raise if these are no ids of any model, before one is loaded for minutes."""
+    for name, ids in {"eos_id": eos_id, "prefix": prefix}.items():
+        if ids is not None:
+            inside(name, ids, None)
 
 
 def check_size(tokenizer: Tokenizer, ids: int) -> None:

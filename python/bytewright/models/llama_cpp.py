@@ -29,7 +29,7 @@ from bytewright.errors import (
     UnsupportedError,
 )
 from bytewright.models.contexts import behind
-from bytewright.models.engine import EngineModel, check_size
+from bytewright.models.engine import EngineModel, check_ids, check_size
 from bytewright.models.extras import library
 from bytewright.models.protocol import check_tokenizer
 from bytewright.models.trunk import Branches, Context
@@ -99,6 +99,7 @@ class LlamaCppModel(EngineModel):
         gpu_layers = min(whole(gpu_layers, "gpu_layers", least=-1), _MOST)
         if tokenizer is not None:
             check_tokenizer(tokenizer)
+        check_ids(eos_id, prefix)
         if isinstance(model, str | os.PathLike):
             llama = _load(engine, Path(model), gpu_layers)
             positions = positions or engine.llama_model_n_ctx_train(llama.model)

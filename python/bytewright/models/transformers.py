@@ -33,7 +33,7 @@ from bytewright.errors import (
     UnsupportedError,
 )
 from bytewright.models.contexts import behind
-from bytewright.models.engine import EngineModel, first_line, named
+from bytewright.models.engine import EngineModel, check_ids, first_line, named
 from bytewright.models.extras import library
 from bytewright.models.floats import TENSORS
 from bytewright.models.network import Network
@@ -99,12 +99,15 @@ class TransformersModel(EngineModel):
             check_tokenizer(tokenizer)
         batch, budget = whole(batch, "batch", least=1), byte_size(memory, "memory")
         dtype, device = _dtype(torch, dtype), _device(torch, device)
+        check_ids(eos_id, prefix)
         if isinstance(model, str | os.PathLike):
             folder = Path(model)
             if device is None:
                 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            model = _load(folder, dtype)
+            _check_folder(folder)
+            # What fails in no time comes first.
             tokenizer = tokenizer or Tokenizer.load(folder)
+            model = _load(folder, dtype)
         _check_model(model)
         if tokenizer is None:
             raise ArgumentError("tokenizer= is missing: a model that is given brings none")
@@ -233,11 +236,14 @@ class TransformersModel(EngineModel):
         )
 
 
-def _load(folder: Path, dtype: Any) -> Any:
+def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise LoadError(f"{folder}: no such folder; nothing is downloaded")
     if not (folder / "config.json").is_file():
         raise LoadError(f"{folder}: no model of transformers: there is no config.json")
+
+
+def _load(folder: Path, dtype: Any) -> Any:
     transformers = library("transformers", extra="torch")
     try:
         with _quiet(transformers):

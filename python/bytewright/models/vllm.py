@@ -30,7 +30,7 @@ from bytewright.errors import (
     UnsupportedError,
 )
 from bytewright.models.contexts import behind
-from bytewright.models.engine import EngineModel, check_size, first_line, named
+from bytewright.models.engine import EngineModel, check_ids, check_size, first_line, named
 from bytewright.models.extras import library
 from bytewright.models.protocol import check_tokenizer
 from bytewright.tokenizer import Tokenizer
@@ -80,10 +80,13 @@ class VllmModel(EngineModel):
         engine = library("vllm", extra="vllm")
         if tokenizer is not None:
             check_tokenizer(tokenizer)
+        check_ids(eos_id, prefix)
         if isinstance(model, str | os.PathLike):
             folder = Path(model)
-            model = _load(engine, folder)
+            _check_folder(folder)
+            # What fails in no time comes first.
             tokenizer = tokenizer or Tokenizer.load(folder)
+            model = _load(engine, folder)
         elif not isinstance(model, engine.LLM):
             raise ArgumentTypeError(f"model: a folder or an LLM, not {type(model).__name__}")
         if tokenizer is None:
@@ -160,9 +163,12 @@ class VllmModel(EngineModel):
         return f"<VllmModel of {self._model.llm_engine.model_config.model}, {self._tokenizer!r}>"
 
 
-def _load(engine: Any, folder: Path) -> Any:
+def _check_folder(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise LoadError(f"{folder}: no folder of a model; nothing is downloaded")
+
+
+def _load(engine: Any, folder: Path) -> Any:
     try:
         return engine.LLM(
             model=str(folder),
