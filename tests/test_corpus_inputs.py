@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 
 import bytewright as bw
 from bytewright.corpus import inputs, readers, streams
+from bytewright.corpus.documents import whole_texts
+from bytewright.corpus.readers import Reading, all_documents
 
 
 @pytest.fixture(scope="module")
@@ -392,3 +394,16 @@ def test_the_output_is_a_folder_and_the_tokenizer_one(
         bw.encode_corpus(text, swapped, tmp_path / "out")
     assert text.read_bytes() == b"one"
     assert not (tmp_path / "out").exists()
+
+
+def test_texts_are_whole_however_they_are_read(tmp_path: Path) -> None:
+    long, short = b"0123456789" * 1_000_000, [b"a", b"", b"b\xff"]
+    (tmp_path / "long.txt").write_bytes(long)
+    for number, text in enumerate(short):
+        (tmp_path / f"short{number}.txt").write_bytes(text)
+    total, items = all_documents([tmp_path], Reading("text", None, "file"))
+    texts, told = zip(*whole_texts(items), strict=True)
+    assert [one for some in texts for one in some] == [long, *short]
+    assert texts.count([]) > 0, "a long one comes in pieces"
+    assert (max(told), total) == (len(long) + 3, len(long) + 3)
+    assert list(told) == sorted(told)

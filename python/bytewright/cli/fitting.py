@@ -86,9 +86,8 @@ def _texts(
     inputs: list[str], text_field: str, documents: Documents, advance: Advance | None
 ) -> Iterator[bytes | None]:
     """The documents, one after the other."""
-    from bytewright.corpus.documents import Cursor, Piece
-    from bytewright.corpus.inputs import find_sources
-    from bytewright.corpus.readers import Reading, read_documents
+    from bytewright.corpus.documents import whole_texts
+    from bytewright.corpus.readers import Reading, all_documents
 
     if "-" in inputs:
         if len(inputs) > 1:
@@ -99,16 +98,8 @@ def _texts(
             else:
                 yield file.read()
         return
-    found = find_sources(inputs, identified=False)
-    total = sum(source.size for source in found)
-    parts: list[bytes] = []
-    for item in read_documents(found, Reading(text_field, None, documents.value), Cursor()):
+    total, items = all_documents(inputs, Reading(text_field, None, documents.value))
+    for texts, done in whole_texts(items):
         if advance is not None:
-            advance(item.done, total, "counted")
-        if not isinstance(item, Piece):
-            yield from item.texts.to_pylist()
-            continue
-        parts.append(bytes(item.data))
-        if item.last:
-            yield b"".join(parts)
-            parts.clear()
+            advance(done, total, "counted")
+        yield from texts

@@ -10,7 +10,7 @@ never all in memory either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["LONG", "ROW_COST", "Batch", "Cursor", "Feed", "Item", "Piece", "split_long"]
+__all__ = [
+    "LONG",
+    "ROW_COST",
+    "Batch",
+    "Cursor",
+    "Feed",
+    "Item",
+    "Piece",
+    "split_long",
+    "whole_texts",
+]
 
 LONG = 8 << 20
 # What a document weighs besides its text, so that a part of empty documents ends too.
@@ -104,6 +114,22 @@ class Piece:
 
 
 Item = Batch | Piece
+
+
+def whole_texts(items: Iterable[Item]) -> Iterator[tuple[list[bytes | None], int]]:
+    """The texts of documents, and how many bytes of the input files are read by then.
+
+    A long document is in memory as a whole; while it is read, there are no texts.
+    """
+    parts: list[bytes] = []
+    for item in items:
+        if isinstance(item, Batch):
+            yield item.texts.to_pylist(), item.done
+            continue
+        parts.append(bytes(item.data))
+        yield [b"".join(parts)] if item.last else [], item.done
+        if item.last:
+            parts.clear()
 
 
 class Feed:

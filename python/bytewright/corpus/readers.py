@@ -21,7 +21,8 @@ and one cell of a columnar file are held whole, since their formats give no part
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,11 +33,11 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.corpus.columnar import arrow_items, parquet_items
 from bytewright.corpus.documents import Batch, Cursor, Item, Piece, split_long
-from bytewright.corpus.inputs import Source
+from bytewright.corpus.inputs import Source, find_sources
 from bytewright.corpus.streams import BLOCK, ByteStream, Lines, Shape, line_blocks, open_stream
 from bytewright.errors import DataError
 
-__all__ = ["Documents", "Reading", "read_documents"]
+__all__ = ["Documents", "Reading", "all_documents", "read_documents"]
 
 Documents = Literal["auto", "file", "line"]
 
@@ -50,6 +51,14 @@ class Reading:
     text_field: str
     id_field: str | None
     documents: Documents
+
+
+def all_documents(
+    inputs: Iterable[str | os.PathLike[str]], how: Reading
+) -> tuple[int, Iterator[Item]]:
+    """How many bytes files, folders and globs have, and all documents of them, read once."""
+    found = find_sources(inputs, identified=False)
+    return sum(source.size for source in found), read_documents(found, how, Cursor())
 
 
 def read_documents(sources: Sequence[Source], how: Reading, start: Cursor) -> Iterator[Item]:

@@ -11,9 +11,8 @@ import pyarrow as pa
 from bytewright import arguments
 from bytewright.arrays import as_batch
 from bytewright.corpus.documents import Cursor, Item, Piece
-from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.prefetch import prefetched
-from bytewright.corpus.readers import Documents, Reading, read_documents
+from bytewright.corpus.readers import Documents, Reading, all_documents
 from bytewright.training.sources import Files, Part, Texts, open_sources
 
 __all__ = ["CountProgress", "Eater", "Feeder", "feed", "reading"]
@@ -95,9 +94,8 @@ class Feeder:
         if isinstance(opened, Texts):
             self.texts(counter, opened.batches)
             return
-        found = find_sources(opened.paths, identified=False)
-        self.total = sum(source.size for source in found)
-        with prefetched(read_documents(found, how, Cursor())) as items:
+        self.total, documents = all_documents(opened.paths, how)
+        with prefetched(documents) as items:
             self.items(counter, items)
 
     def texts(self, counter: Eater, batches: Iterable[Any]) -> None:
