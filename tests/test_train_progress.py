@@ -71,6 +71,42 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
         bw.train(TEXTS, 270, checkpoint=kept)
 
 
+def test_a_damaged_checkpoint_is_refused_and_named(tmp_path: Path) -> None:
+    """Any byte of it, and any end that it may have lost."""
+    kept = tmp_path / "kept"
+    bw.train(TEXTS, 260, checkpoint=kept)
+    whole = kept.read_bytes()
+    for at in range(len(whole)):
+        kept.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(bw.DataError, match=r"damaged; remove it|not a checkpoint") as found:
+            bw.train(TEXTS, 260, checkpoint=kept)
+        assert str(kept) in str(found.value)
+    for size in (30, len(whole) - 8, len(whole) - 1):
+        kept.write_bytes(whole[:size])
+        with pytest.raises(bw.ResumeError, match="damaged; remove it"):
+            bw.train(TEXTS, 260, checkpoint=kept)
+
+
+def test_a_checkpoint_touches_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, other = tmp_path / "kept", tmp_path / "kept.tmp"
+    other.write_bytes(b"mine")
+    bw.train(TEXTS, 260, checkpoint=kept)
+    whole = kept.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(bw.DataError, match=r"cannot write .*kept: No space left"):
+        bw.train(TEXTS, 270, checkpoint=kept)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
+        "kept": whole,
+        "kept.tmp": b"mine",
+    }
+
+
 LANGUAGES = {"x": TEXTS, "y": ["laag lager laagst, nieuw nieuwer nieuwst: " * 5, "de wilgen"]}
 TURNS: dict[str, Any] = {"window": 10, "shared_merges": 20, "expected": {"x": 2.0, "y": 1.0}}
 

@@ -75,7 +75,7 @@ class DataError(BytewrightError, ValueError):
 
 
 class ResumeError(DataError):
-    """An output folder that belongs to another run; the message names the field that differs."""
+    """What a run left belongs to another one, or is damaged; the message says which, and where."""
 
 
 class VerifyError(DataError):

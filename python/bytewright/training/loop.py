@@ -7,8 +7,8 @@ Parity-aware training is driven the same way, with a trainer of its own.
 A checkpoint is the merges so far. Going on from one makes them again, which gives the same counts
 of pairs, and so the same merges after them: the result is that of a training that was never
 interrupted. The file names what it belongs to, a SHA-256 over the counts and the plan, and is
-refused for anything else. The vocabulary size is not part of that: training may go on to a larger
-one.
+refused for anything else; its own SHA-256 tells whether it is what was written. The vocabulary size
+is not part of that: training may go on to a larger one.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from numpy.typing import NDArray
 
 from bytewright import _core
 from bytewright.arguments import place
-from bytewright.corpus.durable import write_atomic
 from bytewright.errors import DataError, ResumeError
-from bytewright.files import reading
+from bytewright.files import reading, saved
 from bytewright.training.counts import PretokenCounts
 from bytewright.training.segments import unsigned
 
@@ -45,7 +44,7 @@ __all__ = [
     "prepared",
 ]
 
-_MAGIC: Final = b"bytewright training 1\n"
+_MAGIC: Final = b"bytewright training 2\n"
 _TURN_MS: Final = 100
 # Bytes of a known merge: left and right id.
 _ROW: Final = 8
@@ -138,7 +137,7 @@ def learn(
     """Merge the best pairs until there are `wanted` tokens or no pair is left.
 
     Raises:
-        ResumeError: the checkpoint is of other counts or another plan.
+        ResumeError: the checkpoint is of other counts or another plan, or damaged.
         DataError: the checkpoint cannot be read or written.
     """
     trainer = _core.Trainer(unsigned(counts), plan.order, plan.min_count, plan.rules)
@@ -169,7 +168,7 @@ def drive(
     """Drive any trainer; `initial` are merges to make first, `row` bytes each.
 
     Raises:
-        ResumeError: the checkpoint is of another training.
+        ResumeError: the checkpoint is of another training, or damaged.
         DataError: the checkpoint cannot be read or written.
     """
     told = _Told(progress, wanted, trainer.length)
@@ -264,6 +263,7 @@ def _last(trainer: Merger, merges: int) -> tuple[tuple[bytes, bytes, int], ...]:
 class Checkpoint:
     """The merges so far, `row` bytes each, in a file that is whole or absent.
 
+    First comes a line that says what it is, then the SHA-256 of the rest, then what it belongs to.
     The first `initial` merges are not kept; `belongs` is the fingerprint of the training.
     """
 
@@ -281,9 +281,12 @@ class Checkpoint:
                 data = self._path.read_bytes()
             except FileNotFoundError:
                 return b""
-        head, _, rows = data.removeprefix(_MAGIC).partition(b"\n")
-        if not data.startswith(_MAGIC) or len(rows) % self._row:
+        seal, _, body = data.removeprefix(_MAGIC).partition(b"\n")
+        if not data.startswith(_MAGIC):
             raise DataError(f"{self._path}: not a checkpoint of a training")
+        head, _, rows = body.partition(b"\n")
+        if seal != _seal(body) or len(rows) % self._row:
+            raise ResumeError(f"{self._path}: damaged; remove it to start anew")
         if head.decode(errors="replace") != self._belongs:
             raise ResumeError(
                 f"{self._path} belongs to a training of other counts or with other options; "
@@ -298,9 +301,14 @@ class Checkpoint:
 
     def write(self, trainer: Merger) -> None:
         """Write the merges so far."""
-        head = _MAGIC + self._belongs.encode() + b"\n"
-        write_atomic(self._path, head + trainer.known(self._initial))
+        body = self._belongs.encode() + b"\n" + trainer.known(self._initial)
+        with saved(self._path) as file:
+            file.writelines((_MAGIC, _seal(body), b"\n", body))
         self._written = time.monotonic()
+
+
+def _seal(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode()
 
 
 def fingerprint(options: Mapping[str, Any], arrays: Iterable[NDArray[Any]]) -> str:

@@ -94,7 +94,7 @@ def learn_parity(
 
     Raises:
         ArgumentError: texts and development texts of different languages, or merges to begin with.
-        ResumeError: the checkpoint is of another training.
+        ResumeError: the checkpoint is of another training, or damaged.
         DataError: the checkpoint cannot be read or written.
     """
     if len(plan.initial):

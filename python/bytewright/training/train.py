@@ -87,7 +87,8 @@ def train(
         text_field: field or column that holds the text.
         documents: what a document of a text file is, as in `count_pretokens`.
         checkpoint: a file for the merges so far, written every few seconds. If it is there,
-            training goes on from it, to the same result; that of another training is refused.
+            training goes on from it, to the same result; that of another training is refused, and
+            so is one that is damaged.
         threads: threads for counting.
         memory: about how much memory counting may use, as in `count_pretokens`.
         progress: called with a `CountProgress` while text is counted, then with a `TrainProgress`
@@ -101,7 +102,7 @@ def train(
         ArgumentError: an argument that no call can have.
         DataError: an input cannot be read.
         PatternError: a pattern that the engine cannot run.
-        ResumeError: the checkpoint belongs to another training.
+        ResumeError: the checkpoint belongs to another training, or is damaged.
 
     >>> tok = train(["low lower lowest", "new newer newest"], 262, pattern="gpt2")
     >>> [tok.token_bytes(id) for id in range(256, 262)]
