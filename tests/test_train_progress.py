@@ -49,8 +49,10 @@ def test_a_checkpoint_goes_on_to_the_same_result(
     assert kept.stat().st_size > size
     assert bw.train(TEXTS, 350, **options).fingerprint == expected
     # One that has gone further serves a smaller vocabulary, and a larger one.
+    whole = kept.read_bytes()
     small = bw.train(TEXTS, 280, initial_merges=[(b"q", b"u")])
     assert bw.train(TEXTS, 280, **options).fingerprint == small.fingerprint
+    assert kept.read_bytes() == whole
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ A checkpoint is the merges so far. Going on from one makes them again, which giv
 of pairs, and so the same merges after them: the result is that of a training that was never
 interrupted. The file names what it belongs to, a SHA-256 over the counts and the plan, and is
 refused for anything else; its own SHA-256 tells whether it is what was written. The vocabulary size
-is not part of that: training may go on to a larger one.
+is not part of that: training may go on to a larger one, and one for a smaller one leaves the file
+alone.
 """
 
 from __future__ import annotations
@@ -272,6 +273,7 @@ class Checkpoint:
         self._belongs = belongs
         self._row = row
         self._initial = initial
+        self._kept = 0
         self._written = time.monotonic()
 
     def read(self) -> bytes:
@@ -292,6 +294,7 @@ class Checkpoint:
                 f"{self._path} belongs to a training of other counts or with other options; "
                 "remove it to start anew"
             )
+        self._kept = len(rows)
         return rows
 
     def write_now_and_then(self, trainer: Merger) -> None:
@@ -300,10 +303,13 @@ class Checkpoint:
             self.write(trainer)
 
     def write(self, trainer: Merger) -> None:
-        """Write the merges so far."""
-        body = self._belongs.encode() + b"\n" + trainer.known(self._initial)
-        with saved(self._path) as file:
-            file.writelines((_MAGIC, _seal(body), b"\n", body))
+        """Write the merges so far, unless the file has more of them."""
+        rows = trainer.known(self._initial)
+        if len(rows) >= self._kept:
+            body = self._belongs.encode() + b"\n" + rows
+            with saved(self._path) as file:
+                file.writelines((_MAGIC, _seal(body), b"\n", body))
+            self._kept = len(rows)
         self._written = time.monotonic()
 
 

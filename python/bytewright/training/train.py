@@ -88,7 +88,7 @@ def train(
         documents: what a document of a text file is, as in `count_pretokens`.
         checkpoint: a file for the merges so far, written every few seconds. If it is there,
             training goes on from it, to the same result; that of another training is refused, and
-            so is one that is damaged.
+            so is one that is damaged. It never gets shorter.
         threads: threads for counting.
         memory: about how much memory counting may use, as in `count_pretokens`.
         progress: called with a `CountProgress` while text is counted, then with a `TrainProgress`
