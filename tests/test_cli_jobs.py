@@ -69,6 +69,27 @@ def test_count_pretokens_says_what_is_wrong(tmp_path: Path) -> None:
         assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["count-pretokens", "none.txt", "-o", "absent/out.json"],
+        ["train", "none.txt", "-n", "300", "-o", "absent/out.json"],
+        ["train", "none.txt", "-n", "300", "-o", "new.json", "--checkpoint", "absent/out.json"],
+        ["prune", "none.json", "-n", "1", "-o", "absent/out.json"],
+        ["merge", "none.json", "none.json", "-o", "new.json", "--map", "absent/out.json"],
+        ["convert", "none.json", "-o", "absent/out.json"],
+    ],
+)
+def test_an_output_that_cannot_be_written_is_found_before_the_work(
+    arguments: list[Argument], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*arguments)
+    message = b"bytewright: cannot write absent/out.json: No such file or directory\n"
+    assert (done.returncode, done.stderr) == (1, message)
+    assert not list(tmp_path.iterdir())
+
+
 def test_prune_takes_out_what_the_library_does(tmp_path: Path) -> None:
     out, ids, text = tmp_path / "small.json", tmp_path / "ids.json", tmp_path / "text.txt"
     tok = demo.tokenizer()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bytewright as bw
-from bytewright.files import saved, whole_file
+from bytewright.files import check_output, saved, whole_file
 
 
 @pytest.mark.parametrize("error", [OSError, ValueError, KeyboardInterrupt])
@@ -66,6 +66,46 @@ def test_what_the_system_says_names_the_file(tmp_path: Path) -> None:
         raise AssertionError
     with pytest.raises(bw.DataError, match="cannot write"), saved(tmp_path):
         raise AssertionError
+
+
+@pytest.mark.parametrize("name", ["", "absent/file", "file/file", "n" * 256])
+def test_what_cannot_be_written_is_found_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    path = tmp_path / name
+
+    def fail(*_: object) -> None:
+        raise AssertionError("the work began")
+
+    endless = iter(fail, 0)
+    with pytest.raises(bw.DataError, match=r"cannot write [^;]*$"):
+        check_output(path)
+    with pytest.raises(bw.DataError, match=r"cannot write [^;]*$"):
+        bw.train(endless, 300, checkpoint=path)
+    if name not in ("", "absent/file"):
+        for job in (
+            lambda: bw.count_pretokens([tmp_path / "none"], pattern=None, checkpoint=path),
+            lambda: bw.encode_corpus([tmp_path / "none"], bw.Tokenizer.from_merges([]), path),
+        ):
+            with pytest.raises(bw.DataError, match=r"cannot write [^;]*$"):
+                job()
+    check_output(tmp_path / "file")
+    check_output(tmp_path / ("n" * 255))
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"old"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes anywhere")
+def test_a_folder_without_permission_is_found_before_the_work(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(bw.DataError, match=r"Permission denied$"):
+        check_output(tmp_path / "new")
+    tmp_path.chmod(0o700)
+
+
+def test_a_vocabulary_that_cannot_be_written_is_told_as_every_file_is(tmp_path: Path) -> None:
+    tokenizer = bw.Tokenizer.from_merges([])
+    for path in (tmp_path / "absent/new.json", tmp_path / "absent/new.tiktoken"):
+        with pytest.raises(bw.DataError, match=r"cannot write .*: No such file or directory$"):
+            tokenizer.save(path)
 
 
 def test_who_writes_the_same_file_writes_aside_alone(tmp_path: Path) -> None:

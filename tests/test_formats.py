@@ -324,7 +324,7 @@ def test_saving_leaves_no_half_file(tmp_path: Path) -> None:
     tok = bw.Tokenizer.from_merges([(b"a", b"b")])
     with pytest.raises(bw.ArgumentError, match=r"only \.json and \.tiktoken"):
         tok.save(tmp_path / "x.model")
-    with pytest.raises(bw.ArgumentError):
+    with pytest.raises(bw.DataError):
         tok.save(tmp_path / "nowhere" / "x.json")
     tok.save(tmp_path / "x.json")
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

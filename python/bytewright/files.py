@@ -18,7 +18,16 @@ from typing import BinaryIO
 
 from bytewright.errors import DataError
 
-__all__ = ["absent", "reading", "replace", "saved", "sync_folder", "whole_file", "writing"]
+__all__ = [
+    "absent",
+    "check_output",
+    "reading",
+    "replace",
+    "saved",
+    "sync_folder",
+    "whole_file",
+    "writing",
+]
 
 # So that threads that write the same file write different ones aside.
 _NUMBERS = itertools.count()
@@ -99,8 +108,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             yield file
         return
     path = Path(os.path.realpath(path))
-    # Without the name, which may be as long as names can be.
-    aside = path.with_name(f".{os.getpid()}-{next(_NUMBERS)}.tmp")
+    aside = _aside(path)
     try:
         with aside.open("wb") as file:
             # Before there is anything to read in it, and where files have such bits.
@@ -113,6 +121,40 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             aside.unlink()
+
+
+def _aside(path: Path) -> Path:
+    # Without the name, which may be as long as names can be.
+    return path.with_name(f".{os.getpid()}-{next(_NUMBERS)}.tmp")
+
+
+def check_output(path: Path) -> None:
+    """Find out before the work whether a file can be written; nothing of it stays.
+
+    Raises:
+        DataError: it is a folder, its folder is not there, or the system says no.
+
+    >>> check_output(Path("absent/new.txt"))
+    Traceback (most recent call last):
+    bytewright.errors.DataError: cannot write absent/new.txt: No such file or directory
+    """
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            # A pipe is not opened: who reads it would see it end.
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
+        path = Path(os.path.realpath(path))
+        with suppress(FileNotFoundError):
+            path.lstat()
+        aside = _aside(path)
+        try:
+            aside.open("wb").close()
+        finally:
+            with suppress(OSError):
+                aside.unlink()
 
 
 @contextmanager

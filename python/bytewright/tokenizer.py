@@ -152,6 +152,7 @@ class Tokenizer:
         Raises:
             UnsupportedError: the format cannot express this tokenizer; the message says what.
             ArgumentError: another suffix.
+            DataError: the file cannot be written.
         """
         formats.write(self._definition, path)
 

@@ -90,8 +90,12 @@ def save(path: Path, data: bytes) -> None:
 
 
 def refuse_existing(paths: Iterable[Path | None], *, force: bool) -> None:
-    """Raise if a file that is to be written is there and was not said to be replaced."""
+    """Raise if a file that is to be written is there and was not said to be replaced, or cannot be.
+
+    That is found before the work.
+    """
     from bytewright.errors import ArgumentError
+    from bytewright.files import check_output
 
     for path in paths:
         if path is None:
@@ -103,6 +107,7 @@ def refuse_existing(paths: Iterable[Path | None], *, force: bool) -> None:
         # Pipes and `/dev/null` are written, not replaced.
         if path.exists() and not (force or path.is_fifo() or path.is_char_device()):
             raise ArgumentError(f"{path} exists; --force replaces it")
+        check_output(path)
 
 
 def load(model: Path | None, pattern: str | None, *, quiet: bool) -> Tokenizer:

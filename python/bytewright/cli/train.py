@@ -154,6 +154,7 @@ def train(
     if counts and parity:
         raise typer.BadParameter("--parity takes inputs by language, not --counts")
     check_place(out)
+    common.refuse_existing([out], force=True)
     kept = checkpoint or out.with_name(out.name + ".training")
     with _progress(quiet=quiet) as progress, _warned():
         tokenizer = run(

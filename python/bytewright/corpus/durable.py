@@ -28,9 +28,12 @@ __all__ = [
 _COPY = 1 << 20
 
 
+GO_ON = "what was finished is kept, run again to go on"
+
+
 def writing(path: Path) -> AbstractContextManager[None]:
-    """Turn what the operating system says about a file of a job into a `DataError`."""
-    return files.writing(path, then="what was finished is kept, run again to go on")
+    """Turn what the operating system says about a file of a begun job into a `DataError`."""
+    return files.writing(path, then=GO_ON)
 
 
 def move(source: Path, target: Path) -> None:
@@ -39,14 +42,21 @@ def move(source: Path, target: Path) -> None:
         files.replace(source, target)
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Write a small file so that a crash leaves the old content, or the new, or no file."""
+def write_atomic(path: Path, content: bytes, *, then: str = GO_ON) -> None:
+    """Write a small file so that a crash leaves the old content, or the new, or no file.
+
+    Args:
+        path: the file.
+        content: its bytes.
+        then: what the user is told besides the error.
+    """
     temporary = path.with_name(path.name + ".tmp")
-    with writing(path), temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    move(temporary, path)
+    with files.writing(path, then=then):
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        files.replace(temporary, path)
 
 
 def sha256_range(path: Path, start: int = 0, size: int | None = None) -> str:
@@ -150,7 +160,7 @@ class FolderLock:
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> FolderLock:
-        with writing(self._path):
+        with files.writing(self._path):
             self._file = self._path.open("ab")
         try:
             _lock(self._file)

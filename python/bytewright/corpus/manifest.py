@@ -202,7 +202,7 @@ def configure(
     if path.exists():
         compare(folder, read_sealed(path), now, resume=resume)
     else:
-        write_atomic(path, seal(now))
+        write_atomic(path, seal(now), then="")
 
 
 def compare(folder: Path, old: dict[str, Any], new: dict[str, Any], *, resume: bool) -> None:

@@ -19,9 +19,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bytewright import _core, arguments
+from bytewright import _core, arguments, files
 from bytewright.corpus.documents import Cursor
-from bytewright.corpus.durable import FolderLock, writing
+from bytewright.corpus.durable import FolderLock
 from bytewright.corpus.flat import FlatStore
 from bytewright.corpus.inputs import find_sources
 from bytewright.corpus.job import Job, Progress
@@ -45,7 +45,6 @@ from bytewright.corpus.readers import Documents, Reading, read_documents
 from bytewright.corpus.rows import RowStore
 from bytewright.corpus.stores import Store
 from bytewright.errors import ArgumentError, ResumeError
-from bytewright.files import sync_folder
 from bytewright.sizes import byte_size, whole
 
 __all__ = ["encode_corpus"]
@@ -161,9 +160,9 @@ def encode_corpus(
 
 def _claim(folder: Path) -> None:
     """Make the folder ours, or refuse one that holds something else."""
-    if folder.exists() and not folder.is_dir():
-        raise ArgumentError(f"{folder} is no folder: the output is one, or is made one")
-    with writing(folder):
+    with files.writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise ArgumentError(f"{folder} is no folder: the output is one, or is made one")
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / WORK).is_dir():
             foreign = sorted(entry.name for entry in folder.iterdir())
@@ -173,7 +172,7 @@ def _claim(folder: Path) -> None:
                     "give a folder of its own"
                 )
             (folder / WORK).mkdir(exist_ok=True)
-            sync_folder(folder)
+            files.sync_folder(folder)
 
 
 def _store(folder: Path, format: Format, name: str, width: str, *, named: bool) -> Store:
@@ -212,5 +211,5 @@ def _tidy(work: Path) -> None:
     """Leave only the lock; harmless to repeat, and to be killed in."""
     for entry in work.iterdir():
         if entry.name != "lock":
-            with writing(entry), suppress(FileNotFoundError):
+            with files.writing(entry), suppress(FileNotFoundError):
                 entry.unlink()

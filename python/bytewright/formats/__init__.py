@@ -21,7 +21,7 @@ from typing import Final
 from bytewright import arguments
 from bytewright.definition import Definition
 from bytewright.errors import ArgumentError, LoadError, UnsupportedError
-from bytewright.files import whole_file
+from bytewright.files import saved
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.gguf_header import MAGIC
@@ -92,18 +92,16 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
 
     Raises:
         UnsupportedError: the format cannot say what the definition does; the part is named.
-        ArgumentError: another suffix, or a place that cannot be written.
+        ArgumentError: another suffix.
+        DataError: the file cannot be written.
     """
     place = check_place(path)
     try:
         data = _WRITERS[place.suffix](definition)
     except UnsupportedError as error:
         raise UnsupportedError(f"{place}: {error}") from error
-    try:
-        with whole_file(place) as file:
-            file.write(data)
-    except OSError as error:
-        raise ArgumentError(f"{place}: {error.strerror or error}") from error
+    with saved(place) as file:
+        file.write(data)
 
 
 def check_place(path: str | os.PathLike[str]) -> Path:

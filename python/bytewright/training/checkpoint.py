@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bytewright import files
 from bytewright.corpus.documents import Cursor
 from bytewright.corpus.durable import (
     FolderLock,
@@ -28,9 +29,8 @@ from bytewright.corpus.durable import (
 from bytewright.corpus.inputs import Source
 from bytewright.corpus.manifest import WORK, configure, read_sealed, seal
 from bytewright.errors import ArgumentError, ResumeError, VerifyError
-from bytewright.files import sync_folder
 
-__all__ = ["Checkpoint", "CountedPart", "opened"]
+__all__ = ["Checkpoint", "CountedPart", "claim", "opened"]
 
 _KEPT = ("lock", "config.json")
 
@@ -92,19 +92,15 @@ class Checkpoint:
         self.parts.append(part)
 
 
-@contextmanager
-def opened(
-    place: Path, config: dict[str, Any], sources: tuple[Source, ...]
-) -> Iterator[Checkpoint]:
-    """Go on with a folder, or begin one.
+def claim(place: Path) -> None:
+    """Make the folder ours, before the inputs are looked at.
 
     Raises:
         ArgumentError: the folder holds something else.
-        ResumeError: it belongs to another run, or a part is damaged; the message says which.
-        LockedError: another process is counting into it.
+        DataError: it cannot be made or written to.
     """
     work = place / WORK
-    with writing(place):
+    with files.writing(place):
         place.mkdir(parents=True, exist_ok=True)
         if not work.is_dir():
             if foreign := sorted(entry.name for entry in place.iterdir()):
@@ -113,7 +109,21 @@ def opened(
                     "give a folder of its own"
                 )
             work.mkdir()
-            sync_folder(place)
+            files.sync_folder(place)
+        (work / "lock").open("ab").close()
+
+
+@contextmanager
+def opened(
+    place: Path, config: dict[str, Any], sources: tuple[Source, ...]
+) -> Iterator[Checkpoint]:
+    """Go on with a folder that is claimed.
+
+    Raises:
+        ResumeError: it belongs to another run, or a part is damaged; the message says which.
+        LockedError: another process is counting into it.
+    """
+    work = place / WORK
     with FolderLock(work / "lock"):
         configure(place, config, sources)
         parts = _recorded(work)

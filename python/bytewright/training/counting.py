@@ -139,6 +139,7 @@ class _Run:
 
     def count_parts(self, files: Files, folder: Path, part_bytes: int) -> PretokenCounts:
         """Count part by part, each remembered in the folder."""
+        checkpoints.claim(folder)
         found = find_sources(files.paths, exclude=folder)
         config = {
             "kind": "count-pretokens",

@@ -16,10 +16,11 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from bytewright.arguments import function, items, text, word
+from bytewright.arguments import function, items, place, text, word
 from bytewright.corpus.readers import Documents
 from bytewright.definition import MAX_IDS
 from bytewright.errors import ArgumentError, ArgumentTypeError
+from bytewright.files import check_output
 from bytewright.sizes import whole
 from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
@@ -100,7 +101,7 @@ def train(
 
     Raises:
         ArgumentError: an argument that no call can have.
-        DataError: an input cannot be read.
+        DataError: an input cannot be read, or the checkpoint cannot be written.
         PatternError: a pattern that the engine cannot run.
         ResumeError: the checkpoint belongs to another training, or is damaged.
 
@@ -124,6 +125,8 @@ def train(
     if superword is not None and parity is not None:
         raise ArgumentError("superword and parity cannot be combined")
     function(progress, "progress")
+    if checkpoint is not None:
+        check_output(place(checkpoint, "checkpoint"))
     limits = () if max_token_bytes is None else (MaxBytes(max_token_bytes),)
     rules = checked([*checked(constraints), *limits])
     special = special_texts(special_tokens)

@@ -15,6 +15,7 @@ from bytewright.bytelm.page.document import Numbers, View, write_document
 from bytewright.bytelm.page.survey import survey
 from bytewright.bytelm.protocol import BytePredictor, check_predictor
 from bytewright.errors import ArgumentError, ArgumentTypeError, BytewrightError
+from bytewright.files import check_output
 
 __all__ = ["MOST_BYTES", "PageProgress", "byte_page"]
 
@@ -94,6 +95,7 @@ def byte_page(
     file = arguments.place(path)
     if not file.parent.is_dir():
         raise ArgumentError(f"path: {file.parent} is no folder")
+    check_output(file)
     told = _Told(progress, len(data) * len(models))
     views = [_view(name, model, data, told) for name, model in models.items()]
     write_document(file, data, views, title or "How many bits each byte takes")
