@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import regex  # type: ignore[import-untyped]
 import sentencepiece
 import tokenizers
 from test_formats import written
@@ -331,31 +332,84 @@ ONIGURUMA = [
     r"\p{N}{1,3}+", r"o$", r"^h", r"\h+", r"(?m).+", r"(?i:'s|'t)", r"\s+(?!\S)|\s+", r"l{,2}h",
     r"[^\r\n\p{L}]?+\p{L}++", r"(?:he|l{2}+o)", r"[\h ]+", "[\r\n]", r"a{", r"(?>l+)o", "[]l]",
 ]  # fmt: skip
+CL100K = r"(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|{}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+(?!\S)|\s+"
+GROUPED = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"
+FROM_THE_RIGHT = [
+    r"(?=(\d{3})+(?!\d))", r"(?=(?:[0-9][0-9][0-9])+(?![0-9]))", r"\B(?=(\d{3})+\b)",
+    GROUPED, r"\d{1,3}(?=(\d{3})*(?:\D|$))", CL100K.replace("{}", GROUPED), f" ?{GROUPED}|[a-z ]+",
+]  # fmt: skip
+"""Groups of digits from the right, as patterns of one step write them."""
+
+
+def pieces_of_both(file: Path, *steps: dict[str, Any]) -> tuple[bw.Tokenizer, Any]:
+    """A tokenizer without merges, and the pieces by bytes that the reference makes of a text."""
+    chars = {c: i for i, c in enumerate(STAND_INS)}
+    parts = pretokenizers(*steps, LEVEL | {"use_regex": False})
+    file.write_bytes(dumped(tokenizer_json(model=model(vocab=chars, merges=[]), **parts)))
+    reference = tokenizers.Tokenizer.from_file(str(file))
+
+    def expected(text: str) -> list[tuple[int, int]]:
+        pieces = [span for _, span in reference.pre_tokenizer.pre_tokenize_str(text)]
+        starts = np.cumsum([0, *(len(c.encode()) for c in text)])
+        return sorted({(int(starts[a]), int(starts[b])) for a, b in pieces})
+
+    return bw.Tokenizer.load(file), expected
+
+
+def pieces_of(tok: bw.Tokenizer, text: str) -> list[tuple[int, int]]:
+    found = np.asarray(tok._core.pieces(text)).reshape(-1, 2).tolist()
+    return sorted({(start, end) for start, end in found})
 
 
 @pytest.mark.parametrize("pattern", ONIGURUMA)
 def test_patterns_mean_in_the_core_what_they_mean_in_oniguruma(
     pattern: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "tokenizer.json"
-    level = LEVEL | {"use_regex": False}
-    chars = {c: i for i, c in enumerate(STAND_INS)}
-    file.write_bytes(
-        dumped(
-            tokenizer_json(
-                model=model(vocab=chars, merges=[]),
-                **pretokenizers(split({"Regex": pattern}, "Isolated"), level),
-            )
-        )
+    tok, expected = pieces_of_both(
+        tmp_path / "tokenizer.json", split({"Regex": pattern}, "Isolated")
     )
-    reference = tokenizers.Tokenizer.from_file(str(file))
-    tok = bw.Tokenizer.load(file)
     for text in texts(random.Random(4), 300):
-        pieces = [span for _, span in reference.pre_tokenizer.pre_tokenize_str(text)]
-        starts = np.cumsum([0, *(len(c.encode()) for c in text)])
-        expected = [(int(starts[a]), int(starts[b])) for a, b in pieces]
-        found = [tuple(row) for row in np.asarray(tok._core.pieces(text)).reshape(-1, 2).tolist()]
-        assert sorted(set(found)) == sorted(set(expected)), text
+        assert pieces_of(tok, text) == expected(text), text
+
+
+@pytest.mark.parametrize("pattern", FROM_THE_RIGHT)
+def test_digits_from_the_right_are_those_of_tokenizers(pattern: str, tmp_path: Path) -> None:
+    rng, file = random.Random(7), tmp_path / "tokenizer.json"
+    step = split({"Regex": pattern}, "Isolated")
+    inside = split({"Regex": r" ?\d+| ?\p{L}+"}, "Isolated")
+    for steps in ([step], [sequence("pretokenizers", step), inside], [inside, step]):
+        tok, expected = pieces_of_both(file, *steps)
+        tok.save(tmp_path / "again.json")
+        again = bw.Tokenizer.load(tmp_path / "again.json")
+        assert again.fingerprint == tok.fingerprint
+        for _ in range(150):
+            text = "".join(rng.choices("0123456789" * 3 + "٣½ab .,_é\n", k=rng.randrange(24)))
+            assert pieces_of(tok, text) == expected(text), text
+            stream, ids = tok.stream_encoder(), []
+            for character in text:
+                ids += stream.push(character.encode()).tolist()
+            assert ids + stream.finish().tolist() == tok.encode(text)
+    for behavior in ("Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"):
+        if not pattern.startswith(("(?=", r"\B")):
+            with pytest.raises(bw.PatternError, match="look-ahead at more than one character"):
+                pieces_of_both(file, split({"Regex": pattern}, behavior))
+            continue
+        tok, expected = pieces_of_both(file, split({"Regex": pattern}, behavior))
+        for text in ("12345", "a1234b", "123456", "1 1234"):
+            assert pieces_of(tok, text) == expected(text), (text, behavior)
+
+
+@pytest.mark.parametrize("pattern", FROM_THE_RIGHT)
+def test_digits_from_the_right_are_those_of_regex(pattern: str) -> None:
+    rng, tok = random.Random(8), bw.Tokenizer.from_merges([], pattern=pattern)
+    compiled = regex.compile(pattern.replace(r"\d", "[0-9]").replace(r"\D", "[^0-9]"))
+    for _ in range(300):
+        text = "".join(rng.choices("0123456789" * 3 + "ab .,_\n", k=rng.randrange(24)))
+        cuts = {at for match in compiled.finditer(text) for at in match.span()}
+        cuts |= {0, len(text)}
+        if "$" in pattern and text.endswith("\n"):
+            continue  # There, `$` holds before it in one, not in the other.
+        assert {at for piece in pieces_of(tok, text) for at in piece} | {0} == cuts, text
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,8 @@ PATTERNS = [
     *(name + digits for name in ("gpt2", "o200k") for digits in ("+digits-left", "+digits-single")),
     *(name + "+digits-right" for name in ("gpt2", "cl100k", "o200k")),
     r"\p{N}{1,3}(?!\p{N})|\s+(?!\S)|\s+|[^\s\p{N}]+",
+    r"(?=(\d{3})+(?!\d))",
+    r" ?\p{L}+| ?\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
 ]
 
 

@@ -56,7 +56,8 @@ impl Steps {
     /// # Errors
     /// [`crate::Error::Pattern`] for a pattern that is wrong or cannot run in linear time.
     pub fn new(steps: &[Step]) -> Result<Steps> {
-        Ok(Steps { stages: steps.iter().map(Stage::new).collect::<Result<_>>()? })
+        let stages: Vec<_> = steps.iter().map(Stage::of).collect::<Result<_>>()?;
+        Ok(Steps { stages: stages.into_iter().flatten().collect() })
     }
 
     /// The pieces of a text, from its start.
@@ -118,28 +119,42 @@ impl Stage {
         }
     }
 
-    pub(super) fn new(step: &Step) -> Result<Stage> {
-        let stage = |pattern, behavior, invert| {
-            Ok(Stage { finder: Finder::Pattern(Box::new(pattern)), behavior, invert })
+    /// What runs a step, one after the other: one that groups numbers finds them first.
+    pub(super) fn of(step: &Step) -> Result<Vec<Stage>> {
+        let stage = |pattern, behavior, invert| Stage {
+            finder: Finder::Pattern(Box::new(pattern)),
+            behavior,
+            invert,
         };
+        let one = |pattern, behavior, invert| Ok(vec![stage(pattern, behavior, invert)]);
         match step {
-            Step::Split { pattern, behavior, invert } => {
-                let pattern = match pattern {
-                    Pattern::Regex(pattern) => Regex::new(pattern)?,
-                    Pattern::String(text) => Regex::literal(text)?,
-                };
-                stage(pattern, *behavior, *invert)
+            Step::Split { pattern: Pattern::String(text), behavior, invert } => {
+                one(Regex::literal(text)?, *behavior, *invert)
+            }
+            Step::Split { pattern: Pattern::Regex(pattern), behavior, invert } => {
+                let found = |pattern| stage(pattern, *behavior, *invert);
+                Ok(match (Regex::cutting(pattern)?, behavior, invert) {
+                    ((first, None), ..) => vec![found(first)],
+                    ((first, Some(cuts)), Behavior::Isolated, _)
+                    | ((first, Some(cuts)), Behavior::Removed, true) => {
+                        vec![found(first), stage(cuts, Behavior::Isolated, false)]
+                    }
+                    // Matches are no pieces, and cannot be cut: the engine refuses this.
+                    _ => vec![found(Regex::new(pattern)?)],
+                })
             }
             Step::Digits { individual, stand_ins } => {
                 let behavior = if *individual { Behavior::Isolated } else { Behavior::Contiguous };
                 match stand_ins {
-                    false => stage(Regex::new(NUMERIC)?, behavior, false),
-                    true => Ok(Stage { finder: Finder::NumericStandIns, behavior, invert: false }),
+                    false => one(Regex::new(NUMERIC)?, behavior, false),
+                    true => {
+                        Ok(vec![Stage { finder: Finder::NumericStandIns, behavior, invert: false }])
+                    }
                 }
             }
-            Step::Punctuation { behavior } => stage(Regex::new(PUNCTUATION)?, *behavior, false),
-            Step::Whitespace => stage(Regex::new(r"\w+|[^\w\s]+")?, Behavior::Removed, true),
-            Step::WhitespaceSplit => stage(Regex::new(r"\s")?, Behavior::Removed, false),
+            Step::Punctuation { behavior } => one(Regex::new(PUNCTUATION)?, *behavior, false),
+            Step::Whitespace => one(Regex::new(r"\w+|[^\w\s]+")?, Behavior::Removed, true),
+            Step::WhitespaceSplit => one(Regex::new(r"\s")?, Behavior::Removed, false),
         }
     }
 }

@@ -27,6 +27,11 @@ pub(super) enum Node {
         node: Box<Node>,
         at: usize,
     },
+    /// The inner pattern, of more than one character, matches here.
+    Ahead {
+        node: Box<Node>,
+        at: usize,
+    },
 }
 
 /// A condition on the next or the previous character.
@@ -48,7 +53,7 @@ impl Node {
     /// Whether the pattern can match without consuming anything.
     pub fn is_nullable(&self) -> bool {
         match self {
-            Node::Empty | Node::Look(_) => true,
+            Node::Empty | Node::Look(_) | Node::Ahead { .. } => true,
             Node::Class(_) => false,
             Node::Concat(nodes) => nodes.iter().all(Node::is_nullable),
             Node::Alternate(nodes) => nodes.iter().any(Node::is_nullable),
@@ -63,7 +68,7 @@ impl Node {
             return true;
         }
         match self {
-            Node::Empty | Node::Look(_) | Node::Class(_) => true,
+            Node::Empty | Node::Look(_) | Node::Ahead { .. } | Node::Class(_) => true,
             Node::Concat(nodes) => nodes.iter().all(Node::prefers_width),
             Node::Alternate(nodes) => {
                 let mut rest = nodes.iter().skip_while(|node| !node.is_nullable());
@@ -81,7 +86,7 @@ impl Node {
     pub fn may_be_nothing(&self) -> bool {
         match self {
             Node::Empty => true,
-            Node::Class(_) | Node::Look(_) | Node::Atomic { .. } => false,
+            Node::Class(_) | Node::Look(_) | Node::Ahead { .. } | Node::Atomic { .. } => false,
             Node::Concat(nodes) => nodes.iter().all(Node::may_be_nothing),
             Node::Alternate(nodes) => nodes.iter().any(Node::may_be_nothing),
             Node::Repeat { node, min, .. } => *min == 0 || node.may_be_nothing(),
@@ -91,7 +96,7 @@ impl Node {
     /// The number of characters of every match, where all matches have the same.
     pub fn fixed_length(&self) -> Option<u64> {
         match self {
-            Node::Empty | Node::Look(_) => Some(0),
+            Node::Empty | Node::Look(_) | Node::Ahead { .. } => Some(0),
             Node::Class(_) => Some(1),
             Node::Concat(nodes) => {
                 nodes.iter().try_fold(0u64, |sum, node| sum.checked_add(node.fixed_length()?))

@@ -8,15 +8,18 @@
 
 use super::ast::{Look, Node, SetId, Sets, Side};
 
-/// The place of an atomic construct that no plain pattern replaces.
+/// The place of a construct that no plain pattern replaces.
 pub(super) struct Refused {
     pub at: usize,
+    /// Whether it is a look-ahead, and not atomic.
+    pub ahead: bool,
 }
 
-/// The same pattern without [`Node::Atomic`]; `last` says that nothing follows it.
+/// The same pattern without [`Node::Atomic`] and [`Node::Ahead`]; `last` says that nothing follows it.
 pub(super) fn remove(node: Node, last: bool, sets: &mut Sets) -> Result<Node, Refused> {
     Ok(match node {
         Node::Empty | Node::Class(_) | Node::Look(_) => node,
+        Node::Ahead { at, .. } => return Err(Refused { at, ahead: true }),
         Node::Concat(nodes) => {
             let final_index = nodes.len().saturating_sub(1);
             let nodes = nodes.into_iter().enumerate();
@@ -46,17 +49,17 @@ fn freeze(node: Node, at: usize, sets: &mut Sets) -> Result<Node, Refused> {
     match node {
         Node::Repeat { node, min, max, greedy } => match *node {
             Node::Class(set) => Ok(frozen_run(set, min, max, greedy, sets)),
-            _ => Err(Refused { at }),
+            _ => Err(Refused { at, ahead: false }),
         },
         Node::Concat(mut nodes) => {
             let end = nodes.pop().unwrap_or(Node::Empty);
             if nodes.iter().any(|node| node.fixed_length().is_none()) {
-                return Err(Refused { at });
+                return Err(Refused { at, ahead: false });
             }
             nodes.push(freeze(end, at, sets)?);
             Ok(Node::Concat(nodes))
         }
-        _ => Err(Refused { at }),
+        _ => Err(Refused { at, ahead: false }),
     }
 }
 

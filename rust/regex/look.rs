@@ -41,7 +41,7 @@ fn reduce(node: &Node, side: Side, sets: &Sets) -> Option<Neighbour> {
         Node::Look(look) if look.side == side => {
             Some(Neighbour { set: sets.get(look.set).clone(), edge: look.edge })
         }
-        Node::Look(_) => None,
+        Node::Look(_) | Node::Ahead { .. } => None,
         Node::Alternate(nodes) => {
             let mut any = Neighbour { set: ClassUnicode::empty(), edge: false };
             for node in nodes {

@@ -27,7 +27,7 @@ pub struct Matches<'r, 't> {
 
 impl<'r, 't> Matches<'r, 't> {
     pub(super) fn new(regex: &'r Regex, text: &'t [u8]) -> Matches<'r, 't> {
-        let place = Place::new(&regex.program, text);
+        let place = Place::new(regex, text);
         Matches { regex, cache: Some(regex.take_cache()), place }
     }
 
@@ -40,7 +40,7 @@ impl<'r, 't> Matches<'r, 't> {
 
     /// Begins again with another text, keeping what was learnt about the pattern.
     pub fn restart(&mut self, text: &'t [u8]) {
-        self.place = Place::new(&self.regex.program, text);
+        self.place = Place::new(self.regex, text);
     }
 
     /// The last position that was read, if the matches so far are those of any text that begins
@@ -100,6 +100,8 @@ impl Drop for Matches<'_, '_> {
 #[derive(Debug)]
 struct Place<'r, 't> {
     program: &'r Program,
+    /// Whether matches are empty, and stand where the program has one.
+    empty: bool,
     text: &'t [u8],
     at: usize,
     previous_end: Option<usize>,
@@ -112,9 +114,18 @@ struct Place<'r, 't> {
 }
 
 impl<'r, 't> Place<'r, 't> {
-    fn new(program: &'r Program, text: &'t [u8]) -> Place<'r, 't> {
-        let credit = FIRST_CREDIT;
-        Place { program, text, at: 0, previous_end: None, credit, reach: 0, oracle: None, work: 0 }
+    fn new(regex: &'r Regex, text: &'t [u8]) -> Place<'r, 't> {
+        Place {
+            program: &regex.program,
+            empty: regex.places,
+            text,
+            at: 0,
+            previous_end: None,
+            credit: FIRST_CREDIT,
+            reach: 0,
+            oracle: None,
+            work: 0,
+        }
     }
 
     #[inline]
@@ -159,12 +170,20 @@ impl<'r, 't> Place<'r, 't> {
     #[inline]
     fn scan(&mut self, cache: &mut Cache, watch: &mut Watch<'_>) -> Option<usize> {
         let at = self.at;
+        if let Some(oracle) = self.oracle.as_mut().filter(|_| self.empty) {
+            let start = cache.start(self.program, self.program.facts_at(self.text, at));
+            self.work += 1;
+            return oracle
+                .is_alive(self.program, self.text, at, cache.threads(start))
+                .then_some(at);
+        }
         if let Some(oracle) = &mut self.oracle {
             let Scan { end, stop } = scan_with(oracle, cache, self.program, self.text, at, watch);
             self.work += (stop - at) as u64 + 1;
             return end;
         }
         let Scan { end, stop } = cache.scan(self.program, self.text, at, watch);
+        let end = if self.empty { end.map(|_| at) } else { end };
         self.reach = self.reach.max(stop);
         self.work += (stop - at) as u64 + 1;
         let consumed = end.map_or(0, |end| end - at);

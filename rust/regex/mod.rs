@@ -13,10 +13,13 @@
 //! U+FFFD. Positions are byte positions. Unicode tables and simple case folding are those of
 //! `regex-syntax`.
 //!
-//! Not here, and refused with the name of the construct: backreferences, recursion, look-around at
-//! more than one character, `\G`, `\K`, and possessive or atomic forms that differ from the greedy
+//! Look-ahead at more than one character runs where it is all that a pattern asks for (`ahead`).
+//!
+//! Not here, and refused with the name of the construct: backreferences, recursion, any other
+//! look-around at more than one character, `\G`, `\K`, and possessive or atomic forms that differ from the greedy
 //! ones in a way no plain pattern expresses. Groups only group: nothing is captured.
 
+mod ahead;
 mod alphabet;
 mod ast;
 mod atomic;
@@ -48,6 +51,7 @@ pub use matches::Matches;
 pub use walk::Walker;
 
 use crate::{Error, Result};
+use ahead::Reading;
 use dfa::Cache;
 use program::Program;
 
@@ -58,6 +62,8 @@ const POOLED: usize = 32;
 pub struct Regex {
     pattern: String,
     program: Program,
+    /// Whether matches are empty, and stand where the program has one.
+    places: bool,
     pool: Mutex<Vec<Cache>>,
 }
 
@@ -67,7 +73,28 @@ impl Regex {
     /// # Errors
     /// [`Error::Pattern`] with the byte offset of what is wrong or cannot run in linear time.
     pub fn new(pattern: &str) -> Result<Regex> {
-        Regex::of(pattern, parse::parse(pattern)?)
+        let parse::Parsed { node, mut sets, .. } = parse::parse(pattern)?;
+        Regex::of(pattern, node, &mut sets)
+    }
+
+    /// The matches of a pattern, as those of one, or of one that are cut by another: each match of
+    /// the first is then a text for the second, and what the second matches are places to cut.
+    /// Beside what [`Regex::new`] runs, look-ahead at all that follows is among them.
+    ///
+    /// # Errors
+    /// As for [`Regex::new`].
+    pub fn cutting(pattern: &str) -> Result<(Regex, Option<Regex>)> {
+        let parse::Parsed { node, mut sets, .. } = parse::parse(pattern)?;
+        let places = |node, sets: &mut ast::Sets| {
+            Regex::of(pattern, node, sets).map(|found| Regex { places: true, ..found })
+        };
+        match ahead::read(&node, &mut sets) {
+            None => Ok((Regex::of(pattern, node, &mut sets)?, None)),
+            Some(Reading::Places(node)) => Ok((places(node, &mut sets)?, None)),
+            Some(Reading::Groups(numbers, cuts)) => {
+                Ok((Regex::of(pattern, numbers, &mut sets)?, Some(places(cuts, &mut sets)?)))
+            }
+        }
     }
 
     /// A pattern whose matches end where the text does.
@@ -75,23 +102,27 @@ impl Regex {
     /// # Errors
     /// As for [`Regex::new`].
     pub fn whole(pattern: &str) -> Result<Regex> {
-        let parse::Parsed { node, mut sets, odd_loop } = parse::parse(pattern)?;
+        let parse::Parsed { node, mut sets, .. } = parse::parse(pattern)?;
         let set = sets.intern(ClassUnicode::empty());
         let end = ast::Node::Look(ast::Look { side: ast::Side::Ahead, set, edge: true });
         let node = ast::Node::Concat(vec![node, end]);
-        Regex::of(pattern, parse::Parsed { node, sets, odd_loop })
+        Regex::of(pattern, node, &mut sets)
     }
 
-    fn of(pattern: &str, parsed: parse::Parsed) -> Result<Regex> {
-        let parse::Parsed { node, mut sets, .. } = parsed;
+    fn of(pattern: &str, node: ast::Node, sets: &mut ast::Sets) -> Result<Regex> {
         let error = |offset, reason| Error::Pattern { pattern: pattern.to_owned(), offset, reason };
-        let node = atomic::remove(node, true, &mut sets).map_err(|refused| {
-            let reason = "this possessive or atomic form differs from the greedy one and is not \
-                          supported: patterns must run in time linear in the text";
-            error(refused.at, reason.to_owned())
+        let node = atomic::remove(node, true, sets).map_err(|refused| {
+            error(
+                refused.at,
+                parse::unsupported(match refused.ahead {
+                    true => parse::LOOK_AHEAD,
+                    false => "this possessive or atomic form differs from the greedy one and",
+                }),
+            )
         })?;
-        let program = program::compile(&node, &sets).map_err(|large| error(0, large.reason()))?;
-        Ok(Regex { pattern: pattern.to_owned(), program, pool: Mutex::new(Vec::new()) })
+        let program = program::compile(&node, sets).map_err(|large| error(0, large.reason()))?;
+        let pool = Mutex::new(Vec::new());
+        Ok(Regex { pattern: pattern.to_owned(), program, places: false, pool })
     }
 
     /// Where a loop begins that Oniguruma runs differently, if the pattern has one: a loop over
@@ -114,6 +145,11 @@ impl Regex {
     /// The pattern as it was given.
     pub fn as_str(&self) -> &str {
         &self.pattern
+    }
+
+    /// Whether matches are empty: places, where something follows.
+    pub fn finds_places(&self) -> bool {
+        self.places
     }
 
     /// Whether a match may depend on what stands before it.

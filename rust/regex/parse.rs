@@ -14,6 +14,14 @@ use crate::{Error, Result};
 const MAX_DEPTH: usize = 64;
 const MAX_LENGTH: usize = 1 << 16;
 
+/// What can be refused once more is known of the pattern.
+pub(super) const LOOK_AHEAD: &str = "look-ahead at more than one character";
+
+/// The reason why what exists elsewhere is refused.
+pub(super) fn unsupported(construct: &str) -> String {
+    format!("{construct} is not supported: patterns must run in time linear in the text")
+}
+
 /// A pattern as a tree over its sets of characters.
 pub(super) struct Parsed {
     pub node: Node,
@@ -65,10 +73,7 @@ impl Parser<'_> {
 
     /// An error for what exists elsewhere but cannot run in linear time.
     pub(super) fn unsupported(&self, at: usize, construct: &str) -> Error {
-        self.error(
-            at,
-            format!("{construct} is not supported: patterns must run in time linear in the text"),
-        )
+        self.error(at, unsupported(construct))
     }
 
     pub(super) fn rest(&self) -> &str {
@@ -227,19 +232,21 @@ impl Parser<'_> {
         match kind {
             GroupKind::Plain => Ok(node),
             GroupKind::Atomic => Ok(Node::Atomic { node: Box::new(node), at: start }),
-            GroupKind::Look { side, negated } => self.look_around(&node, side, negated, start),
+            GroupKind::Look { side, negated } => self.look_around(node, side, negated, start),
         }
     }
 
-    fn look_around(&mut self, node: &Node, side: Side, negated: bool, at: usize) -> Result<Node> {
-        let Some(found) = look::condition(node, side, &mut self.sets) else {
-            let construct = match side {
-                Side::Ahead => "look-ahead at more than one character",
-                Side::Behind => "look-behind at more than one character",
-            };
-            return Err(self.unsupported(at, construct));
-        };
-        Ok(Node::Look(if negated { look::opposite(found, &mut self.sets) } else { found }))
+    fn look_around(&mut self, node: Node, side: Side, negated: bool, at: usize) -> Result<Node> {
+        match (look::condition(&node, side, &mut self.sets), side) {
+            (Some(found), _) if negated => Ok(Node::Look(look::opposite(found, &mut self.sets))),
+            (Some(found), _) => Ok(Node::Look(found)),
+            // Who runs the pattern says whether it can be.
+            (None, Side::Ahead) if !negated => Ok(Node::Ahead { node: Box::new(node), at }),
+            (None, Side::Ahead) => Err(self.unsupported(at, LOOK_AHEAD)),
+            (None, Side::Behind) => {
+                Err(self.unsupported(at, "look-behind at more than one character"))
+            }
+        }
     }
 
     fn group_kind(&mut self, start: usize) -> Result<GroupKind> {

@@ -191,7 +191,8 @@ impl Compiler {
                 };
                 self.copies(node, *min, rest)
             }
-            Node::Atomic { node, .. } => self.node(node, next),
+            // Neither is left behind `atomic`.
+            Node::Atomic { node, .. } | Node::Ahead { node, .. } => self.node(node, next),
         }
     }
 

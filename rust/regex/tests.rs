@@ -1,6 +1,7 @@
 //! The engine against `regex-automata`, against `fancy-regex`, which backtracks, against a slow
 //! backtracking matcher, and its work against the length of the text.
 
+mod ahead;
 mod backtrack;
 mod growth;
 mod guide;

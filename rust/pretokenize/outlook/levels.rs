@@ -61,8 +61,17 @@ enum Part {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Debt {
     state: u32,
-    /// Whether a match has to end before the next character; none may later.
-    due: bool,
+    due: Due,
+}
+
+/// Where a match has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Due {
+    /// Before the next character, and nowhere later.
+    Here,
+    Nowhere,
+    /// Here or later.
+    Somewhere,
 }
 
 /// A way to go on at a place between two characters.
@@ -94,9 +103,15 @@ struct Searching {
 
 impl Levels {
     pub fn new(steps: &[Step]) -> Result<Levels> {
-        let mut levels = Levels { stages: Vec::new(), bytewise: steps.len() };
-        for (at, step) in steps.iter().enumerate() {
-            let Stage { finder, behavior, invert } = Stage::new(step)?;
+        let mut levels = Levels { stages: Vec::new(), bytewise: 0 };
+        let mut stages = Vec::new();
+        for step in steps {
+            let stand_ins = matches!(step, Step::Digits { stand_ins: true, .. });
+            stages.extend(Stage::of(step)?.into_iter().map(|stage| (stage, stand_ins)));
+        }
+        levels.bytewise = stages.len();
+        for (at, (stage, stand_ins)) in stages.into_iter().enumerate() {
+            let Stage { finder, behavior, invert } = stage;
             let pattern = match finder {
                 Finder::Pattern(pattern) => pattern,
                 Finder::NumericStandIns => {
@@ -105,7 +120,6 @@ impl Levels {
                 }
             };
             let walker = pattern.walker();
-            let stand_ins = matches!(step, Step::Digits { stand_ins: true, .. });
             let mut stage = Searching { pattern, walker, behavior, invert, stand_ins };
             if at > levels.bytewise && !stage.leaves_all_but_ascii()? {
                 let pattern = stage.pattern.as_str();
@@ -324,15 +338,19 @@ impl Searching {
     }
 
     /// The ways of a search for the next match that begins here: it is found here, or there is
-    /// none here, or an empty one, which the search leaves behind.
+    /// none here, or an empty one, which the search leaves behind and which comes last.
     fn searches(&mut self, level: &Level) -> Vec<Level> {
         let state = self.walker.start(&self.pattern, level.facts);
-        let at = |part, due: Option<bool>| {
+        let at = |part, due: Option<Due>| {
             let mut debts = level.debts.clone();
             debts.extend(due.map(|due| Debt { state, due }));
             Level { part, fresh: true, facts: level.facts, debts }
         };
-        vec![at(Part::Match(state), None), at(Part::Gap, Some(false)), at(Part::Gap, Some(true))]
+        let none = at(Part::Gap, Some(Due::Nowhere));
+        match self.pattern.finds_places() {
+            true => vec![none, at(Part::Gap, Some(Due::Somewhere))],
+            false => vec![at(Part::Match(state), None), none, at(Part::Gap, Some(Due::Here))],
+        }
     }
 
     /// The ways to begin another part here, each with whether a piece ends.
@@ -345,7 +363,7 @@ impl Searching {
             Part::Match(state) => {
                 let (again, gap) = (to_match(true), self.cuts(true, false));
                 let mut ended = level.clone();
-                ended.debts.push(Debt { state, due: true });
+                ended.debts.push(Debt { state, due: Due::Here });
                 let cuts = |level: &Level| if level.part == Part::Gap { gap } else { again };
                 let found = self.searches(&ended).into_iter();
                 found
@@ -355,11 +373,11 @@ impl Searching {
             }
             Part::Gap => {
                 let (found, left) = (to_match(false), self.cuts(true, false));
-                let mut searches = self.searches(level).into_iter();
+                let mut searches = self.searches(level);
                 // A match here ends the gap, and so does an empty one; without any it goes on.
-                let matched = searches.next().map(|level| (level, found));
-                let empty = searches.nth(1).map(|level| (level, found || left));
-                matched.into_iter().chain(empty).collect()
+                let empty = searches.pop().map(|level| (level, found || left));
+                let matched = searches.into_iter().filter(|level| level.part != Part::Gap);
+                matched.map(|level| (level, found)).chain(empty).collect()
             }
         }
     }
@@ -386,16 +404,19 @@ impl Searching {
         let unmatched = match level.part {
             Part::Gap if !level.fresh => {
                 let state = self.walker.start(&self.pattern, level.facts);
-                Some(Debt { state, due: false })
+                Some(Debt { state, due: Due::Nowhere })
             }
             _ => None,
         };
         for debt in level.debts.iter().copied().chain(unmatched) {
             let (matched, next) = self.walker.step(&self.pattern, debt.state, kind)?;
-            if matched != debt.due {
-                return Ok(None);
-            }
-            debts.extend(next.map(|state| Debt { state, due: false }));
+            let due = match (debt.due, matched) {
+                (Due::Somewhere, true) => continue,
+                (Due::Somewhere, false) if next.is_some() => Due::Somewhere,
+                (Due::Here, true) | (Due::Nowhere, false) => Due::Nowhere,
+                _ => return Ok(None),
+            };
+            debts.extend(next.map(|state| Debt { state, due }));
         }
         let part = match level.part {
             Part::Gap => Part::Gap,
@@ -416,11 +437,11 @@ impl Searching {
         let mut owed = level.debts.clone();
         match level.part {
             Part::Match(_) if level.fresh => return Ok(false),
-            Part::Match(state) => owed.push(Debt { state, due: true }),
+            Part::Match(state) => owed.push(Debt { state, due: Due::Here }),
             Part::Gap => {}
         }
         for debt in owed {
-            if self.walker.step(&self.pattern, debt.state, edge)?.0 != debt.due {
+            if self.walker.step(&self.pattern, debt.state, edge)?.0 != (debt.due != Due::Nowhere) {
                 return Ok(false);
             }
         }

@@ -136,8 +136,25 @@ fn more_than_digits_in_parts_of_characters_is_refused() {
 
 #[test]
 fn digits_from_the_right_depend_on_all_that_follow() {
-    let step = split(r"\d{1,3}(?=(?:\d{3})*\b)", Behavior::Isolated, false);
-    assert!(Outlook::new(&[step], |_| true).is_err());
+    let tails = strings(&['1', 'x', ' ', '!'], 4);
+    let grouped = r"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))";
+    for regex in [
+        r"(?=(\d{3})+(?!\d))",
+        r"\B(?=(\d\d)+(?!\d))",
+        r"(?=(\d{3})+\b)",
+        r"(?=\d\d(x|$))",
+        grouped,
+        &format!(r" ?x| ?{grouped}| +(?!\S)| "),
+        &format!(r"[^x\p{{N}}]|x+|{grouped}"),
+    ] {
+        compare_before(&[split(regex, Behavior::Isolated, false)], &['1', 'x', ' '], 4, &tails);
+        let rest = split(r"[x\p{N}]+| +", Behavior::MergedWithNext, false);
+        let steps = [split(regex, Behavior::Isolated, true), rest];
+        compare_before(&steps, &['1', 'x', ' '], 3, &tails);
+    }
+    let places = split(r"(?=(\d\d)+(?!\d))", Behavior::MergedWithPrevious, false);
+    let steps = [places, split("x", Behavior::MergedWithNext, false)];
+    compare_before(&steps, &['1', 'x'], 4, &tails);
     let groups = split(r"\d\d?\d?$|\d+?(?=x)|x", Behavior::Isolated, false);
     compare(&[groups], &['1', 'x'], 4, 4);
 }

@@ -73,6 +73,9 @@ impl Backtracker {
             Node::Repeat { node, min, max, greedy } => {
                 self.repeat(node, (*min, *max, *greedy), text, at, steps, rest)
             }
+            Node::Ahead { node, .. } => {
+                self.part(node, text, at, steps, &mut |_, _| true) && rest(at, steps)
+            }
             Node::Atomic { node, .. } => {
                 let mut end = None;
                 self.part(node, text, at, steps, &mut |position, _| {

@@ -133,7 +133,7 @@ pub(super) fn repeats_nothing(node: &Node) -> bool {
         Node::Repeat { node, max, .. } => {
             (*max != Some(1) && node.is_nullable()) || repeats_nothing(node)
         }
-        Node::Atomic { node, .. } => repeats_nothing(node),
+        Node::Atomic { node, .. } | Node::Ahead { node, .. } => repeats_nothing(node),
     }
 }
 

@@ -27,6 +27,7 @@ fn unsupported_constructs_are_named_with_their_place() {
         ("x(?!a.)", 1, "look-ahead"),
         ("(?<=ab)x", 0, "look-behind"),
         (r"(?=(\d{3})+(?!\d))", 0, "look-ahead"),
+        (r"a(?=(?=bc)d)", 1, "look-ahead"),
         ("(?(1)a|b)", 0, "conditional"),
         ("(?~ab)", 0, "absence"),
         ("(*FAIL)", 0, "verb"),
