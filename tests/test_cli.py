@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import inspect
 import json
 import os
@@ -23,6 +24,7 @@ import bytewright as bw
 from bytewright import demo
 from bytewright.cli import main
 from bytewright.cli.app import COMMANDS, build
+from bytewright.cli.outcome import code_of
 from bytewright.cli.visible import visible
 
 TEXT = "Unbelievable: naïve 中文 text,\r\n\tand  1234 🐍s.\n"
@@ -350,6 +352,25 @@ def test_an_error_is_one_line_with_its_own_code(
     told = json.loads(as_json.stderr)
     assert told["exit_code"] == code
     assert named in told["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "code"),
+    [
+        (bw.DataError, PermissionError(errno.EACCES, "not allowed"), 1),
+        (bw.DataError, OSError("damaged, says pyarrow"), 3),
+        (bw.DataError, None, 3),
+        # These say more than that a file cannot be had.
+        (bw.LockedError, BlockingIOError(errno.EAGAIN, "locked"), 3),
+        (bw.VerifyError, FileNotFoundError(errno.ENOENT, "no manifest"), 3),
+    ],
+)
+def test_files_that_cannot_be_had_are_wrong_arguments(
+    kind: type[Exception], cause: Exception | None, code: int
+) -> None:
+    error = kind("some file")
+    error.__cause__ = cause
+    assert code_of(error) == code
 
 
 def test_a_file_that_cannot_be_read_is_left_to_the_command() -> None:

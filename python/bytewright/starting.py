@@ -6,6 +6,7 @@ imported first; where the package is imported by anything but its own command, i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -29,7 +30,8 @@ def _is_command() -> bool:
 
 def _stop(number: int, frame: object) -> None:
     # No cleaning up: an import that is broken off leaves modules that are half made.
-    os.write(2, b"bytewright: stopped\n")
+    with contextlib.suppress(OSError):
+        os.write(2, b"bytewright: stopped\n")
     os._exit(_STOPPED)
 
 

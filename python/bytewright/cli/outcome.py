@@ -70,16 +70,21 @@ def code_of(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else USER_ERROR
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return INTERRUPTED
-    # A file that cannot be read or written is a wrong argument, whatever it would hold. What
-    # pyarrow says of a damaged one comes without a number of the system's.
-    cause = error.__cause__
-    if isinstance(cause, OSError) and cause.errno is not None:
-        return USER_ERROR
     if isinstance(error, (DataError, UnknownTokenError)):
-        return DATA_ERROR
+        return USER_ERROR if _is_of_system(error) else DATA_ERROR
     if _is_usage_error(error):
         return USAGE
     return USER_ERROR
+
+
+def _is_of_system(error: BaseException) -> bool:
+    """Whether a file cannot be read or written: a wrong argument, whatever it would hold."""
+    from bytewright.errors import DataError
+
+    # What is missing in a folder, or used by others, has an exception of its own. What pyarrow says
+    # of damaged files comes without a number of the system's.
+    cause = error.__cause__
+    return type(error) is DataError and isinstance(cause, OSError) and cause.errno is not None
 
 
 def describe(error: BaseException, code: int, *, as_json: bool) -> str:
