@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import bytewright as bw
+from bytewright.bytelm import compress, decompress
 
 LETTERS = bw.Tokenizer.from_merges([], alphabet=b"abcd", special_tokens=["<eos>"])
 TEXT = b"abcdabca"
@@ -82,3 +83,47 @@ def test_rows_of_one_generation_are_asked_for_once() -> None:
     before = model.contexts
     model.logprob(TEXT)
     assert model.contexts == before
+
+
+class Rounding(Learning):
+    """One whose rows depend on what it was asked before."""
+
+    def __init__(self, generation: int = 0) -> None:
+        super().__init__(generation)
+        self.asked = 0
+
+    def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        self.asked += len(contexts)
+        rows = np.stack([np.sin(np.arange(5) + self.asked * (1 + len(ids))) for ids in contexts])
+        found: NDArray[np.float64] = rows - np.logaddexp.reduce(rows, axis=1, keepdims=True)
+        return found
+
+    def clear(self) -> None:
+        self.asked = 0
+        self.generation += 1
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_what_was_asked_before_changes_no_bits(wrap: Callable[[Any], Any]) -> None:
+    used, again = wrap(Rounding()), wrap(Rounding())
+    small = compress(wrap(Rounding()), TEXT)
+    for model in (used, again):
+        model.logprob(TEXT[:5])
+        assert compress(model, TEXT) == small
+    assert decompress(used, small) == TEXT
+    assert decompress(wrap(Rounding()), small) == TEXT
+    plain = bw.BaselineModel(used.model, method="naive")
+    plain.start(TEXT).next()
+    assert decompress(plain, compress(plain, TEXT)) == TEXT
+
+
+def test_a_clear_of_another_meaning_is_not_called() -> None:
+    class Clearing:
+        tokenizer, eos_id = LETTERS, 4
+        logprobs = Learning().logprobs
+
+        def clear(self) -> None:
+            raise AssertionError("not asked for")
+
+    model = bw.ByteModel(Clearing())
+    assert decompress(model, compress(model, TEXT)) == TEXT

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tiny_gguf import write_gguf
 
 import bytewright as bw
+from bytewright.bytelm import compress, decompress
 
 pytestmark = [
     pytest.mark.skipif(
@@ -205,3 +206,17 @@ def test_a_model_ends_with_its_file_in_any_order(file: Path) -> None:
         [sys.executable, "-W", "ignore", "-c", script, str(file)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "the Llama has been closed\n"), done.stderr
+
+
+def test_what_was_asked_before_changes_no_bits(file: Path) -> None:
+    model, text = bw.LlamaCppModel(file), b"the antenna in there and then the antenna" * 2
+    small = compress(bw.ByteModel(bw.LlamaCppModel(file)), text)
+    contexts = [np.array(TOK.encode(text[:at]), np.int32) for at in (60, 20, 40)]
+    model.logprobs(contexts)
+    assert compress(bw.ByteModel(model), text) == small
+    bw.ByteModel(model).score(text[:50])
+    assert decompress(bw.ByteModel(model), small) == text
+    model.clear()
+    fresh = bw.LlamaCppModel(file)
+    for ids in contexts:
+        assert np.array_equal(model.logprobs([ids]), fresh.logprobs([ids]))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import bytewright as bw
+from bytewright.bytelm import compress, decompress
 from bytewright.models.keys import KeyStore
 from bytewright.models.prefixes import PrefixTree
 
@@ -204,6 +205,22 @@ def test_models_of_bytes_forget_with_it() -> None:
             for weight in net.parameters():
                 weight.mul_(0.9)
         model.clear()
+
+
+@needs_torch
+@pytest.mark.parametrize("name", ["llama", "gpt_neo"])
+def test_a_model_that_forgets_is_one_that_was_just_made(name: str) -> None:
+    net = network(name, "bfloat16") if name == "llama" else network(name, window_size=60)
+    used, text = wrapped(net, batch=40), b"the antenna in there" * 2
+    made = used.way
+    used.logprobs(forking(np.random.default_rng(5), 100))
+    assert (used.way == made) == (name == "llama")
+    small = compress(bw.ByteModel(wrapped(net, batch=40)), text)
+    assert compress(bw.ByteModel(used), text) == small
+    bw.ByteModel(used).score(text[:15])
+    assert decompress(bw.ByteModel(used), small) == text
+    used.clear()
+    assert used.way == made
 
 
 @needs_torch

@@ -137,6 +137,10 @@ class BaselineModel(SamplingPredictor):
         """How many tokens are taken back."""
         return self._back
 
+    def clear(self) -> None:
+        """Forget what earlier calls have left, as `ByteModel.clear`."""
+        self._bytes.clear()
+
     def start(self, prefix: str | bytes = b"") -> BaselinePlace:
         """The place behind a prompt, of which the method makes what it does."""
         tok, text = self.model.tokenizer, text_bytes(prefix)

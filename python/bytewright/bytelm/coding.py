@@ -7,11 +7,14 @@ it; the end of the text is the last outcome, and no header is written. Rounding 
 at most 0.03 bits to an outcome of one part and less the likelier it is, the end of the bits about 2
 to 9.
 
-The same model must give the same numbers both times, to the last bit: the same files, version and
-kind of processor. A network may round a row otherwise when others are asked for with it, and what a
-`ByteModel` has asked before it does not ask again: with a network, take a `ByteModel` that was not
-used before, both times. After a byte that the model excludes it begins anew; one that only pruning
-left out of a prediction is none of these, and such outcomes share what pruning may have taken.
+The same model must give the same numbers both times, to the last bit: the same files, settings,
+versions, number of threads and kind of processor. A network may round a row otherwise when others
+are asked for with it or are kept from before. So the model forgets first, both times, what earlier
+calls have left (`clear`, where it has one), and nobody else may ask it meanwhile. Numbers that
+differ all the same give other bytes, mostly without an error: what is stored needs a checksum, as
+`bytewright bytes compress` writes one. After a byte that the model excludes it begins anew;
+one that only pruning left out of a prediction is none of these, and such outcomes share what
+pruning may have taken.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from bytewright.bytelm.distribution import END, OUTCOMES, ByteDistribution
 from bytewright.bytelm.progress import ByteProgress, Tell
 from bytewright.bytelm.protocol import BytePlace, BytePredictor, check_predictor
 from bytewright.errors import DataError
+from bytewright.models.protocol import clear
 
 __all__ = ["compress", "decompress"]
 
@@ -49,6 +53,7 @@ def compress(model: BytePredictor, data: bytes, *, progress: Tell | None = None)
 
     Args:
         model: a `ByteModel`, an `Ensemble`, or whatever else predicts bytes.
+            What it keeps of earlier calls, it forgets.
         data: any bytes.
         progress: called every few bytes.
 
@@ -79,7 +84,7 @@ def decompress(model: BytePredictor, data: bytes, *, progress: Tell | None = Non
     """The bytes that `compress` was given, with the same model.
 
     Args:
-        model: the model.
+        model: the model. What it keeps of earlier calls, it forgets.
         data: what `compress` has made.
         progress: called every few bytes, of which it counts those that are compressed.
 
@@ -117,6 +122,8 @@ class _Text:
 
     def __init__(self, model: BytePredictor) -> None:
         check_predictor(model, "model")
+        # What is kept of before decides the last bits of what comes.
+        clear(model)
         self._model = model
         self._state: BytePlace = model.start()
         self._logprobs: NDArray[np.float64] = np.zeros(0)

@@ -220,6 +220,15 @@ class FimPrompt(InfillingPredictor):
     before: bytes
     after: bytes | None
 
+    @property
+    def generation(self) -> object:
+        """Which rows the model gives, as `TokenModel` has it."""
+        return self.model.generation
+
+    def clear(self) -> None:
+        """Forget what earlier calls have left, as `ByteModel.clear`."""
+        self.model.clear()
+
     def start(self, prefix: str | bytes = b"") -> ByteState:
         """The place behind the beginning of a middle."""
         return self.model.start(self.before + text_bytes(prefix))

@@ -50,7 +50,7 @@ from bytewright.bytelm.rows import Rows
 from bytewright.bytelm.scoring import ScoringPredictor
 from bytewright.bytelm.state import ByteState
 from bytewright.models import PromptedModel, TokenModel
-from bytewright.models.protocol import begun_of, check_model, generation_of
+from bytewright.models.protocol import begun_of, check_model, clear, generation_of
 from bytewright.sizes import byte_size
 
 __all__ = ["ByteModel", "Semantics"]
@@ -161,6 +161,14 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
     def contexts(self) -> int:
         """How many contexts the model was asked for so far."""
         return self._rows.contexts
+
+    def clear(self) -> None:
+        """Forget the rows that are kept, and have the model of tokens forget what it keeps.
+
+        Rows are then, to the last bit, those of a model that was just made.
+        """
+        self._rows.clear()
+        clear(self._model)
 
     def __reduce__(self) -> tuple[functools.partial[ByteModel], tuple[()]]:
         # What is sorted and remembered is found again.

@@ -77,7 +77,8 @@ class BytePredictor(Protocol):
 
     A class with `start` is one; it need not inherit. One that inherits `SamplingPredictor`,
     `InfillingPredictor` or `ScoringPredictor` gets all that follows from `start`. It may say with
-    `goes_on` and `begun` that its texts go on with others, as a `TokenModel` may.
+    `goes_on` and `begun` that its texts go on with others, as a `TokenModel` may, and have its
+    `generation` and `clear`.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])

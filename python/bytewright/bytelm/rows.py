@@ -50,6 +50,12 @@ class Rows:
         self._lock = threading.Lock()
         self.contexts = 0
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
     def fill(self, tree: _core.ByteTree, goal: Goal | Literal["every"]) -> None:
         """Feed a tree all the rows that it needs."""
         while True:

@@ -51,7 +51,7 @@ from bytewright.bytelm.sampling import place_after
 from bytewright.bytelm.spaces import bare_ids
 from bytewright.errors import ArgumentError
 from bytewright.models.contexts import as_context, as_contexts
-from bytewright.models.protocol import begun_of, check_tokenizer, generation_of
+from bytewright.models.protocol import begun_of, check_tokenizer, clear, generation_of
 from bytewright.sizes import whole
 from bytewright.tokenizer import Tokenizer
 from bytewright.underflow import underflow_is_zero
@@ -166,6 +166,10 @@ class TranslatedModel:
     def begun(self) -> bytes:
         """The bytes of a character that such a text before ends inside of."""
         return self._goes_on or b""
+
+    def clear(self) -> None:
+        """Have the teacher forget what earlier calls have left, if it can."""
+        clear(self._teacher)
 
     def __reduce__(self) -> tuple[functools.partial[TranslatedModel], tuple[()]]:
         made = functools.partial(

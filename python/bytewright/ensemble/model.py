@@ -35,7 +35,7 @@ from bytewright.ensemble.rules import RULES, Floats, Rule, fixed_share, online
 from bytewright.ensemble.state import EnsembleState
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models import TokenModel
-from bytewright.models.protocol import begun_of, generation_of
+from bytewright.models.protocol import begun_of, clear, generation_of
 from bytewright.underflow import underflow_is_zero
 
 __all__ = ["Ensemble", "RuleName"]
@@ -136,6 +136,11 @@ class Ensemble(InfillingPredictor, ScoringPredictor):
     def begun(self) -> bytes:
         """The bytes of a character that all texts before end inside of."""
         return self._going_on() or b""
+
+    def clear(self) -> None:
+        """Have each model forget what earlier calls have left, if it can."""
+        for model in self._models:
+            clear(model)
 
     def start(self, prefix: str | bytes = b"") -> EnsembleState:
         """The state after a text, which may end anywhere."""

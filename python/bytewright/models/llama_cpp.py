@@ -133,7 +133,8 @@ class LlamaCppModel(EngineModel):
         )
         self._make_context(positions, batch)
         self._lock = threading.RLock()
-        self._read = 0
+        self._read, self._generation = 0, 0
+        self._halfway = False
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
         """Log-probabilities, in nats, of every next id after each context.
@@ -155,13 +156,28 @@ class LlamaCppModel(EngineModel):
         with turn(self._lock, "LlamaCppModel"):
             if not self._llama.model:
                 raise ArgumentError("the Llama has been closed")
-            try:
-                self._answer(whole, rows)
-            except BaseException:
-                # Stopped halfway, also by Ctrl-C: the engine may have read more than is known.
+            if self._halfway:
+                # Stopped, also by Ctrl-C: the engine may have read more than is known.
                 self._forget()
-                raise
+            self._halfway = True
+            self._answer(whole, rows)
+            self._halfway = False
         return rows
+
+    def clear(self) -> None:
+        """Forget what was read: rows are then, to the last bit, those of a model just made.
+
+        The rows that models of bytes remember are forgotten too.
+        """
+        with turn(self._lock, "LlamaCppModel"):
+            # What is kept takes no memory that would be free without it.
+            self._halfway = True
+            self._generation += 1
+
+    @property
+    def generation(self) -> int:
+        """How often it was told to forget, so that models of bytes forget as well."""
+        return self._generation
 
     @property
     def tokens_read(self) -> int:

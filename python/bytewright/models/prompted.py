@@ -12,7 +12,7 @@ from bytewright.arguments import flag
 from bytewright.definition import SPECIAL
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.models.contexts import as_context, as_contexts, flat
-from bytewright.models.protocol import TokenModel, check_end, check_model, generation_of
+from bytewright.models.protocol import TokenModel, check_end, check_model, clear, generation_of
 from bytewright.tokenizer import Tokenizer
 from bytewright.utf8 import unfinished
 
@@ -135,6 +135,10 @@ class PromptedModel:
     def eos_id(self) -> int | None:
         """The id that ends a text behind the prompt."""
         return self._eos_id
+
+    def clear(self) -> None:
+        """Have the model forget what earlier calls have left, if it can."""
+        clear(self._model)
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> Any:
         """Log-probabilities of every next id behind the prompt and each context.

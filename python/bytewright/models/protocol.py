@@ -12,7 +12,15 @@ from bytewright.arguments import integer
 from bytewright.errors import ArgumentError, ArgumentTypeError
 from bytewright.tokenizer import Tokenizer
 
-__all__ = ["TokenModel", "begun_of", "check_end", "check_model", "check_tokenizer", "generation_of"]
+__all__ = [
+    "TokenModel",
+    "begun_of",
+    "check_end",
+    "check_model",
+    "check_tokenizer",
+    "clear",
+    "generation_of",
+]
 
 # Ids are int32.
 _MOST = 2**31 - 1
@@ -33,7 +41,9 @@ class TokenModel(Protocol):
       that puts a space before texts puts none before theirs; `begun`: the bytes of a character that
       those others end inside of.
     - `generation`: a number that changes when rows do, as when weights have changed: rows of
-      another that a model of bytes remembers are forgotten.
+      another that a model of bytes remembers are forgotten. A model that says it may also `clear`:
+      forget what earlier calls have left, so that rows are, to the last bit, those of a model that
+      was just made; `compress` and `decompress` ask that of it.
 
     >>> import bytewright as bw
     >>> tok = bw.Tokenizer.from_merges([(b"l", b"o")])
@@ -77,6 +87,14 @@ def begun_of(model: object) -> bytes | None:
 def generation_of(model: object) -> object:
     """Which rows a model of tokens or of bytes gives; another means that they have changed."""
     return getattr(model, "generation", 0)
+
+
+def clear(model: object) -> None:
+    """Have a model of tokens or of bytes forget what earlier calls have left, if it can."""
+    # Only those that say their generation: of others the name may mean anything.
+    forget = getattr(model, "clear", None)
+    if callable(forget) and hasattr(model, "generation"):
+        forget()
 
 
 def check_model(model: object) -> None:

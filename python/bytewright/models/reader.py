@@ -71,6 +71,7 @@ class Reader:
         self._alone_beyond = _stretching(network.config)
         self._horizons = _windows(network.config)
         self._try(prefix, ids)
+        self._found = self._why, self._batched, self._compared
         capacity = budget // self._store.slot_bytes if self._store.layers else 0
         self._store.clear()
         self._tree = PrefixTree(int(capacity))
@@ -93,7 +94,11 @@ class Reader:
         return self._store.nbytes
 
     def clear(self) -> None:
-        """Forget what was read."""
+        """Forget what was read, and what was found out since the ways were tried."""
+        self._forget()
+        self._why, self._batched, self._compared = self._found
+
+    def _forget(self) -> None:
         self._tree.clear()
         self._store.clear()
         self._whole = True
@@ -127,7 +132,7 @@ class Reader:
         """Rows, the most tokens that a query may look at, and a context whose query was last."""
         if not self._whole:
             # Stopped while it forgot.
-            self.clear()
+            self._forget()
         self._whole = False
         try:
             plan = self._tree.plan(contexts, most=self._network.most)
@@ -147,7 +152,7 @@ class Reader:
                 self._store.keep(moved)
         except BaseException:
             # Stopped halfway, also by Ctrl-C: what is kept may not be what the tree says.
-            self.clear()
+            self._forget()
             raise
         self._whole = True
         return rows, widest, int(plan.at.argmax())
@@ -175,7 +180,7 @@ class Reader:
 
     def _give_up(self, why: str) -> None:
         self._why, self._compared = why, 0
-        self.clear()
+        self._forget()
 
     def _try(self, prefix: Context, ids: Context) -> None:
         one, other = ids[:12], ids[12:24]

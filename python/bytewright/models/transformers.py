@@ -209,7 +209,8 @@ class TransformersModel(EngineModel):
     def clear(self) -> None:
         """Forget what was read, as must be done after the weights have changed.
 
-        The rows that models of bytes remember are forgotten with it. States that were made before
+        Rows are then those of a model that was just made, to the last bit, and the rows that models
+        of bytes remember are forgotten too. States that were made before
         hold rows of before: make new ones.
         """
         with turn(self._lock, "TransformersModel"):
