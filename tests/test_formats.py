@@ -32,7 +32,7 @@ from tiny_vocabularies import (
 
 import bytewright as bw
 from bytewright import formats
-from bytewright.definition import ADDED, FALLBACK, SPECIAL, Definition
+from bytewright.definition import ADDED, FALLBACK, SPECIAL, Definition, build, make_header
 from bytewright.formats.byte_level import STAND_INS
 
 SHARED = shared_path()
@@ -318,6 +318,26 @@ def test_ranks_that_are_no_merge_order_are_refused(
     with pytest.raises(bw.UnsupportedError, match="tiktoken ranks cannot say"):
         tok.save(tmp_path / "x.tiktoken")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["gap.json", "gap.tiktoken"])
+def test_ids_behind_the_last_token_are_refused(name: str, tmp_path: Path) -> None:
+    """They would be lost in silence; a gap before the last token is kept."""
+    tokens = [bytes([byte]) for byte in range(256)]
+    header = make_header(
+        unit="byte", byte_units=range(256), pretokenizer=formats.pattern_steps("gpt2")
+    )
+    for size, kinds in ((258, [1] * 256 + [0, 0]), (257, [1] * 256 + [0])):
+        made = build([*tokens, *[None] * (size - 256)], kinds=kinds, merges=[], header=header)
+        with pytest.raises(bw.UnsupportedError, match=f"{size - 256} ids .* 256 to {size - 1}"):
+            bw.Tokenizer(made).save(tmp_path / name)
+    kinds = [1] * 255 + [0, 1]
+    header["byte_units"] = [*range(255), 256]
+    made = build([*tokens[:255], None, b"\xff"], kinds=kinds, merges=[], header=header)
+    bw.Tokenizer(made).save(tmp_path / name)
+    pattern = "gpt2" if name.endswith("tiktoken") else None
+    again = bw.Tokenizer.load(tmp_path / name, pattern=pattern)
+    assert again.definition.tokens() == made.tokens()
 
 
 def test_saving_leaves_no_half_file(tmp_path: Path) -> None:

@@ -159,6 +159,22 @@ def test_pruning_strands_no_token(
     assert compact.new_ids[tok.special_tokens["<end>"]] == end
 
 
+def test_no_gap_is_left_behind_the_last_id(tmp_path: Path) -> None:
+    """No format can say it: what is saved is loaded as it was."""
+    tok = bw.Tokenizer.from_merges(SMALL)
+    done = bw.prune_leaves(tok, 2, ids="keep")
+    assert (tok.vocab_size, done.removed) == (262, (261, 260))
+    assert (done.tokenizer.vocab_size, done.new_ids[258:].tolist()) == (260, [258, 259, -1, -1])
+    ended = bw.Tokenizer.from_merges(SMALL, special_tokens=["<e>"])
+    other = bw.prune_leaves(ended, 2, ids="keep")
+    for saved in (done.tokenizer, other.tokenizer):
+        saved.save(tmp_path / "kept.json")
+        again = bw.Tokenizer.load(tmp_path / "kept.json")
+        assert again.definition.tokens() == saved.definition.tokens()
+        assert again.merges == saved.merges
+    assert other.tokenizer.special_tokens == {"<e>": 262}
+
+
 def test_kept_ids_stay() -> None:
     tok = bw.Tokenizer.from_merges(SMALL)
     lower = tok.token_id(b"lower")

@@ -96,6 +96,12 @@ def write(definition: Definition, path: str | os.PathLike[str]) -> None:
         DataError: the file cannot be written.
     """
     place = check_place(path)
+    if gaps := len(definition.kinds) - len(definition.kinds.rstrip(b"\0")):
+        size = definition.vocab_size
+        raise UnsupportedError(
+            f"{place}: no format can say {gaps} ids without a token behind the last that has one, "
+            f"{size - gaps} to {size - 1}"
+        )
     try:
         data = _WRITERS[place.suffix](definition)
     except UnsupportedError as error:

@@ -74,6 +74,11 @@ class Tables:
         self.header["added"] = added
         return list(range(first, len(self.tokens)))
 
+    def drop_last_gaps(self) -> None:
+        """Take the ids away that nothing has behind the last that something has."""
+        size = len(bytes(self.kinds).rstrip(b"\0"))
+        del self.tokens[size:], self.kinds[size:]
+
 
 def rebuild(tables: Tables) -> Tokenizer:
     """A tokenizer of these tables."""

@@ -46,7 +46,8 @@ def prune_leaves(
             leaf goes first, and its count is then added to the two tokens that take its place.
             Without it, the leaf with the largest id goes first, which is about the rarest too.
         keep: ids that must stay, beside single bytes and added tokens.
-        ids: `"compact"` closes the gaps, `"keep"` leaves the ids of the others alone.
+        ids: `"compact"` closes the gaps, `"keep"` leaves the ids of the others alone. There is no
+            gap behind the last of them: `vocab_size` is one more than the largest id.
 
     Returns:
         The new tokenizer, the map of ids, and what went in its order.
@@ -70,6 +71,7 @@ def prune_leaves(
         tables.merges = tables.merges[stays[tables.merges].all(axis=1)]
         for token_id in gone:
             tables.tokens[token_id], tables.kinds[token_id] = None, 0
+        tables.drop_last_gaps()
     return Surgery(rebuild(tables), new_ids, removed=tuple(gone))
 
 
