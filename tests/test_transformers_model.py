@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import inspect
 import pickle
 import threading
 from collections.abc import Callable, Sequence
@@ -75,11 +76,10 @@ def network(name: str, dtype: str = "float64", **changes: Any) -> Any:
         "mamba": lambda: t.MambaForCausalLM(t.MambaConfig(**few, state_size=4)),
         "gpt_neo": lambda: t.GPTNeoForCausalLM(
             t.GPTNeoConfig(
-                **few,
+                **(few | changes),
                 num_layers=2,
                 num_heads=4,
                 attention_types=[[["global", "local"], 1]],
-                **changes,
             )
         ),
         "phi3": lambda: t.Phi3ForCausalLM(t.Phi3Config(**(COMMON | changes))),
@@ -270,6 +270,67 @@ def test_a_window_that_is_not_known_is_noticed() -> None:
         # It computes its attention in float32, whatever its own precision.
         assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
     assert model.way.startswith("together: rows differ where 1")
+
+
+@needs_torch
+@pytest.mark.parametrize("window", [30, 100, 200])
+@pytest.mark.parametrize("deep_first", [False, True])
+def test_depth_and_width_are_compared_each_by_itself(window: int, deep_first: bool) -> None:
+    # Windows by columns: wrong where contexts lie beside each other, and in no single line.
+    net = network("gpt_neo", window_size=window)
+    model, chance = wrapped(net), np.random.default_rng(5)
+    deep = [chance.integers(0, END, 2 * window).astype(np.int32)]
+    short = [chance.integers(0, END, 20).astype(np.int32) for _ in range(window // 6)]
+    for some in (deep, short, deep, short) if deep_first else (short, deep, short, deep):
+        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
+    assert not model.way.startswith("packed")
+
+
+@needs_torch
+def test_a_network_that_fails_on_what_is_packed_is_asked_otherwise() -> None:
+    # It has no masks for more columns than it has positions.
+    net = network("gpt_neo", max_position_embeddings=60)
+    model = wrapped(net)
+    contexts = [np.full(20, at, np.int32) for at in range(9)]
+    for some in (contexts[:2], contexts, contexts[3:]):
+        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
+    assert model.way.startswith("together: RuntimeError: ")
+
+
+@needs_torch
+def test_a_line_is_a_line_wherever_it_is_kept() -> None:
+    net = network("gpt_neo", window_size=60)
+    slot, chance = 2 * 2 * 32 * 8, np.random.default_rng(5)
+    model = wrapped(net, memory=200 * slot)
+    for _ in range(6):
+        line = chance.integers(0, END, 150).astype(np.int32)
+        for length in (50, 100, 150):
+            rows = model.logprobs([line[:length]])
+            assert np.abs(rows - plain(net, [line[:length]])).max() < 1e-4
+    assert model.way == "packed"
+
+
+@needs_torch
+def test_a_window_without_a_name_is_noticed_behind_wide_calls() -> None:
+    net, torch = network("llama"), importlib.import_module("torch")
+    forward = net.forward
+
+    def windowed(input_ids: Any, attention_mask: Any = None, **arguments: Any) -> Any:
+        if attention_mask is None or attention_mask.dim() == 2:
+            at = torch.arange(input_ids.shape[1])
+            back = at[:, None] - at
+            attention_mask = ((back >= 0) & (back < 100))[None, None]
+        return forward(input_ids, attention_mask, **arguments)
+
+    net.forward = windowed
+    net.forward.__signature__ = inspect.signature(forward)
+    model, chance = wrapped(net), np.random.default_rng(5)
+    assert model.way == "packed"
+    short = [chance.integers(0, END, 20).astype(np.int32) for _ in range(12)]
+    deep = [chance.integers(0, END, 240).astype(np.int32)]
+    for some in (short, deep):
+        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-9
+    assert model.way.startswith("together: rows differ where 241")
 
 
 @needs_torch

@@ -44,7 +44,7 @@ class Chunk:
     Attributes:
         tokens: their ids, `[n]`.
         places: how many tokens come before each in its context, `[n]`.
-        past: slots of the tokens that they look back at, ascending, `[p]`.
+        past: slots of the tokens that they look back at, in the order of their places, `[p]`.
         past_places: the same for those, `[p]`.
         mask: which of these, and then of the queries, each query sees, `[n, p + n]`.
         kept: the first so many queries are new and are kept.
@@ -62,6 +62,23 @@ class Chunk:
     slots: Slots
     asked: NDArray[np.int64]
     contexts: NDArray[np.int64]
+
+    @property
+    def width(self) -> int:
+        """How many tokens there are to look at."""
+        return len(self.past) + len(self.tokens)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether every token stands in the column of its place, as in a plain forward."""
+        return int(self.places[-1]) == self.width - 1
+
+    def farthest(self) -> int:
+        """The context that is answered here from the tokens that lie farthest from their places."""
+        seen, columns = self.mask[self.asked], len(self.past) + self.asked
+        number = seen.sum(axis=1)
+        between = number * columns - seen @ np.arange(self.width)
+        return int(self.contexts[(between - number * (number - 1) // 2).argmax()])
 
 
 class _Node:
@@ -110,6 +127,8 @@ class Plan:
         for line in lines:
             depths[line] = np.arange(len(line))
         past = np.flatnonzero(depths >= 0)
+        # A context that goes on alone is a plain line so, wherever its slots are.
+        past = past[np.argsort(depths[past], kind="stable")]
         column = np.zeros(len(depths), np.int64)
         column[past] = np.arange(len(past))
         mask = np.zeros((len(part), len(past) + len(part)), np.bool_)

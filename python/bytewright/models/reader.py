@@ -7,13 +7,16 @@ so each way is compared with plain forwards, one context each:
 
 - when the model is made, on a few random contexts that share beginnings, fork, and follow on what
   an earlier call has left;
-- again whenever a call looks further back than any that was compared: beyond 64 tokens, 128, 256
-  and so on, and beyond every window that the configuration names.
+- again whenever a context is longer than any that was compared, or more tokens lie beside each
+  other, other than in one line, than in any call that was: beyond 64, 128, 256 and so on, and
+  beyond every window that the configuration names. The one says nothing of the other: some
+  networks count how many tokens a text goes back, some how many columns.
 
 Rows may differ by rounding alone. What is too much is measured on the model itself: a share of what
 another beginning of the same length changes, the precision of its numbers, and three times what
-merely reading contexts side by side does. A way that fails is given up, for the next: packed,
-together, alone. A network whose rows depend on what comes later is refused.
+merely reading contexts side by side does. A way that fails, in numbers or with an exception, is
+given up for the next: packed, together, alone. A network whose rows depend on what comes later is
+refused.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright.errors import UnsupportedError
+from bytewright.models.engine import first_line
 from bytewright.models.keys import KeyStore
 from bytewright.models.network import Network
 from bytewright.models.outcomes import Outcomes
@@ -66,12 +70,13 @@ class Reader:
         self._whole = True
         self._why: str | None = None
         self._batched = True
-        self._compared = 0
+        # The longest context, and the most tokens beside each other, that need no comparison.
+        self._deep, self._wide = 0, 0
         self._tolerance = 0.0
         self._alone_beyond = _stretching(network.config)
         self._horizons = _windows(network.config)
         self._try(prefix, ids)
-        self._found = self._why, self._batched, self._compared
+        self._found = self._why, self._batched, self._deep, self._wide
         capacity = budget // self._store.slot_bytes if self._store.layers else 0
         self._store.clear()
         self._tree = PrefixTree(int(capacity))
@@ -96,7 +101,7 @@ class Reader:
     def clear(self) -> None:
         """Forget what was read, and what was found out since the ways were tried."""
         self._forget()
-        self._why, self._batched, self._compared = self._found
+        self._why, self._batched, self._deep, self._wide = self._found
 
     def _forget(self) -> None:
         self._tree.clear()
@@ -109,13 +114,20 @@ class Reader:
         if self._alone_beyond is not None and longest > self._alone_beyond:
             return self._plain(contexts, self._network.alone)
         if self._why is None:
-            rows, width, last = self._packed(contexts)
-            if self._holds(contexts, rows, width, last):
-                return rows
-            self._give_up(f"rows differ where {width} tokens are looked at")
+            try:
+                rows, wide, few = self._packed(contexts)
+            # As one with a table of so many columns does, where more lie beside each other.
+            except Exception as error:
+                if "OutOfMemory" in type(error).__name__:
+                    raise
+                self._give_up(_told(error))
+            else:
+                if self._holds(contexts, rows, wide, few):
+                    return rows
+                self._give_up(f"rows differ where {max(longest, wide)} tokens are looked at")
         if self._batched:
             rows = self._plain(contexts, self._network.together)
-            if self._holds(contexts, rows, longest, 0):
+            if self._holds(contexts, rows, 0, set()):
                 return rows
             self._batched = False
         return self._plain(contexts, self._network.alone)
@@ -128,18 +140,22 @@ class Reader:
             row[:] = self._outcomes.rows(logits[None])[0]
         return rows
 
-    def _packed(self, contexts: Sequence[Context]) -> tuple[NDArray[Any], int, int]:
-        """Rows, the most tokens that a query may look at, and a context whose query was last."""
+    def _packed(self, contexts: Sequence[Context]) -> tuple[NDArray[Any], int, set[int]]:
+        """Rows, the most tokens beside each other, and contexts that lie far apart among them."""
         if not self._whole:
             # Stopped while it forgot.
             self._forget()
         self._whole = False
         try:
             plan = self._tree.plan(contexts, most=self._network.most)
-            rows, widest = self._outcomes.empty(0), 0
+            rows, wide = self._outcomes.empty(0), 0
+            few = {int(plan.at.argmax())}
             for chunk in plan.chunks():
                 logits = self._network.packed(chunk, self._store, self._tree.room)
-                widest = max(widest, chunk.mask.shape[1])
+                if chunk.width > wide and not chunk.is_line:
+                    wide = chunk.width
+                    if wide > self._wide and len(chunk.asked):
+                        few.add(chunk.farthest())
                 some = self._outcomes.rows(logits)
                 if len(some) == len(contexts):
                     rows = some
@@ -155,31 +171,34 @@ class Reader:
             self._forget()
             raise
         self._whole = True
-        return rows, widest, int(plan.at.argmax())
+        return rows, wide, few
 
     def _holds(
-        self, contexts: Sequence[Context], rows: NDArray[Any], width: int, last: int
+        self, contexts: Sequence[Context], rows: NDArray[Any], wide: int, few: set[int]
     ) -> bool:
-        """Whether rows are those of plain forwards, looked at where nothing so wide was yet."""
-        if width <= self._compared:
-            return True
+        """Whether rows are those of plain forwards, looked at where none like them were yet."""
         longest = max(range(len(contexts)), key=lambda at: len(contexts[at]))
-        for at in {longest, last}:
+        deep = len(contexts[longest])
+        if deep <= self._deep and wide <= self._wide:
+            return True
+        for at in sorted({longest, *few}):
             plain = self._plain([contexts[at]], self._network.alone)
             if not _distance(rows[at], plain[0]) <= self._tolerance:
                 return False
-        self._compared = self._further(width)
+        self._deep = max(self._deep, self._further(deep))
+        if wide > self._wide:
+            self._wide = self._further(wide)
         return True
 
-    def _further(self, width: int) -> int:
-        """The width up to which a comparison at this one is enough."""
+    def _further(self, number: int) -> int:
+        """The number of tokens up to which a comparison at this one is enough."""
         further = _FIRST
-        while further < width:
+        while further < number:
             further *= 2
-        return min([further, *(to for to in self._horizons if to >= width)])
+        return min([further, *(to for to in self._horizons if to >= number)])
 
     def _give_up(self, why: str) -> None:
-        self._why, self._compared = why, 0
+        self._why, self._deep = why, 0
         self._forget()
 
     def _try(self, prefix: Context, ids: Context) -> None:
@@ -209,22 +228,27 @@ class Reader:
         self._batched = noise <= allowed
         self._tolerance = max(allowed, 3 * noise if self._batched else 0.0)
         self._why = self._network.unpackable() or self._try_packed(contexts, plain)
-        self._compared = self._further(max(map(len, contexts)))
+        self._deep = self._further(max(map(len, contexts)))
 
     def _try_packed(self, contexts: list[Context], plain: NDArray[Any]) -> str | None:
         """Why packing does not work."""
         try:
             first, _, _ = self._packed(contexts[2:3])
-            rows, _, _ = self._packed(contexts)
+            rows, wide, _ = self._packed(contexts)
         # Networks fail in their own ways on a cache and masks that they do not expect.
         except Exception as error:
-            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            return _told(error)
         if not self._store.layers:
             return "the network keeps no keys and values"
         distance = max(_distance(rows, plain), _distance(first[0], plain[2]))
         if not distance <= self._tolerance:
             return f"rows differ by {distance:.3g} nats, {self._tolerance:.3g} would be rounding"
+        self._wide = self._further(wide)
         return None
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> float:
