@@ -53,6 +53,47 @@ def test_what_is_asked_for_together_is_not_asked_for_again(
     assert kept.contexts <= few.contexts <= none.contexts
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_a_text_that_was_scored_is_not_asked_for_again(semantics: Any) -> None:
+    text = b"abcdabcabc"
+    source = bw.ByteModel(bw.CallableModel(LETTERS, rows, eos_id=WIDTH - 1), semantics=semantics)
+    first = source.score(text).tolist()
+    asked = source.contexts
+    assert asked == len(text)
+    assert source.score(text).tolist() == first
+    assert source.score(text[:-3]).tolist() == first[:-3]
+    assert source.logprob(text) == pytest.approx(sum(first))
+    assert source.bits_per_byte([text, text]) > 0
+    assert source.contexts == asked
+    source.score(text + b"ad")
+    assert source.contexts == asked + 2
+    forgets = model(0)
+    for times in (1, 2):
+        assert forgets.score(text) == pytest.approx(first)
+        assert forgets.contexts == times * asked
+
+
+def test_scores_drive_out_nothing_and_go_first() -> None:
+    source = model(FOUR_ROWS)
+    # The beginning, and what stands behind "b": half of the memory.
+    source.start(b"b").next()
+    source.score(b"adcbadcb")
+    asked = source.contexts
+    source.start(b"b").next()
+    assert source.contexts == asked
+    # Kept besides are the rows behind "a" and "ad"; as is the beginning.
+    source.score(b"adcbadcb")
+    assert source.contexts == asked + 8 - 3
+    # One more row to keep, and the later of these two is gone.
+    source.start(b"c").next()
+    asked = source.contexts
+    source.start(b"b").next()
+    source.start(b"a").next()
+    assert source.contexts == asked
+    source.start(b"ad").next()
+    assert source.contexts == asked + 1
+
+
 def test_twins_share_what_is_known_at_their_place() -> None:
     def rows(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
         # First "a" or "b", one of which "c" hardly follows.

@@ -98,8 +98,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             epsilon: a context is not asked for while what it could add is below this share of the
                 probability; `ByteDistribution.error_bound` certifies what that may have changed.
                 0 asks for every context.
-            memory: bytes of rows that are kept for texts that begin alike. A search, like `infill`,
-                holds some 64 rows besides, and asks again for others that it comes back to.
+            memory: bytes of rows that are kept for texts that begin alike; those of a text that is
+                scored as long as there is room. A search, like `infill`, holds some 64 rows
+                besides, and asks again for others that it comes back to.
 
         Raises:
             ArgumentError: an unknown semantics, `epsilon` not in 0.0 <= epsilon < 1.0, or a

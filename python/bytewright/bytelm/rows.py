@@ -9,8 +9,8 @@ a model says its `generation`, rows of another are forgotten.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bytewright import _core
 from bytewright.bytelm.protocol import Goal
 from bytewright.models import TokenModel
-from bytewright.models.floats import as_doubles, as_rows
+from bytewright.models.floats import as_rows
 from bytewright.models.protocol import generation_of
 from bytewright.sizes import whole
 
@@ -33,6 +33,9 @@ Row = NDArray[Any]
 # are all in memory at once.
 _AT_ONCE = 64 << 20
 
+# Bytes of a row that is copied sooner than handed on by itself.
+_SHORT = 1 << 13
+
 
 class Rows:
     """The rows of one model."""
@@ -41,6 +44,8 @@ class Rows:
         self._model, self._width, self._budget = model, width, budget
         self._kept: OrderedDict[bytes, Row] = OrderedDict()
         self._bytes = 0
+        # Of the keys that are kept: contexts of other lengths need not be looked up.
+        self._lengths: Counter[int] = Counter()
         self._generation = generation_of(model)
         # Of a row; as the last that came, and at most so many before.
         self._size = 8 * width
@@ -66,7 +71,8 @@ class Rows:
                 part = nodes[: self._at_once]
                 ids, offsets = tree.contexts(part, self.reach, _AT_ONCE // 4)
                 contexts = [ids[a:b] for a, b in pairwise(offsets)]
-                tree.feed(part[: len(contexts)], self._rows(contexts, keep=goal != "every"))
+                for places, rows in self._rows(contexts, scored=goal == "every"):
+                    tree.feed(part[places], rows)
                 nodes = nodes[len(contexts) :]
 
     def wanted(self, tree: _core.ByteTree, goal: Goal) -> list[NDArray[np.int32]]:
@@ -92,50 +98,86 @@ class Rows:
                 else:
                     self._kept.move_to_end(key)
         for start in range(0, len(missing), self._at_once):
-            self._rows(missing[start : start + self._at_once], keep=True)
+            part = missing[start : start + self._at_once]
+            for _ in self._rows(part, scored=False):
+                pass
 
-    def _rows(self, contexts: list[NDArray[np.int32]], *, keep: bool) -> Row:
-        if not keep or not self._budget:
-            return self._asked(contexts)
-        keys = [context.tobytes() for context in contexts]
+    def _rows(
+        self, contexts: list[NDArray[np.int32]], *, scored: bool
+    ) -> Iterator[tuple[list[int], Row]]:
+        """The rows of all contexts, some and some, and whose they are."""
+        everyone = list(range(len(contexts)))
+        if not self._budget:
+            yield everyone, self._asked(contexts)
+            return
         generation = generation_of(self._model)
         with self._lock:
             self._forget_others(generation)
-            found = [self._kept.get(key) for key in keys]
-            for key, row in zip(keys, found, strict=True):
-                if row is not None:
-                    self._kept.move_to_end(key)
-        missing = [at for at, row in enumerate(found) if row is None]
+            found = self._scored(contexts) if scored else self._used(contexts)
+        kept = [at for at in everyone if found[at] is not None]
+        yield from _together(kept, [row for row in found if row is not None])
+        missing = [at for at in everyone if found[at] is None]
         if missing:
-            asked = self._asked([contexts[at] for at in missing])
-            if len(missing) == len(contexts):
-                self._keep(keys, asked, generation)
-                return asked
-            for at, row in zip(missing, asked, strict=True):
-                found[at] = row
-            self._keep([keys[at] for at in missing], asked, generation)
-        return _stacked([row for row in found if row is not None])
+            asked = self._keep([contexts[at] for at in missing], generation, scored=scored)
+            yield missing, asked
+
+    def _used(self, contexts: list[NDArray[np.int32]]) -> list[Row | None]:
+        """The rows that are kept, which go last from now on."""
+        keys = [context.tobytes() for context in contexts]
+        found = [self._kept.get(key) for key in keys]
+        for key, row in zip(keys, found, strict=True):
+            if row is not None:
+                self._kept.move_to_end(key)
+        return found
+
+    def _scored(self, contexts: list[NDArray[np.int32]]) -> list[Row | None]:
+        """The rows that are kept, at the cost of what is kept and not of all contexts.
+
+        Those of a long text are quadratic in it, and few are as long as one that is kept.
+        """
+        return [
+            self._kept.get(context.tobytes()) if context.nbytes in self._lengths else None
+            for context in contexts
+        ]
 
     def _forget_others(self, generation: object) -> None:
         if generation != self._generation:
             self._kept.clear()
+            self._lengths.clear()
             self._bytes, self._generation = 0, generation
 
-    def _keep(self, keys: list[bytes], rows: Row, generation: object) -> None:
+    def _keep(self, contexts: list[NDArray[np.int32]], generation: object, *, scored: bool) -> Row:
+        """Ask for rows, and keep what there is room for."""
+        rows = self._asked(contexts)
+        size = rows.itemsize * rows.shape[1]
         # It may have become another while it was asked.
         same = generation_of(self._model) == generation
         with self._lock:
-            if not same or self._generation != generation:
-                return
-            for key, row in zip(keys, rows, strict=True):
-                size = row.nbytes + len(key)
-                if size > self._budget or key in self._kept:
-                    continue
-                self._kept[key] = row.copy()
-                self._bytes += size
-            while self._bytes > self._budget:
-                key, row = self._kept.popitem(last=False)
-                self._bytes -= row.nbytes + len(key)
+            if same and self._generation == generation:
+                for context, row in zip(contexts, rows, strict=True):
+                    if scored and size + context.nbytes > self._budget - self._bytes:
+                        break
+                    if size + context.nbytes <= self._budget:
+                        self._put(context.tobytes(), row, scored=scored)
+                self._drop()
+        return rows
+
+    def _put(self, key: bytes, row: Row, *, scored: bool) -> None:
+        if key in self._kept:
+            return
+        self._kept[key] = row.copy()
+        if scored:
+            self._kept.move_to_end(key, last=False)
+        self._bytes += row.nbytes + len(key)
+        self._lengths[len(key)] += 1
+
+    def _drop(self) -> None:
+        while self._bytes > self._budget:
+            key, row = self._kept.popitem(last=False)
+            self._bytes -= row.nbytes + len(key)
+            self._lengths[len(key)] -= 1
+            if not self._lengths[len(key)]:
+                del self._lengths[len(key)]
 
     def _asked(self, contexts: list[NDArray[np.int32]]) -> Row:
         given = self._model.logprobs(contexts)
@@ -155,9 +197,10 @@ def _said(model: TokenModel, name: str) -> int | None:
     return None if number is None else whole(number, name)
 
 
-def _stacked(rows: list[Row]) -> Row:
-    if len(rows) == 1:
-        return rows[0][None]
-    if len({row.dtype for row in rows}) > 1:
-        return np.stack([as_doubles(row) for row in rows])
-    return np.stack(rows)
+def _together(places: list[int], rows: list[Row]) -> Iterator[tuple[list[int], Row]]:
+    """Short rows as one array; of long ones a copy would cost more than to hand them on singly."""
+    if len({row.dtype for row in rows}) > 1 or any(row.nbytes > _SHORT for row in rows):
+        for at, row in zip(places, rows, strict=True):
+            yield [at], row[None]
+    elif rows:
+        yield places, np.stack(rows)
