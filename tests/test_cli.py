@@ -435,7 +435,7 @@ main()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is no signal there")
-@pytest.mark.parametrize("module", ["pyarrow", "bytewright.ensemble", "bytewright.cli.app"])
+@pytest.mark.parametrize("module", ["numpy", "bytewright.ensemble", "bytewright.cli.app"])
 def test_an_interrupt_while_the_command_is_imported_ends_as_later(module: str) -> None:
     for program in ("/usr/bin/bytewright", "bytewright.exe"):
         done = interrupted(program, module)

@@ -2,7 +2,8 @@
 
 import warnings
 
-from bytewright import _core, starting  # noqa: F401 - what Ctrl-C does meanwhile
+import bytewright.starting as starting  # noqa: F401 - before all that takes long
+from bytewright import _core
 from bytewright.bytelm import (
     AllOf,
     BaselineModel,

@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-from pathlib import PurePath
 
 __all__ = ["started"]
 
@@ -25,7 +24,7 @@ def _is_command() -> bool:
         # What it names is in no other list while its package is imported.
         given = sys.orig_argv
         return given[given.index("-m") + 1 :][:1] == ["bytewright"] if "-m" in given else False
-    return PurePath(program).stem == "bytewright"
+    return os.path.splitext(os.path.basename(program))[0] == "bytewright"
 
 
 def _stop(number: int, frame: object) -> None:
