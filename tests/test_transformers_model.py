@@ -377,6 +377,33 @@ def test_a_folder_is_a_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 
 @needs_torch
+def test_a_folder_without_all_weights_is_refused(tmp_path: Path) -> None:
+    tensors = pytest.importorskip("safetensors.torch")
+    t = importlib.import_module("transformers")
+    TOK.save(tmp_path / "tokenizer.json")
+    t.LlamaForSequenceClassification(t.LlamaConfig(**COMMON)).save_pretrained(tmp_path)
+    with pytest.raises(bw.LoadError, match=r"it lacks 1 of the weights .* as lm_head\.weight"):
+        bw.TransformersModel(tmp_path)
+    file = tmp_path / "model.safetensors"
+    for tied in (False, True):
+        net = network("llama", "float32", tie_word_embeddings=tied)
+        net.save_pretrained(tmp_path)
+        model: Any = bw.TransformersModel(tmp_path, device="cpu")
+        assert np.abs(model.logprobs([[3]]) - plain(net, [[3]])).max() < 1e-4
+        weights = tensors.load_file(file)
+        # A head that is the embedding is written once.
+        assert ("lm_head.weight" in weights) != tied
+        del weights["model.layers.0.mlp.down_proj.weight"]
+        tensors.save_file(weights, file, metadata={"format": "pt"})
+        with pytest.raises(bw.LoadError, match=r"lacks 1 .* model\.layers\.0\.mlp\.down_proj"):
+            bw.TransformersModel(tmp_path)
+    network("llama", "float32", intermediate_size=64).save_pretrained(tmp_path)
+    network("llama", "float32").config.save_pretrained(tmp_path)
+    with pytest.raises(bw.LoadError, match=r"no .*causal language model"):
+        bw.TransformersModel(tmp_path)
+
+
+@needs_torch
 def test_several_ends_are_one_outcome() -> None:
     net = network("gpt2")
     net.generation_config.eos_token_id = [END, 7]

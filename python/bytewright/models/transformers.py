@@ -88,7 +88,7 @@ class TransformersModel(EngineModel):
 
         Raises:
             MissingExtraError: `torch` or `transformers` is not installed.
-            LoadError: the folder has no model, or no tokenizer.
+            LoadError: the folder has no model, not all weights of one, or no tokenizer.
             UnsupportedError: not a causal language model.
             ArgumentError: ids that the network lacks; a tokenizer with ordinary tokens that it
                 lacks; no tokenizer; no prefix; a device that is not there.
@@ -248,15 +248,31 @@ def _load(folder: Path, dtype: Any) -> Any:
     transformers = library("transformers", extra="torch")
     try:
         with _quiet(transformers):
-            return transformers.AutoModelForCausalLM.from_pretrained(
+            model, found = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 dtype="auto" if dtype is None else dtype,
                 local_files_only=True,
                 trust_remote_code=False,
+                output_loading_info=True,
             )
     # What is wrong with a folder comes as any exception, of many libraries.
     except Exception as error:
         raise LoadError(f"{folder}: no causal language model: {first_line(error)}") from error
+    _check_whole(folder, found)
+    return model
+
+
+def _check_whole(folder: Path, found: dict[str, Any]) -> None:
+    """Raise if weights are not those of the folder but random numbers."""
+    # Of one in another shape there is its name and both shapes.
+    others = [one if isinstance(one, str) else one[0] for one in found.get("mismatched_keys", ())]
+    for what, names in (("lacks", found.get("missing_keys", ())), ("has in other shapes", others)):
+        if names:
+            first = ", ".join(sorted(names)[:3])
+            raise LoadError(
+                f"{folder}: no whole causal language model: it {what} {len(names)} of the weights "
+                f"that its config.json asks for, such as {first}"
+            )
 
 
 @contextmanager
