@@ -191,6 +191,29 @@ def test_a_byte_is_a_token_read() -> None:
 
 
 @needs_torch
+def test_a_network_in_training_is_not_asked() -> None:
+    net = network("gpt2")
+    model = wrapped(net.train())
+    assert not net.training
+    ours = bw.ByteModel(model)
+    expected = ours.logprob("the antenna")
+    assert np.abs(model.logprobs([[3]]) - plain(net, [[3]])).max() < 1e-9
+    net.train()
+    asks: list[Callable[[], Any]] = [
+        lambda: model.logprobs([[3]]),
+        lambda: ours.logprob("the antenna"),
+        lambda: bw.ByteModel(model).sample("the", max_bytes=3),
+    ]
+    for ask in asks:
+        with pytest.raises(bw.ArgumentError, match=r"training mode: call its eval\(\)"):
+            ask()
+    assert net.training
+    ours.clear()
+    net.eval()
+    assert ours.logprob("the antenna") == pytest.approx(expected, abs=1e-9)
+
+
+@needs_torch
 def test_models_of_bytes_forget_with_it() -> None:
     torch, net = importlib.import_module("torch"), network("llama")
     model = wrapped(net)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -93,7 +94,7 @@ def clear(model: object) -> None:
     """Have a model of tokens or of bytes forget what earlier calls have left, if it can."""
     # Only those that say their generation: of others the name may mean anything.
     forget = getattr(model, "clear", None)
-    if callable(forget) and hasattr(model, "generation"):
+    if callable(forget) and inspect.getattr_static(model, "generation", None) is not None:
         forget()
 
 

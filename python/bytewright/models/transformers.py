@@ -73,7 +73,8 @@ class TransformersModel(EngineModel):
 
         Args:
             model: a causal language model of `transformers`, or the folder that one was saved to.
-                A model that is given is put into evaluation mode.
+                A model that is given is put into evaluation mode, and must be in it when it is
+                asked.
             tokenizer: whose ids the model knows; that of the folder unless given.
             device: where the model runs; unless given, a folder's on the first GPU if there is one,
                 and a model that is given where it is.
@@ -150,8 +151,10 @@ class TransformersModel(EngineModel):
         Raises:
             UnknownTokenError: an id that the network lacks.
             ArgumentError: contexts that are no ids; one that is longer, with the prefix, than the
-                positions that the network has; an empty one where there is no prefix.
+                positions that the network has; an empty one where there is no prefix; a network in
+                training mode, in which rows are drawn by chance.
         """
+        self._check_mode()
         whole = behind(contexts, self._prefix, width=self._ids, most=self._most)
         if not whole:
             return self._outcomes.empty(0)
@@ -178,7 +181,13 @@ class TransformersModel(EngineModel):
 
     @property
     def generation(self) -> int:
-        """How often it was told to forget, so that models of bytes forget as well."""
+        """How often it was told to forget, so that models of bytes forget as well.
+
+        Raises:
+            ArgumentError: the network is in training mode.
+        """
+        # Rows that are remembered are of other weights, for all that is known.
+        self._check_mode()
         return self._generation
 
     @property
@@ -216,6 +225,15 @@ class TransformersModel(EngineModel):
         with turn(self._lock, "TransformersModel"):
             self._reader.clear()
             self._generation += 1
+
+    def _check_mode(self) -> None:
+        # It is not put into evaluation mode here: a training that goes on would do so without its
+        # dropout.
+        if getattr(self._model, "training", False):
+            raise ArgumentError(
+                "the network is in training mode: call its eval(), and clear() of this model where "
+                "weights have changed"
+            )
 
     def _ordinary(self) -> NDArray[np.int32]:
         """Ids of ordinary tokens, to try the network with."""
