@@ -230,7 +230,7 @@ def of_token_models(folder: Path) -> Calls:
     model.save(folder / "m.bin")
     own = bw.CallableModel(TOK, flat_model)
     contexts = {"contexts": [IDS]}
-    made = {"tokenizer": TOK, "fn": flat_model, "eos_id": None}
+    made = {"tokenizer": TOK, "fn": flat_model, "eos_id": None, "reach": 2}
     fit = {
         "tokenizer": TOK, "texts": TEXTS, "order": 3, "eos": "<end>", "threads": 1, "progress": None
     }  # fmt: skip

@@ -49,6 +49,48 @@ def test_a_function_gets_int32_arrays_and_its_rows_are_handed_on() -> None:
     assert (model.tokenizer, model.eos_id) == (TOK, None)
 
 
+@pytest.mark.parametrize("reach", [None, 0, 1, 3])
+def test_a_function_is_given_no_more_ids_than_decide(reach: Any) -> None:
+    seen: list[list[int]] = []
+
+    def fn(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        seen.extend(ids.tolist() for ids in contexts)
+        return uniform(contexts)
+
+    model = bw.CallableModel(TOK, fn, eos_id=3, reach=reach)
+    behind = bw.PromptedModel(model, [2, 2])
+    assert (model.reach, behind.reach) == (reach, reach)
+    contexts = [[], [0], [0, 1, 2, 0, 1]]
+    model.logprobs([np.array(ids, np.int32) for ids in contexts])
+    behind.logprobs([np.array(ids, np.int32) for ids in contexts])
+    contexts += [[2, 2, *ids] for ids in contexts]
+    assert seen == [ids if reach is None else ids[max(0, len(ids) - reach) :] for ids in contexts]
+
+
+@pytest.mark.parametrize("prompt", [[], [2, 0]])
+@pytest.mark.parametrize("reach", [0, 1, 2])
+def test_a_long_text_has_all_its_sequences_where_a_function_says_its_reach(
+    reach: int, prompt: list[int]
+) -> None:
+    def fn(contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+        last = [[*ids[max(0, len(ids) - reach) :].tolist(), 9] for ids in contexts]
+        return np.stack([np.random.default_rng(ids).normal(size=4) for ids in last])
+
+    far = bw.PromptedModel(bw.CallableModel(TOK, fn, eos_id=3), prompt)
+    near = bw.PromptedModel(bw.CallableModel(TOK, fn, eos_id=3, reach=reach), prompt)
+    one, other = (bw.ByteModel(tokens, semantics="all") for tokens in (near, far))
+    assert one.score(b"abaabab") == pytest.approx(other.score(b"abaabab"), abs=1e-12)
+    assert one.contexts < other.contexts
+    # Of these there are too many to be followed one by one.
+    assert np.isfinite(one.logprob(b"ab" * 200))
+
+
+@pytest.mark.parametrize("reach", [-1, 1.5, "1"])
+def test_a_reach_is_a_whole_number(reach: Any) -> None:
+    with pytest.raises(bw.BytewrightError, match="reach"):
+        bw.CallableModel(TOK, uniform, eos_id=3, reach=reach)
+
+
 def test_no_contexts_ask_nothing() -> None:
     def fn(contexts: object) -> None:
         raise AssertionError("not to be called")
