@@ -318,6 +318,28 @@ def test_what_cannot_be_has_probability_0() -> None:
     assert model.logprob(b"\xff", end=True) == -math.inf
 
 
+@pytest.mark.parametrize("pattern", [None, r"a+|[^a]"])
+def test_an_end_that_is_text_to_the_tokenizer(pattern: str | None) -> None:
+    """Neighbours are as the tokenizer makes them, of which the end is a token like any other."""
+    merges = [(b"<", b"a"), (b"a", b"b"), (b"a", b"a")]
+    tok = bw.Tokenizer.from_merges(merges, alphabet=b"<ab", pattern=pattern)
+    size = tok.vocab_size
+    for end in range(size):
+        given = hashed(size, 9, 2.0)
+
+        def row(context: tuple[int, ...], end: int = end, given: Any = given) -> Row:
+            """With the end last, and nowhere else."""
+            found = np.append(given(context), given(context)[end])
+            found[end] = -np.inf
+            return found
+
+        for semantics in SEMANTICS:
+            model = bw.ByteModel(row_model(tok, given, end), semantics=semantics)
+            oracle = Cover(tok, row, semantics, tails=3)
+            for text in (b"", b"<", b"a", b"b", b"<a", b"ab", b"aa", b"<ab", b"aab", b"b<a"):
+                assert_defined(model, oracle, text)
+
+
 def test_special_tokens_are_not_their_text() -> None:
     tok = bw.Tokenizer.from_merges([], alphabet=b"<s>", special_tokens=["<s>", "<eos>"])
     model = bw.CallableModel(tok, lambda c: np.zeros((len(c), tok.vocab_size)), eos_id=4)

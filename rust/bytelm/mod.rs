@@ -38,7 +38,7 @@ use added::Added;
 use row::Columns;
 use sorted::Sorted;
 use spare::Spare;
-use viable::Viability;
+use viable::{Viability, WithEnds};
 
 pub use ahead::{Ahead, Verdict};
 pub use masses::OUTCOMES;
@@ -114,8 +114,11 @@ impl ByteVocab {
                 // Where nothing is taken away again, texts are what is behind the normalizer.
                 let openings = tokenizer.lead().map(|_| tokenizer.openings());
                 let [start, behind @ ..] = openings.unwrap_or([Opening::Nothing; 3]);
-                let added = Added::new(&tokenizer.found_always()?, behind, &sorted)?;
-                Some(Mutex::new(Viability::new(model, steps, added, start, &sorted)?))
+                let with_ends = WithEnds::new(vocab, &columns.ends);
+                let all = with_ends.as_deref().map_or(&sorted, WithEnds::order);
+                let added = Added::new(&tokenizer.found_always()?, behind, all)?;
+                let viability = Viability::new(model, steps, added, start, all, with_ends.clone())?;
+                Some(Mutex::new(viability))
             }
         };
         let lead = tokenizer.lead();

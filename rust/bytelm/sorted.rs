@@ -40,18 +40,19 @@ const SPARSE: usize = 8;
 /// The place of what is no text.
 pub const NOWHERE: Place = Place::MAX;
 
+/// Whether a token stands for bytes of a text.
+pub(super) fn is_text(vocab: &Vocab, id: TokenId) -> bool {
+    let kind = vocab.kind(id);
+    let bytes = || vocab.token_bytes(id).unwrap_or_default();
+    kind != Kind::HOLE && !kind.has(Kind::SPECIAL) && !bytes().is_empty()
+}
+
 impl Sorted {
     /// The order of a vocabulary. Special tokens, tokens without bytes and the `ends` of a text are
     /// no text.
     pub fn new(vocab: &Vocab, ends: &[TokenId]) -> Sorted {
         let bytes = |id: TokenId| vocab.token_bytes(id).unwrap_or_default();
-        let is_text = |id: &TokenId| {
-            let kind = vocab.kind(*id);
-            kind != Kind::HOLE
-                && !kind.has(Kind::SPECIAL)
-                && !bytes(*id).is_empty()
-                && !ends.contains(id)
-        };
+        let is_text = |id: &TokenId| is_text(vocab, *id) && !ends.contains(id);
         let mut ids: Vec<TokenId> = (0..vocab.len() as TokenId).filter(is_text).collect();
         ids.sort_by_key(|&id| (bytes(id), id));
         let mut sorted = Sorted {

@@ -15,16 +15,17 @@ use super::added::{self, Added, Owed};
 use super::begin::Begin;
 use super::bits::Bits;
 use super::pairs::Pairs;
-use super::sorted::{NOWHERE, Place, Sorted};
+use super::sorted::{self, NOWHERE, Place, Sorted};
 use super::trie::ROOT;
 use super::ways::Ways;
 use crate::Result;
 use crate::encode::Model;
 use crate::pretokenize::Step;
 use crate::pretokenize::outlook::{EMPTY, Outlook, SetId};
-use crate::token::Kind;
+use crate::token::{Kind, TokenId};
 use crate::tokenizer::Opening;
 use crate::utf8::{self, Prefix};
+use crate::vocab::Vocab;
 
 /// Bytes of sets of tokens that are kept.
 const KEPT_BYTES: usize = 64 << 20;
@@ -84,9 +85,42 @@ pub(super) struct Spot {
 /// Up to three bytes with which a character begins, the last in the low bits.
 type Begun = u32;
 
+/// The order of all tokens that are text, where one of them ends texts and so is none of those that
+/// may follow: the tokenizer makes it of a text like any other, and neighbours are as they are with it.
+#[derive(Debug)]
+pub(super) struct WithEnds(Sorted);
+
+impl WithEnds {
+    /// The order, where some end of a text is text.
+    pub fn new(vocab: &Vocab, ends: &[TokenId]) -> Option<Arc<WithEnds>> {
+        let mut ends = ends.iter().filter(|&&id| (id as usize) < vocab.len());
+        let found = ends.any(|&id| sorted::is_text(vocab, id));
+        found.then(|| Arc::new(WithEnds(Sorted::new(vocab, &[]))))
+    }
+
+    pub fn order(&self) -> &Sorted {
+        &self.0
+    }
+
+    /// The place of a token that is at a place of the order without ends.
+    fn place(&self, sorted: &Sorted, token: Place) -> Place {
+        self.0.place(sorted.id(token)).expect("all text is there")
+    }
+
+    /// Of a set of places those without ends, in their order.
+    fn without(&self, found: &Bits, sorted: &Sorted) -> Bits {
+        let mut kept = Bits::none(sorted.len());
+        let has = |&token: &Place| found.has(self.place(sorted, token));
+        sorted.all().filter(has).for_each(|token| kept.insert(token));
+        kept
+    }
+}
+
 /// What is known of sequences of one tokenizer's tokens; grows with what it is asked.
 #[derive(Debug)]
 pub(super) struct Viability {
+    /// Whose places are those of all else here, unless there is none.
+    with_ends: Option<Arc<WithEnds>>,
     ways: Ways,
     pairs: Pairs,
     /// Added tokens that are text, if there are any.
@@ -117,6 +151,7 @@ impl Viability {
         added: Option<Added>,
         start: Opening,
         sorted: &Sorted,
+        with_ends: Option<Arc<WithEnds>>,
     ) -> Result<Viability> {
         let is_whole = |&place: &Place| {
             let bytes = sorted.bytes(place);
@@ -130,6 +165,7 @@ impl Viability {
             added,
             start: Begin::of(start),
             spelled: sorted.all().filter(is_byte).collect(),
+            with_ends,
             cuts: !steps.is_empty(),
             following: HashMap::new(),
             whole: HashMap::new(),
@@ -177,6 +213,13 @@ impl Viability {
         spot: Spot,
         token: Place,
     ) -> Result<Spot> {
+        match self.with_ends.clone() {
+            Some(all) => self.moved(model, &all.0, spot, all.place(sorted, token)),
+            None => self.moved(model, sorted, spot, token),
+        }
+    }
+
+    fn moved(&mut self, model: &Model, sorted: &Sorted, spot: Spot, token: Place) -> Result<Spot> {
         let owed = match &mut self.added {
             Some(added) => added.after(sorted, spot.owed, token),
             None => added::NOTHING,
@@ -213,6 +256,22 @@ impl Viability {
         if let Some(known) = self.tokens.get(&spot) {
             return Ok(Arc::clone(known));
         }
+        let found = match self.with_ends.clone() {
+            Some(all) => all.without(&self.places(model, &all.0, spot)?, sorted),
+            None => self.places(model, sorted, spot)?,
+        };
+        let found = Arc::new(Mask::new(found));
+        self.held += found.bytes();
+        if self.held > KEPT_BYTES {
+            self.tokens.clear();
+            self.held = found.bytes();
+        }
+        self.tokens.insert(spot, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// The same by place, with ends.
+    fn places(&mut self, model: &Model, sorted: &Sorted, spot: Spot) -> Result<Bits> {
         let mut found = Bits::none(sorted.len());
         if spot.open != EMPTY {
             found.add(&*self.following(model, sorted, spot.open, spot.begun)?);
@@ -235,13 +294,6 @@ impl Viability {
         if let Some(added) = &self.added {
             added.restrict(&mut found, sorted, (spot.owed, spot.begin), ends);
         }
-        let found = Arc::new(Mask::new(found));
-        self.held += found.bytes();
-        if self.held > KEPT_BYTES {
-            self.tokens.clear();
-            self.held = found.bytes();
-        }
-        self.tokens.insert(spot, Arc::clone(&found));
         Ok(found)
     }
 
