@@ -246,6 +246,41 @@ def test_hard_rows_lose_nothing(dtype: Any) -> None:
                 assert state.logprob > -math.inf
 
 
+@pytest.mark.parametrize("semantics", SEMANTICS)
+@pytest.mark.parametrize("common", [1e8, -1e12])
+def test_what_all_logits_have_in_common_changes_nothing(semantics: Any, common: float) -> None:
+    plain = small_model()
+    tok, rows = plain.tokenizer, plain.logprobs
+
+    def moved(contexts: Any) -> Any:
+        return np.asarray(rows(contexts)) + common
+
+    def back(contexts: Any) -> Any:
+        """What the sums have left of their digits, beside which nothing is lost."""
+        return moved(contexts) - common
+
+    one, other = (
+        bw.ByteModel(bw.CallableModel(tok, fn, eos_id=plain.eos_id), semantics=semantics)
+        for fn in (moved, back)
+    )
+    for cut in range(len(TEXT)):
+        states = [model.start(TEXT[:cut]) for model in (one, other)]
+        found, expected = (state.next() for state in states)
+        assert states[0].logprob == pytest.approx(states[1].logprob, rel=1e-12, abs=1e-12)
+        assert 0.5 * np.abs(found.probs - expected.probs).sum() < 1e-13
+        assert found.lost_mass == pytest.approx(expected.lost_mass, abs=1e-12)
+
+
+@pytest.mark.parametrize("largest", [np.float64(1.7e308), np.float32(3e38), np.float16(6e4)])
+def test_equal_logits_are_equal_probabilities_however_large(largest: Any) -> None:
+    tok = bw.Tokenizer.from_merges([], alphabet=b"abc")
+    for semantics in SEMANTICS:
+        model = row_model(tok, lambda _: np.full(4, largest), 3, largest.dtype)
+        state = bw.ByteModel(model, semantics=semantics).start(b"ca")
+        assert state.logprob == pytest.approx(2 * math.log(0.25))
+        assert state.next().probs[[97, 98, 99, 256]] == pytest.approx(0.25, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("low", [-1e4, -math.inf])
 def test_shares_of_what_is_discarded_are_no_numbers_lost(dtype: Any, low: float) -> None:

@@ -44,7 +44,8 @@ pub(super) struct Row {
     values: Values,
     /// Exponentials are made relative to this, which hardly any value is above.
     shift: f64,
-    /// The logarithm of the sum over all outcomes.
+    /// The logarithm of the sum over all outcomes, relative to the shift: beside a large one it would
+    /// lose its digits, and so would the difference of any value to both together.
     total: f64,
     /// By first byte, for a row of all places.
     first: Option<Masses>,
@@ -93,16 +94,16 @@ impl Row {
             ends.iter().map(|value| (value - shift).exp()).sum()
         };
         let known = &row[..columns.size];
-        let end = match wanted.ends {
-            true => log_sum_of(within.iter().chain(&beyond).copied()),
+        let end_of = |shift: f64| match wanted.ends {
+            true => log_sum_of(within.iter().chain(&beyond).map(|value| value - shift)),
             false => f64::NEG_INFINITY,
         };
         if wanted.range != sorted.all() && !wanted.local {
             let shift = checked(T::top(known))?;
-            let total = shift + (T::sum_exp(known, shift) + sum_of(&beyond, shift)).ln();
+            let total = (T::sum_exp(known, shift) + sum_of(&beyond, shift)).ln();
             let values = T::Kept::keep(picked(row, sorted, &wanted.range, wanted.mask));
             let base = Some(wanted.range.start);
-            return Ok(Row { base, values, shift, total, first: None, end: end - total });
+            return Ok(Row { base, values, shift, total, first: None, end: end_of(shift) - total });
         }
         let may_follow = wanted.mask.map_or(&[][..], |mask| mask.ids(sorted));
         let mut exps = T::Kept::list(spare);
@@ -110,24 +111,27 @@ impl Row {
         checked((found.largest, found.all))?;
         let sum = |byte| T::Kept::sum(&exps, sorted.group(byte));
         let first = match found.faint {
-            false => Masses::numbers((0..=255).map(sum).collect(), found.shift),
+            false => Masses::numbers((0..=255).map(sum).collect(), 0.0),
             true => {
                 let log = |byte: u8| match sum(byte) {
-                    sum if sum > SMALL => found.shift + sum.ln(),
-                    _ => log_sum(&picked(row, sorted, &sorted.beginning(byte), wanted.mask)),
+                    sum if sum > SMALL => sum.ln(),
+                    _ => {
+                        let values = picked(row, sorted, &sorted.beginning(byte), wanted.mask);
+                        log_sum(&values, found.shift)
+                    }
                 };
                 Masses::logs((0..=255).map(log).collect())
             }
         };
+        let (shift, end) = (found.shift, end_of(found.shift));
         let total = match wanted.local {
-            false => found.shift + (found.sum + sum_of(&beyond, found.shift)).ln(),
+            false => (found.sum + sum_of(&beyond, found.shift)).ln(),
             true => log_sum_of([first.log_sum(), end].into_iter()),
         };
         // Where nothing counts that the model expects, nothing is a share of anything.
         let total = if total == f64::NEG_INFINITY { 0.0 } else { total };
         let first = first.times(-total);
         let values = T::keep_all(known, exps, found.faint);
-        let shift = found.shift;
         let row = Row { base: None, values, shift, total, first: Some(first), end: end - total };
         let narrowed = || row.narrowed(sorted, &wanted.range, wanted.mask);
         Ok(if wanted.range == sorted.all() { row } else { narrowed().unwrap_or(row) })
@@ -140,9 +144,9 @@ impl Row {
             None => sorted.id(place),
         };
         let value = match &self.values {
-            Values::Exps(values) => self.shift + f64::from(values[at as usize]).ln(),
-            Values::Single(values) => f64::from(values[at as usize]),
-            Values::Double(values) => values[at as usize],
+            Values::Exps(values) => f64::from(values[at as usize]).ln(),
+            Values::Single(values) => f64::from(values[at as usize]) - self.shift,
+            Values::Double(values) => values[at as usize] - self.shift,
         };
         value - self.total
     }
@@ -155,7 +159,7 @@ impl Row {
                     Some(base) => exp::sum(&values[within(range, base)]),
                     None => exp::sum_at(values, sorted.ids_of(range)),
                 };
-                self.shift + sum.ln() - self.total
+                sum.ln() - self.total
             }
             Values::Single(values) => self.mass_of(&self.run(values, sorted, range, mask)),
             Values::Double(values) => self.mass_of(&self.run(values, sorted, range, mask)),
@@ -164,7 +168,7 @@ impl Row {
 
     fn mass_of<T: Real>(&self, values: &[T]) -> f64 {
         let sum = T::sum_exp(values, self.shift);
-        let log = if sum > SMALL { self.shift + sum.ln() } else { log_sum(values) };
+        let log = if sum > SMALL { sum.ln() } else { log_sum(values, self.shift) };
         log - self.total
     }
 
@@ -191,7 +195,7 @@ impl Row {
                         runs.map(|run| exp::sum_at(values, &ids[run])).collect()
                     }
                 };
-                Masses::numbers(sums, self.shift - self.total)
+                Masses::numbers(sums, -self.total)
             }
             Values::Single(values) => self.masses_of(&self.run(values, sorted, range, mask), runs),
             Values::Double(values) => self.masses_of(&self.run(values, sorted, range, mask), runs),
@@ -206,7 +210,7 @@ impl Row {
         let mut logs = T::sums_exp(values, runs.clone(), self.shift);
         for (sum, run) in logs.iter_mut().zip(runs) {
             let small = *sum <= SMALL;
-            *sum = if small { log_sum(&values[run]) } else { self.shift + sum.ln() } - self.total;
+            *sum = if small { log_sum(&values[run], self.shift) } else { sum.ln() } - self.total;
         }
         Masses::logs(logs)
     }
@@ -320,12 +324,13 @@ fn picked<T: Given>(
     values
 }
 
-fn log_sum<T: Real>(values: &[T]) -> f64 {
+/// The logarithm of a sum, relative to a shift.
+fn log_sum<T: Real>(values: &[T], shift: f64) -> f64 {
     let (largest, _) = T::top(values);
     if largest == f64::NEG_INFINITY {
         return largest;
     }
-    largest + T::sum_exp(values, largest).ln()
+    largest - shift + T::sum_exp(values, largest).ln()
 }
 
 fn wrong<T: Given>(row: &[T], size: usize) -> Error {
