@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -392,6 +393,9 @@ def test_the_output_is_a_folder_and_the_tokenizer_one(
     swapped: Any = [text]
     with pytest.raises(bw.ArgumentTypeError, match="a Tokenizer is needed, not list"):
         bw.encode_corpus(text, swapped, tmp_path / "out")
+    half: Any = SimpleNamespace(encode_batch=tokenizer.encode_batch)
+    with pytest.raises(bw.ArgumentTypeError, match="not SimpleNamespace without fingerprint, "):
+        bw.encode_corpus(text, half, tmp_path / "out")
     assert text.read_bytes() == b"one"
     assert not (tmp_path / "out").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,54 @@ def test_true_is_no_number() -> None:
     ):
         with pytest.raises(bw.ArgumentTypeError, match="must be an int"):
             call()
+
+
+def test_special_tokens_of_ranks_are_texts(tmp_path: Path) -> None:
+    ranks = tmp_path / "x.tiktoken"
+    bw.Tokenizer.from_merges([]).save(ranks)
+    wrong: list[tuple[Any, type[bw.BytewrightError], str]] = [
+        (3, bw.ArgumentTypeError, "special_tokens must be texts"),
+        (["\ud800"], bw.ArgumentError, "lone surrogate"),
+        ({"\ud800": 2000}, bw.ArgumentError, "lone surrogate"),
+        ([[1]], bw.ArgumentError, r"special token \[1\]"),
+        (["<a>", "<a>"], bw.ArgumentError, "twice"),
+        (iter(["<a>", "<a>"]), bw.ArgumentError, "twice"),
+    ]
+    for special, kind, message in wrong:
+        with pytest.raises(kind, match=message):
+            bw.Tokenizer.load(ranks, pattern="gpt2", special_tokens=special)
+    made: Any = (text for text in ("<a>", "<b>"))
+    tok = bw.Tokenizer.load(ranks, pattern="gpt2", special_tokens=made)
+    assert tok.special_tokens == {"<a>": 256, "<b>": 257}
+
+
+@pytest.mark.filterwarnings("ignore:the text has")
+@pytest.mark.parametrize("train", ["train", "train_boundless", "train_picky", "train_ca"])
+def test_special_tokens_may_come_one_by_one(train: str) -> None:
+    trainers: dict[str, Any] = {
+        "train": bw.train,
+        "train_boundless": bw.train_boundless,
+        "train_picky": bw.train_picky,
+        "train_ca": partial(bw.train_compression_aware, validation="ab"),
+    }
+    learn = trainers[train]
+    made, listed = (learn(["ab ab"], 260, special_tokens=one(["<s>"])) for one in (iter, list))
+    assert made.fingerprint == listed.fingerprint
+    assert list(made.special_tokens) == ["<s>"]
+
+
+@pytest.mark.parametrize("pattern", [np.array([], object), "\ud800", "a" * 100_000])
+def test_what_is_no_pattern_is_told_in_a_line(pattern: Any, tmp_path: Path) -> None:
+    ranks = tmp_path / "x.tiktoken"
+    bw.Tokenizer.from_merges([]).save(ranks)
+    for use in (
+        lambda: bw.Tokenizer.load(ranks, pattern=pattern),
+        lambda: bw.Tokenizer.from_merges([], pattern=pattern),
+        lambda: bw.count_pretokens(["ab"], pattern=pattern),
+        lambda: bw.train_boundless(["ab"], 257, pattern=pattern),
+    ):
+        with pytest.raises(bw.ArgumentError, match=r"^pattern [^\n]{,400}$"):
+            use()
 
 
 def test_lone_surrogates_in_a_pattern_are_refused() -> None:

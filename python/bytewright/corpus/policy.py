@@ -139,8 +139,13 @@ class Policy:
 
 def check_corpus_tokenizer(tokenizer: object) -> None:
     """Raise if something does not encode texts."""
-    if isinstance(tokenizer, type) or not hasattr(tokenizer, "encode_batch"):
-        raise ArgumentTypeError(f"tokenizer: a Tokenizer is needed, not {type(tokenizer).__name__}")
+    needed = [name for name in vars(CorpusTokenizer) if not name.startswith("_")]
+    absent = [name for name in needed if not hasattr(tokenizer, name)]
+    if isinstance(tokenizer, type) or absent:
+        without = f" without {', '.join(absent)}" if len(absent) < len(needed) else ""
+        raise ArgumentTypeError(
+            f"tokenizer: a Tokenizer is needed, not {type(tokenizer).__name__}{without}"
+        )
 
 
 def choose_dtype(format: Format, dtype: str | None, vocab_size: int) -> str:

@@ -82,7 +82,7 @@ def _steps(config: Field, pattern: str | None) -> Steps:
     if config.get("add_prefix_space").flag(default=False):
         prefix = {"type": "prefix", "content": " ", "unless": "content", "scope": "every"}
         steps.normalizer.append(prefix)
-    steps.pretokenizer.extend(pattern_steps(pattern or default))
+    steps.pretokenizer.extend(pattern_steps(default if pattern is None else pattern))
     return steps
 
 
@@ -118,7 +118,8 @@ def _added(
         tokens.setdefault(text, AddedToken(vocab[text], text, True, False))
     _check_ids(folder, tokens, vocab, LoadError)
     first = max([*vocab.values(), *(token.id for token in tokens.values())]) + 1
-    for text, token_id in special_ids(special_tokens or (), first=first).items():
+    given = () if special_tokens is None else special_tokens
+    for text, token_id in special_ids(given, first=first).items():
         tokens[text] = AddedToken(token_id, text, True, False)
     _check_ids(folder, tokens, vocab, ArgumentError)
     return list(tokens.values())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.definition import Step
 from bytewright.errors import ArgumentError
 
@@ -59,7 +59,8 @@ def pattern_steps(pattern: str) -> list[Step]:
     'split'
     """
     if not isinstance(pattern, str) or not pattern:
-        raise ArgumentError(f"pattern {pattern!r}: a name or a regular expression is needed")
+        raise ArgumentError(f"pattern {pattern!r:.100}: a name or a regular expression is needed")
+    arguments.text(pattern, "pattern")
     for ending, regexes in _DIGITS.items():
         if pattern.endswith(ending):
             return [*map(split, regexes), *pattern_steps(pattern.removesuffix(ending))]
@@ -67,7 +68,7 @@ def pattern_steps(pattern: str) -> list[Step]:
         return [dict(step) for step in _named(pattern)]
     if _LOOKS_LIKE_A_NAME.fullmatch(pattern):
         known = ", ".join(pattern_names())
-        raise ArgumentError(f"pattern {pattern!r} is not a known name: {known}")
+        raise ArgumentError(f"pattern {pattern!r:.100} is not a known name: {known}")
     return [split(pattern)]
 
 

@@ -11,7 +11,7 @@ Loading is linear; cl100k takes about 0.05 s, most of it finding the pair of eac
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bytewright import _core
+from bytewright import _core, arguments
 from bytewright.definition import (
     ADDED,
     BEYOND_RANKS,
@@ -33,7 +33,7 @@ from bytewright.definition import (
     from_tables,
     make_header,
 )
-from bytewright.errors import ArgumentError, LoadError, UnsupportedError
+from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError, UnsupportedError
 from bytewright.formats.fields import read_bytes
 from bytewright.formats.hf_model import AddedToken
 from bytewright.formats.patterns import describe, pattern_steps
@@ -131,7 +131,9 @@ def read(
     specials = special_tokens
     if specials is None:
         specials = published.special_tokens if published else ()
-    steps = pattern_steps(pattern or (published.pattern if published else ""))
+    if pattern is None:
+        pattern = published.pattern if published else ""
+    steps = pattern_steps(pattern)
     try:
         arena, offsets, ids = _core.parse_ranks(data)
         table = RankTable(arena, np.frombuffer(offsets, "<u4"), np.frombuffer(ids, "<u4"))
@@ -227,17 +229,25 @@ def special_ids(special_tokens: SpecialTokens, *, first: int) -> dict[str, int]:
     >>> special_ids(["<a>", "<b>"], first=7)
     {'<a>': 7, '<b>': 8}
     """
-    if isinstance(special_tokens, Mapping):
-        given = dict(special_tokens)
-    elif isinstance(special_tokens, str | bytes):
+    if isinstance(special_tokens, str | bytes):
         raise ArgumentError("special_tokens is one text: a sequence or a mapping is needed")
-    else:
-        given = {text: first + i for i, text in enumerate(special_tokens)}
-        if len(given) < len(special_tokens):
-            raise ArgumentError("special_tokens: a text stands twice in the sequence")
-    for text, token_id in given.items():
+    if not isinstance(special_tokens, Iterable):
+        raise ArgumentTypeError(
+            f"special_tokens must be texts, or their ids by text, not "
+            f"{type(special_tokens).__name__}"
+        )
+    texts = list(special_tokens)
+    for text in texts:
         if not isinstance(text, str) or not text:
             raise ArgumentError(f"special token {text!r}: a text that is not empty is needed")
+        arguments.text(text, "special token")
+    if isinstance(special_tokens, Mapping):
+        given = dict(special_tokens)
+    else:
+        given = {text: first + i for i, text in enumerate(texts)}
+        if len(given) < len(texts):
+            raise ArgumentError("special_tokens: a text stands twice in the sequence")
+    for text, token_id in given.items():
         if type(token_id) is not int or not 0 <= token_id < MAX_IDS:
             raise ArgumentError(
                 f"special token {text!r}: id {token_id!r} is not from 0 to {MAX_IDS - 1}"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from bytewright.definition import MAX_IDS, MODEL
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
-from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.surgery.edit import Tables, rebuild
 
@@ -33,7 +32,7 @@ def learned_size(vocab_size: int, special_tokens: Sequence[str]) -> int:
     Raises:
         ArgumentError: fewer than the 256 bytes, or more tokens than there can be.
     """
-    least = 256 + len(special_texts(special_tokens))
+    least = 256 + len(special_tokens)
     vocab_size = whole(vocab_size, "vocab_size")
     if not least <= vocab_size <= MAX_IDS:
         raise ArgumentError(

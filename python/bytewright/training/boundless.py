@@ -26,7 +26,7 @@ costs its occurrences, at about 40 bytes of memory for each word of a distinct r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ from bytewright import _core
 from bytewright.arguments import number
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
+from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble, assemble_steps, learned_size
 from bytewright.training.counts import steps_of
@@ -52,7 +53,7 @@ def train_boundless(
     vocab_size: int,
     *,
     pattern: str = "o200k",
-    special_tokens: Sequence[str] = (),
+    special_tokens: Iterable[str] = (),
     min_frequency: int = 1,
     tau: float | None = None,
 ) -> Tokenizer:
@@ -82,19 +83,20 @@ def train_boundless(
     min_frequency = whole(min_frequency, "min_frequency", least=1)
     if tau is not None and not 0 < number(tau, "tau") <= 1:
         raise ArgumentError(f"tau={tau}: above 0 and up to 1 is allowed")
-    wanted = learned_size(vocab_size, special_tokens)
+    special = special_texts(special_tokens)
+    wanted = learned_size(vocab_size, special)
     runs = _core.WordRuns(json.dumps(steps_of(pattern)))
     feed(runs, sources)
     told = runs.train(wanted, min_frequency, tau)
     (arena, ends, present), (steps, _) = told
     if not present.all():
-        return assemble_steps(told, pattern=pattern, special_tokens=special_tokens, wanted=wanted)
+        return assemble_steps(told, pattern=pattern, special_tokens=special, wanted=wanted)
     rows = steps.reshape(-1, 4)
     return assemble(
         [arena[a:b] for a, b in pairwise(ends.tolist())][256:],
         rows[:, 1:],
         pattern=pattern,
-        special_tokens=special_tokens,
+        special_tokens=special,
         rules={"supermerges": np.flatnonzero(rows[:, 0] == _ACROSS).tolist()},
         wanted=wanted,
     )

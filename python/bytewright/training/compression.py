@@ -12,7 +12,7 @@ candidates and 50 kB. Meant for small vocabularies.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from bytewright import _core, arguments
 from bytewright.sizes import whole
+from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble, learned_size
 from bytewright.training.counting import counted
@@ -37,7 +38,7 @@ def train_compression_aware(
     *,
     candidates: int = 16,
     pattern: str = "o200k",
-    special_tokens: Sequence[str] = (),
+    special_tokens: Iterable[str] = (),
     min_frequency: int = 1,
     threads: int | None = None,
 ) -> Tokenizer:
@@ -60,7 +61,8 @@ def train_compression_aware(
     """
     candidates = whole(candidates, "candidates", least=1)
     min_frequency = whole(min_frequency, "min_frequency", least=1)
-    wanted = learned_size(vocab_size, special_tokens)
+    special = special_texts(special_tokens)
+    wanted = learned_size(vocab_size, special)
     counts = counted(sources, pattern, threads)
     pattern = counts.pattern or pattern
     text = _Text(validation, pattern)
@@ -83,7 +85,7 @@ def train_compression_aware(
         made,
         merges,
         pattern=pattern,
-        special_tokens=special_tokens,
+        special_tokens=special,
         rules={},
         wanted=wanted,
     )

@@ -16,13 +16,14 @@ each byte of distinct pre-tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from bytewright import _core
 from bytewright.arguments import number
 from bytewright.errors import ArgumentError
 from bytewright.sizes import whole
+from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
 from bytewright.training.assemble import assemble_steps, learned_size
 from bytewright.training.counting import counted
@@ -37,7 +38,7 @@ def train_picky(
     *,
     tau: float = 0.9,
     pattern: str = "o200k",
-    special_tokens: Sequence[str] = (),
+    special_tokens: Iterable[str] = (),
     min_frequency: int = 1,
     threads: int | None = None,
 ) -> Tokenizer:
@@ -65,8 +66,9 @@ def train_picky(
     if not 0 < number(tau, "tau") <= 1:
         raise ArgumentError(f"tau={tau}: above 0 and up to 1 is allowed")
     min_frequency = whole(min_frequency, "min_frequency", least=1)
-    wanted = learned_size(vocab_size, special_tokens)
+    special = special_texts(special_tokens)
+    wanted = learned_size(vocab_size, special)
     counts = counted(sources, pattern, threads)
     told = _core.picky_history(unsigned(counts), wanted, bytes(range(256)), min_frequency, tau)
     pattern = counts.pattern or pattern
-    return assemble_steps(told, pattern=pattern, special_tokens=special_tokens, wanted=wanted)
+    return assemble_steps(told, pattern=pattern, special_tokens=special, wanted=wanted)
