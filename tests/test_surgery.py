@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bytewright as bw
+from bytewright.definition import build, make_header
+from bytewright.formats import pattern_steps
 from bytewright.formats.byte_level import STAND_INS
 from bytewright.training.surgery import pruning_order
 
@@ -227,6 +230,62 @@ def test_reasons_are_told() -> None:
         (b"the", "shadowed"),
         (b"e!", "pattern"),
     ]
+
+
+@pytest.mark.parametrize(("token", "merges", "pattern", "text"), [
+    # A piece may go on behind the token, as far as a line feed.
+    (b"\n\n ", [(b" ", b"\n"), (b"\n", b"\n"), (b"\n\n", b" ")], "llama3", b"\n\n  \n"),
+    (b".'", [(b"'", b"s"), (b".", b"'")], r"\p{P}+/|.", b".'/"),
+])  # fmt: skip
+def test_tokens_inside_longer_pieces_live(
+    token: bytes, merges: list[tuple[bytes, bytes]], pattern: str, text: bytes
+) -> None:
+    tok = bw.Tokenizer.from_merges(merges, pattern=pattern)
+    token_id = tok.token_id(token)
+    assert token_id in tok.encode(text)
+    report = bw.reachability(tok)
+    assert token_id in report.in_context
+    assert token_id not in [dead.id for dead in report.dead]
+
+
+def test_ends_of_pieces_and_bytes_that_are_no_text_live() -> None:
+    units = [bytes([byte]) for byte in range(256)]
+    header = make_header(
+        unit="byte",
+        byte_units=range(256),
+        final_byte_units=range(256, 512),
+        normalizer=[{"type": "prefix", "content": " ", "unless": "content", "scope": "every"}],
+        pretokenizer=pattern_steps(r"[^\s\w]+|\s+|\w+"),
+    )
+    tokens = [*units, *(unit + b"</w>" for unit in units), b"!?</w>"]
+    made = build(tokens, kinds=[1] * 513, merges=[(33, 256 + 63, 512)], header=header)
+    tok = bw.Tokenizer(made)
+    assert tok.encode(b"\xfe!?")[-2:] == [0xFE, 512]
+    dead = [dead.token for dead in bw.reachability(tok).dead]
+    assert not {b"!?</w>", b"!", b"\xfe", b"\xfe</w>", b"a</w>"} & {*dead}
+
+
+AROUND = [b"a", b"1", b" ", b"\n", b"'", b"s"]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=10),
+    st.sampled_from(["gpt2", "o200k", "llama3", r" ?\p{L}+|\s+|."]),
+)
+def test_no_short_text_becomes_a_dead_token(picks: list[tuple[int, int]], pattern: str) -> None:
+    known, merges = [*AROUND], []
+    for left, right in picks:
+        pair = known[left % len(known)], known[right % len(known)]
+        if len(pair[0] + pair[1]) < 5:
+            merges.append(pair)
+            known.append(pair[0] + pair[1])
+    tok = bw.Tokenizer.from_merges(merges, pattern=pattern)
+    sides = [b"".join(side) for size in range(3) for side in product(AROUND, repeat=size)]
+    for dead in bw.reachability(tok).dead:
+        texts = [head + dead.token + tail for head in sides for tail in sides]
+        ids = tok.encode_batch(texts).values.to_numpy()
+        assert dead.id not in ids, dead
 
 
 def test_parts_of_characters_are_completed_before_they_count_as_dead() -> None:
