@@ -379,6 +379,44 @@ def test_a_network_that_looks_ahead_is_refused() -> None:
             bw.TransformersModel(network("bert", dtype), tokenizer=TOK)
 
 
+def likeliest(net: Any, change: Callable[[Any], Any]) -> Any:
+    """A network that leaves only the 50 likeliest ids, and takes another mask than it is given."""
+    forward = net.forward
+
+    def cut(input_ids: Any, attention_mask: Any = None, **arguments: Any) -> Any:
+        found = forward(input_ids, change(attention_mask), **arguments)
+        least = found.logits.topk(50, -1).values[..., -1:]
+        found.logits = found.logits.masked_fill(found.logits < least, -np.inf)
+        return found
+
+    net.forward = cut
+    net.forward.__signature__ = inspect.signature(forward)
+    return net
+
+
+@needs_torch
+def test_ids_that_are_impossible_now_and_then_switch_no_check_off() -> None:
+    torch = importlib.import_module("torch")
+    contexts = forking(np.random.default_rng(3), 20)
+    net = likeliest(network("llama"), lambda mask: mask)
+    model = wrapped(net)
+    assert model.way == "packed"
+    rows, expected = model.logprobs(contexts), plain(net, contexts)
+    assert np.array_equal(np.isfinite(rows), np.isfinite(expected))
+    assert np.abs(rows - expected)[np.isfinite(rows)].max() < 1e-9
+    deaf = likeliest(network("llama"), lambda mask: None if mask.dim() == 4 else mask)
+    model = wrapped(deaf)
+    assert model.way.startswith("together: rows differ by")
+    assert np.array_equal(np.isfinite(model.logprobs(contexts)), np.isfinite(expected))
+
+    def all_of(mask: Any) -> Any:
+        number = mask.shape[-1]
+        return torch.ones(len(mask), 1, number, number, dtype=torch.bool)
+
+    with pytest.raises(bw.UnsupportedError, match="no causal language model"):
+        wrapped(likeliest(network("llama"), all_of))
+
+
 @needs_torch
 def test_a_folder_is_a_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     net = network("llama", "float32")

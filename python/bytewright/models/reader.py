@@ -212,7 +212,7 @@ class Reader:
         ]
         contexts = [np.concatenate([prefix[:4], text]) for text in texts]
         plain = self._plain(contexts, self._network.alone)
-        changed = _distance(plain[0], plain[1])
+        changed = _change(plain[0], plain[1])
         share = _SHARES.get(str(self._network.model.dtype).removeprefix("torch."))
         allowed = (share or _HALF_SHARE) * changed + _rounding(plain, self._network.eps)
         # Forwards that differ in their last tokens alone compute what is before them alike.
@@ -252,9 +252,16 @@ def _told(error: Exception) -> str:
 
 
 def _distance(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """How far rows are apart; infinitely, where only one has an id for impossible."""
     with np.errstate(invalid="ignore"):
         # Minus infinity on both sides is no difference.
         return float(np.where(one == other, 0, np.abs(one - other)).max())
+
+
+def _change(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """How far rows are apart where both have ids for possible."""
+    both = np.isfinite(one) & np.isfinite(other)
+    return float(np.abs(one[both] - other[both]).max(initial=0))
 
 
 def _rounding(rows: NDArray[Any], eps: float) -> float:
