@@ -373,6 +373,29 @@ def test_positions_that_stretch_are_asked_alone() -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize("kind", ["longrope", "dynamic"])
+def test_positions_that_stretch_in_some_layers_are_asked_alone(kind: str) -> None:
+    stretched = {
+        "rope_type": kind, "rope_theta": 10000.0, "factor": 4.0,
+        "short_factor": [1.0] * 4, "long_factor": [4.0] * 4,
+        "original_max_position_embeddings": 24,
+    }  # fmt: skip
+    rope = {
+        "full_attention": stretched,
+        "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
+    }
+    # What it has read decides how positions stretch from then on: each forward has its own.
+    net, fresh = (network("gemma3", rope_parameters=rope) for _ in range(2))
+    model, untouched = wrapped(net), copy.deepcopy(fresh)
+    chance = np.random.default_rng(6)
+    deep = chance.integers(0, END, 120).astype(np.int32)
+    for lengths in ([10], [20, 12, 100], [30], [10, 22], [10, 23], [10, 24], [62, 30]):
+        contexts = [deep[at : at + length] for at, length in enumerate(lengths)]
+        expected = np.concatenate([plain(copy.deepcopy(untouched), [one]) for one in contexts])
+        assert np.abs(model.logprobs(contexts) - expected).max() < 1e-9
+
+
+@needs_torch
 def test_a_network_that_looks_ahead_is_refused() -> None:
     for dtype in ("float32", "bfloat16"):
         with pytest.raises(bw.UnsupportedError, match=r"BertLMHeadModel: .* no causal"):

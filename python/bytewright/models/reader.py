@@ -44,6 +44,7 @@ _HALF_SHARE: Final = 0.05
 _LATER_SHARE: Final = 0.3
 _FIRST: Final = 64
 _STRETCHING: Final = ("dynamic", "longrope")
+_ORIGINAL: Final = "original_max_position_embeddings"
 _LIMITS: Final = ("window", "chunk", "local", "original_max")
 _PROBE_SLOTS: Final = 64
 
@@ -274,14 +275,22 @@ def _rounding(rows: NDArray[Any], eps: float) -> float:
 
 def _stretching(config: Any) -> int | None:
     """How many tokens there may be before the positions of all of them change."""
-    for name in ("rope_parameters", "rope_scaling"):
-        rope = getattr(config, name, None)
-        if isinstance(rope, dict) and rope.get("rope_type", rope.get("type")) in _STRETCHING:
-            original = rope.get("original_max_position_embeddings") or getattr(
-                config, "original_max_position_embeddings", None
-            )
-            return int(original or config.max_position_embeddings)
-    return None
+    found = [
+        rope.get(_ORIGINAL)
+        or getattr(config, _ORIGINAL, None)
+        or getattr(config, "max_position_embeddings", None)
+        for rope in _ropes(config)
+        if rope.get("rope_type", rope.get("type")) in _STRETCHING
+    ]
+    # Where nothing says when, it may be at once.
+    return min(int(original or 0) for original in found) if found else None
+
+
+def _ropes(config: Any) -> list[dict[str, Any]]:
+    """What the configuration says of rotations: once, or once for each type of layer."""
+    given = (getattr(config, name, None) for name in ("rope_parameters", "rope_scaling"))
+    whole = [one for one in given if isinstance(one, dict)]
+    return [*whole, *(part for one in whole for part in one.values() if isinstance(part, dict))]
 
 
 def _windows(config: Any) -> list[int]:
@@ -291,5 +300,6 @@ def _windows(config: Any) -> list[int]:
         for name, value in vars(config).items()
         if type(value) is int and value > 0 and any(word in name for word in _LIMITS)
     ]
+    named += [value for rope in _ropes(config) if type(value := rope.get(_ORIGINAL)) is int]
     # A little beyond a window there is little that it hides.
     return sorted({*named, *(value + value // 4 for value in named)})
