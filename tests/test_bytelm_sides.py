@@ -155,3 +155,29 @@ def test_tokens_between_words_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(bw.ArgumentError, match='added token "ell"'):
         bw.ByteModel(model)
     assert bw.ByteModel(model, semantics="all").start("hell").logprob < 0
+
+
+@pytest.mark.parametrize("semantics", SEMANTICS)
+def test_what_a_normalizer_changes_is_scored_as_it_stands(semantics: Any, tmp_path: Path) -> None:
+    path, found = tmp_path / "tokenizer.json", []
+    for normalizer in (None, {"type": "NFC"}):
+        path.write_text(json.dumps(tokenizer_json(normalizer=normalizer)))
+        tok = bw.Tokenizer.load(path)
+        assert (tok.encode("he\u0301") == tok.encode("h\u00e9")) == (normalizer is not None)
+        model = bw.CallableModel(tok, lambda c: np.zeros((len(c), 261)))
+        found.append(bw.ByteModel(model, semantics=semantics).score("he\u0301").tolist())
+    assert found[0] == found[1]
+    assert min(found[0]) > -np.inf
+    # One that writes what the tokenizer makes of the text, and nothing else.
+    end = tok.vocab_size
+    whole = [*tok.encode("he\u0301"), end]
+
+    def only(contexts: Any) -> Any:
+        rows = np.full((len(contexts), end + 1), -np.inf)
+        for row, ids in zip(rows, contexts, strict=True):
+            row[whole[len(ids)] if ids.tolist() == whole[: len(ids)] else end] = 0.0
+        return rows
+
+    sure = bw.ByteModel(bw.CallableModel(tok, only, eos_id=end), semantics=semantics)
+    assert sure.logprob("h\u00e9") == pytest.approx(0.0)
+    assert sure.logprob("he\u0301") == sure.score("he\u0301").min() == -np.inf

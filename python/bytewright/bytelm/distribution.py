@@ -28,9 +28,11 @@ class ByteDistribution:
             model expects (`lost_mass` is 1 then).
         lost_mass: what the semantics discards at this step, as a share of the probability of the
             text so far: sequences that the tokenizer never makes, and special tokens that are not
-            the end of the text.
+            the end of the text. With pruning, of what was looked at.
         error_bound: no less than the total-variation distance between these probabilities and those
-            that no pruning would give; 0 without pruning.
+            that no pruning would give; 0 without pruning. Bytes that are possible, together no
+            likelier than this, may have a logarithm of minus infinity here: a loss that is summed
+            from these may be infinite, where `logprob` and `score` are right within their share.
     """
 
     logprobs: NDArray[np.float64]  # [257]

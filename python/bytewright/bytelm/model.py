@@ -97,7 +97,9 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
             semantics: which sequences of tokens count; see the module.
             epsilon: a context is not asked for while what it could add is below this share of the
                 probability; `ByteDistribution.error_bound` certifies what that may have changed.
-                0 asks for every context.
+                `next` may miss bytes then that are unlikely and not impossible; to know how likely
+                a text is, ask `logprob` or `score`, which are too small by this share of each
+                probability at most. 0 asks for every context.
             memory: bytes of rows that are kept for texts that begin alike; those of a text that is
                 scored as long as there is room. A search, like `infill`, holds some 64 rows
                 besides, and asks again for others that it comes back to.
@@ -262,6 +264,11 @@ class ByteModel(InfillingPredictor, ScoringPredictor):
         The sum over a text's beginning is its `logprob`: lost mass counts as a loss. With pruning,
         the probability of each beginning is too small by a share of `epsilon` at most. All contexts
         of a stretch of the text are asked for together.
+
+        The text is taken as it stands behind the tokenizer's normalizer, and is not changed here:
+        of a letter and an accent as two characters, which the NFC of Qwen 2.5 makes one, scored are
+        the two. A model that has only seen normalized texts gives them next to nothing, or nothing:
+        normalize first.
 
         Args:
             text: the text.

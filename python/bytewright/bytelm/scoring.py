@@ -41,7 +41,10 @@ class ScoringPredictor(BytePredictor):
     def bits_per_byte(self, texts: Iterable[str | bytes], *, end: bool = False) -> float:
         """The mean number of bits that a byte of these texts takes, over all bytes alike.
 
-        Bytes are the same whatever the tokenizer, so models compare.
+        Bytes are the same whatever the tokenizer, so models compare. A text that cannot be
+        makes the mean infinite. Texts are taken as they stand behind a tokenizer's normalizer:
+        where it changes a text, as NFC does letters with accents of their own, the model hardly
+        expects the bytes that are given, or not at all. Normalize first.
 
         Args:
             texts: each a text of its own; what a model learns from one is forgotten for the next.
