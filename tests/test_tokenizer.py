@@ -298,6 +298,16 @@ def test_special_tokens_are_allowed_in_every_call() -> None:
     assert [*encoder.push(b"low<en"), *encoder.push(b"d>"), *encoder.finish()] == [LOW, END]
 
 
+def test_a_long_list_has_one_object_for_each_id() -> None:
+    """Objects of their own would take longer to free, after Ctrl-C, than anybody waits."""
+    tok = bw.Tokenizer.from_merges([(bytes([a]), b"z") for a in range(97, 117)])
+    text = bytes(range(97, 117)).replace(b"", b"z")[1:] * 5000
+    ids = tok.encode(text)
+    assert ids == tok.encode_array(text).tolist()
+    assert len(ids) > 1 << 16
+    assert len(set(map(id, ids))) == len(set(ids)) == 20
+
+
 @pytest.mark.parametrize("wrong", [["<nope>"], ["<end>", "low"], ["\ud800"], "none"])
 def test_an_unknown_special_token_is_an_error(wrong: Any) -> None:
     for text in ("", "low"):

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString};
+use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
 use super::errors::{to_python, unknown_token};
 use super::input;
@@ -64,7 +64,7 @@ impl PyTokenizer {
         text: &Bound<'py, PyAny>,
         allowed: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        list(text.py(), self.ids(text, allowed)?)
+        list(text.py(), self.ids(text, allowed)?, self.core.vocab().len())
     }
 
     fn encode_array<'py>(
@@ -205,13 +205,26 @@ impl PyTokenizer {
 }
 
 /// Ids as Python integers. A list cannot be left half made, so after Ctrl-C zeros fill it up.
-fn list(py: Python<'_>, ids: Vec<u32>) -> PyResult<Bound<'_, PyList>> {
+///
+/// In a long list each id is one object, however often it stands there: millions of objects of
+/// their own would take most of the time, and after Ctrl-C as much again to be freed.
+fn list(py: Python<'_>, ids: Vec<u32>, size: usize) -> PyResult<Bound<'_, PyList>> {
+    if ids.len() < input::POLL_ITEMS {
+        return PyList::new(py, ids);
+    }
+    let zero = PyInt::new(py, 0);
+    let mut known: Vec<Option<Bound<'_, PyInt>>> = vec![None; size];
     let mut go_on = Ok(());
     let items = ids.into_iter().enumerate().map(|(at, id)| {
         if at % input::POLL_ITEMS == input::POLL_ITEMS - 1 && go_on.is_ok() {
             go_on = py.check_signals();
         }
-        if go_on.is_ok() { id } else { 0 }
+        match known.get_mut(id as usize) {
+            Some(object) if go_on.is_ok() => {
+                object.get_or_insert_with(|| PyInt::new(py, id)).clone()
+            }
+            _ => zero.clone(),
+        }
     });
     let list = PyList::new(py, items)?;
     go_on.map(|()| list)
