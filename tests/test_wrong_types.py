@@ -111,6 +111,19 @@ def test_true_is_no_number() -> None:
             call()
 
 
+def test_true_is_no_token() -> None:
+    ids: Any = [97, True]
+    for call in (
+        lambda: TOK.token_bytes(True),
+        lambda: TOK.decode(ids),
+        lambda: TOK.decode_bytes(tuple(ids)),
+        lambda: TOK.is_canonical(ids),
+        lambda: TOK.stream_decoder().push(ids),
+    ):
+        with pytest.raises(bw.ArgumentTypeError, match="token ids must be integers, not bool"):
+            call()
+
+
 def test_special_tokens_of_ranks_are_texts(tmp_path: Path) -> None:
     ranks = tmp_path / "x.tiktoken"
     bw.Tokenizer.from_merges([]).save(ranks)

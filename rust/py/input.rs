@@ -6,7 +6,7 @@ use numpy::PyReadonlyArray1;
 use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::{PyBytes, PyList, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyList, PySlice, PyString, PyTuple};
 
 use super::errors::{to_python, unknown_token, wrong_type};
 use crate::Error;
@@ -150,8 +150,12 @@ impl Ids<'_> {
     }
 }
 
-/// A Python integer as an id; one that no machine integer holds is of no vocabulary.
+/// A Python integer as an id; one that no machine integer holds is of no vocabulary. True and False
+/// are none.
 pub(super) fn signed_id(item: &Bound<'_, PyAny>, size: usize) -> PyResult<i64> {
+    if item.is_instance_of::<PyBool>() {
+        return Err(not_ids(item));
+    }
     item.extract::<i64>().map_err(|error| {
         match error.is_instance_of::<PyOverflowError>(item.py()) {
             true => unknown_token(item, size),
