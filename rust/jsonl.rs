@@ -3,11 +3,13 @@
 //! Every line of a block is one JSON object; the string at one top-level key goes into a flat
 //! arena. Other values are skipped unread, without recursion. A key that stands twice counts
 //! where it stands last, as in Python. Cost: one pass; a string without escapes is copied once.
+//! Where the key names the line, a number or a boolean is a name too, as it is written.
 
 use std::fmt;
 use std::iter;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::{Error, Result};
 
@@ -16,6 +18,8 @@ use crate::{Error, Result};
 pub enum Missing {
     /// It becomes a row without a text.
     Null,
+    /// Null becomes such a row; an absent field is an error.
+    RefuseAbsent,
     /// It is an error.
     Refuse,
 }
@@ -38,6 +42,25 @@ pub struct Texts {
 /// A line that is not a JSON object, a field that holds something else than text, a lone
 /// surrogate in it, or a missing field where that is refused; with line and column.
 pub fn texts(block: &[u8], field: &str, first_line: u64, missing: Missing) -> Result<Texts> {
+    read(block, field, first_line, missing, Wanted::Text)
+}
+
+/// Reads what names every line, as `texts` does; absent and null are no name.
+///
+/// # Errors
+/// A line that is not a JSON object, a field that holds an object or an array, or a lone surrogate
+/// in it; with line and column.
+pub fn names(block: &[u8], field: &str, first_line: u64) -> Result<Texts> {
+    read(block, field, first_line, Missing::Null, Wanted::Name)
+}
+
+fn read(
+    block: &[u8],
+    field: &str,
+    first_line: u64,
+    missing: Missing,
+    wanted: Wanted,
+) -> Result<Texts> {
     let mut texts = Texts { values: Vec::new(), offsets: vec![0], valid: Vec::new() };
     let block = if first_line == 1 { without_mark(block) } else { block };
     for (number, line) in (first_line..).zip(lines(block)) {
@@ -45,8 +68,12 @@ pub fn texts(block: &[u8], field: &str, first_line: u64, missing: Missing) -> Re
             continue;
         }
         let start = texts.values.len();
-        let found = read_line(line, field, &mut texts.values)
+        let found = read_line(line, field, wanted, &mut texts.values)
             .map_err(|reason| Error::Data(format!("line {number}: {}", shown(&reason, field))))?;
+        if found.is_none() && missing == Missing::RefuseAbsent {
+            return Err(Error::Data(format!("line {number}: no field '{field}'")));
+        }
+        let found = found == Some(true);
         if !found && missing == Missing::Refuse {
             return Err(Error::Data(format!("line {number}: the field {field:?} holds no text")));
         }
@@ -75,10 +102,22 @@ fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Appends the text of one line to `values`; `false` when the field is absent or null.
-fn read_line(line: &[u8], field: &str, values: &mut Vec<u8>) -> serde_json::Result<bool> {
+/// What the field holds.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Text,
+    Name,
+}
+
+/// Appends the text of one line to `values`; `false` when the field is null, none when it is absent.
+fn read_line(
+    line: &[u8],
+    field: &str,
+    wanted: Wanted,
+    values: &mut Vec<u8>,
+) -> serde_json::Result<Option<bool>> {
     let mut reader = serde_json::Deserializer::from_slice(line);
-    let found = reader.deserialize_map(Line { field, values })?;
+    let found = reader.deserialize_map(Line { field, wanted, values })?;
     reader.end()?;
     Ok(found)
 }
@@ -89,7 +128,7 @@ fn shown(reason: &serde_json::Error, field: &str) -> String {
     let what = full.strip_suffix(&place).unwrap_or(&full);
     let column = reason.column();
     // serde_json says only where the second half of a pair should have been.
-    if what.contains("surrogate") || what == "unexpected end of hex escape" {
+    if what.contains("surrogate") || what.starts_with("unexpected end of hex escape") {
         return format!("column {column}: the text of {field:?} has a lone surrogate escape");
     }
     format!("column {column}: {what}")
@@ -98,23 +137,30 @@ fn shown(reason: &serde_json::Error, field: &str) -> String {
 /// Reads an object and keeps one of its strings.
 struct Line<'a> {
     field: &'a str,
+    wanted: Wanted,
     values: &'a mut Vec<u8>,
 }
 
 impl<'de> Visitor<'de> for Line<'_> {
-    type Value = bool;
+    type Value = Option<bool>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<bool>, A::Error> {
         let start = self.values.len();
-        let mut found = false;
+        let mut found = None;
         while let Some(is_field) = map.next_key_seed(Key(self.field))? {
             if is_field {
                 self.values.truncate(start);
-                found = map.next_value_seed(Text { field: self.field, values: self.values })?;
+                found = Some(match self.wanted {
+                    Wanted::Text => {
+                        map.next_value_seed(Text { field: self.field, values: self.values })?
+                    }
+                    Wanted::Name => name(map.next_value::<&RawValue>()?, self.field, self.values)
+                        .map_err(A::Error::custom)?,
+                });
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -177,6 +223,23 @@ impl<'de> Visitor<'de> for Text<'_> {
     }
 }
 
+/// Appends what names a line: a string, or a number or a boolean as it is written; `false` for null.
+fn name(value: &RawValue, field: &str, values: &mut Vec<u8>) -> Result<bool, String> {
+    let written = value.get();
+    match written.as_bytes().first() {
+        Some(b'"') => {
+            let text: String = serde_json::from_str(written).map_err(|error| error.to_string())?;
+            values.extend_from_slice(text.as_bytes());
+        }
+        Some(b'n') => return Ok(false),
+        Some(b'{' | b'[') | None => {
+            return Err(format!("expected a string, a number or a boolean in the field {field:?}"));
+        }
+        Some(_) => values.extend_from_slice(written.as_bytes()),
+    }
+    Ok(true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +274,41 @@ mod tests {
         assert_eq!(rows(block), [row("a"), None, None, row("")]);
         assert_eq!(rows(""), []);
         assert_eq!(rows("\u{feff}{\"text\":\"x\"}"), [row("x")]);
+    }
+
+    #[test]
+    fn null_is_not_absent() {
+        let read = |line: &str| texts(line.as_bytes(), "text", 17, Missing::RefuseAbsent);
+        assert_eq!(read(r#"{"text":null}"#).map(|texts| texts.valid), Ok(vec![false]));
+        let told = Error::Data("line 17: no field 'text'".to_owned());
+        assert_eq!(read(r#"{"other":null}"#), Err(told));
+    }
+
+    #[test]
+    fn names_are_strings_numbers_and_booleans() {
+        let named = |id: &str| {
+            let line =
+                format!(r#"{{"id":0,"x":{}{},"id" : {id} }}"#, "[".repeat(999), "]".repeat(999));
+            let found = names(line.as_bytes(), "id", 17)?;
+            Ok::<_, Error>(found.valid[0].then(|| String::from_utf8(found.values).expect("UTF-8")))
+        };
+        for id in ["1", "-0.0", "1e999", "true", "false", "123456789012345678901234567890"] {
+            assert_eq!(named(id), Ok(row(id)));
+        }
+        assert_eq!(named(r#""a\u00e9""#), Ok(row("aé")));
+        assert_eq!(named("null"), Ok(None));
+        for (id, reason) in [
+            (r#""\ud800""#, "lone surrogate"),
+            (r#""\udc00x""#, "lone surrogate"),
+            ("{}", "expected a string, a number or a boolean in the field \"id\""),
+            ("[1]", "expected a string, a number or a boolean in the field \"id\""),
+            ("01", "column"),
+        ] {
+            let told = named(id).expect_err("no name").to_string();
+            assert!(told.contains("line 17: column ") && told.contains(reason), "{id}: {told}");
+        }
+        let other = b"{\"id\":1,\"x\":\"\xff\\ud800\"}\n\n{}";
+        assert_eq!(names(other, "id", 1).map(|found| found.valid), Ok(vec![true, false]));
     }
 
     #[test]

@@ -383,6 +383,40 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path: Path, tokenizer: bw.
     assert [entry.name for entry in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
+def test_json_names_are_texts_numbers_and_booleans(tmp_path: Path, tokenizer: bw.Tokenizer) -> None:
+    named = {
+        '"a\\u00e9"': "aé", "7": "7", "-1.50": "-1.50", "1e999": "1e999", "true": "true",
+        "false": "false", "null": None, "12345678901234567890123": "12345678901234567890123",
+    }  # fmt: skip
+    # What stands in other fields is not looked at, whatever the names are.
+    deep = "[" * 5000 + "]" * 5000
+    rest = b'"a":"\xff\\ud800","b":' + deep.encode() + b',"text":'
+    lines = [b'{"id":%s,%s"a"}\n' % (name.encode(), rest) for name in named]
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b"".join([*lines, b"{%snull}\n" % rest]))
+    bw.encode_corpus(path, tokenizer, tmp_path / "out", id_field="id")
+    rows = read_rows(tmp_path / "out", "parquet")
+    assert rows["id"].to_pylist() == [*named.values(), None]
+    assert rows["ids"].is_null().to_pylist() == [*[False] * len(named), True]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ('"\\ud800"', r"line 3: .*lone surrogate"),
+        ("{}", r"line 3: .*expected a string, a number or a boolean in the field \"id\""),
+        ("[1]", r"line 3: .*expected a string, a number or a boolean in the field \"id\""),
+    ],
+)
+def test_a_json_name_of_another_kind_is_refused_with_its_line(
+    tmp_path: Path, tokenizer: bw.Tokenizer, name: str, message: str
+) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(f'\n{{"id":"a","text":"a"}}\n{{"id":{name},"text":"a"}}\n')
+    with pytest.raises(bw.DataError, match=message):
+        bw.encode_corpus(path, tokenizer, tmp_path / "out", id_field="id")
+
+
 def test_the_output_is_a_folder_and_the_tokenizer_one(
     tmp_path: Path, tokenizer: bw.Tokenizer
 ) -> None:

@@ -101,17 +101,20 @@ pub(super) fn odd_loop(py: Python<'_>, pattern: &str) -> PyResult<Option<usize>>
 type JsonlTexts<'py> =
     (Bound<'py, PyArray1<u8>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<bool>>);
 
-/// The text field of each line: the bytes of all, their offsets, and which lines have one.
+/// The text field of each line, or what names it: the bytes of all, their offsets, and which lines
+/// have one. A line may lack a name but not the field of the text.
 #[pyfunction]
 pub(super) fn jsonl_texts<'py>(
     py: Python<'py>,
     block: &[u8],
     field: &str,
     first_line: u64,
-    allow_missing: bool,
+    names: bool,
 ) -> PyResult<JsonlTexts<'py>> {
-    let missing = if allow_missing { Missing::Null } else { Missing::Refuse };
-    let texts = run(py, block.len(), |_| jsonl::texts(block, field, first_line, missing))?;
+    let texts = run(py, block.len(), |_| match names {
+        true => jsonl::names(block, field, first_line),
+        false => jsonl::texts(block, field, first_line, Missing::RefuseAbsent),
+    })?;
     let offsets = texts.offsets.into_iter().map(u64::cast_signed).collect();
     Ok((
         PyArray1::from_vec(py, texts.values),

@@ -9,9 +9,10 @@ What a document is:
 | JSON Lines | the string at `text_field` of each object; blank lines are none | JSON `null` |
 | Parquet, Arrow | a row of the string or binary column `text_field` | a null row |
 
-Bytes of text and columnar files need not be UTF-8; JSON Lines must be. No document is dropped.
-Ids (`id_field`) come from the field or column of that name, as text; a text file's are its name, or
-`name:line`.
+Bytes of text and columnar files need not be UTF-8; the strings of JSON Lines that are read must be.
+No document is dropped. Ids (`id_field`) come from the field or column of that name, as text: from
+JSON a string, or a number or a boolean as it is written, while an object or an array is refused, as
+a struct of Parquet is. A text file's are its name, or `name:line`.
 
 Cost: one pass; memory is some blocks of 4 MiB, whatever the size of a text file. One line of JSON
 and one cell of a columnar file are held whole, since their formats give no part of them (limits:
@@ -20,11 +21,10 @@ and one cell of a columnar file are held whole, since their formats give no part
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -217,8 +217,10 @@ def _json_items(source: Source, how: Reading, at: Cursor, done: int) -> Iterator
         for block in _whole_lines(source, line_blocks(stream, at.at, at.line)):
             start = Cursor(at.file, block.at, 0, block.line)
             end = Cursor(at.file, block.end, 0, block.line + block.count)
-            texts = _json_field(source, block, how.text_field)
-            ids = None if how.id_field is None else _json_ids(source, block, how.id_field)
+            texts = _json_field(source, block, how.text_field, names=False)
+            ids = None
+            if how.id_field is not None:
+                ids = _json_field(source, block, how.id_field, names=True).cast(pa.string())
             if len(texts):
                 yield from split_long(Batch(texts, ids, start, end, done + stream.consumed()))
 
@@ -245,43 +247,9 @@ def _whole_lines(source: Source, blocks: Iterator[Lines]) -> Iterator[Lines]:
             pieces = []
 
 
-def _json_field(source: Source, block: Lines, field: str) -> pa.LargeBinaryArray:
+def _json_field(source: Source, block: Lines, field: str, *, names: bool) -> pa.LargeBinaryArray:
     try:
-        values, offsets, valid = _core.jsonl_texts(block.data, field, block.line + 1, True)
+        values, offsets, valid = _core.jsonl_texts(block.data, field, block.line + 1, names)
     except DataError as error:
         raise DataError(f"{source.path}, {error} (in the block from byte {block.at})") from error
-    if not valid.all():
-        _refuse_absent(source, block, field, valid)
     return _large_binary(values, offsets, valid)
-
-
-def _refuse_absent(source: Source, block: Lines, field: str, valid: NDArray[np.bool_]) -> None:
-    """A null is a null document; an absent field is an error, or a typing error would go unseen."""
-    for found, (number, line) in zip(valid.tolist(), _objects(block), strict=True):
-        if not found and field not in _parsed(source, number, line):
-            raise DataError(f"{source.path}, line {number}: no field {field!r}")
-
-
-def _json_ids(source: Source, block: Lines, field: str) -> pa.Array:
-    try:
-        values, offsets, valid = _core.jsonl_texts(block.data, field, block.line + 1, True)
-        return _large_binary(values, offsets, valid).cast(pa.string())
-    except DataError:
-        # Ids are often numbers, which the fast path for strings does not read.
-        found = [_parsed(source, number, line).get(field) for number, line in _objects(block)]
-    return pa.array([None if value is None else str(value) for value in found], pa.string())
-
-
-def _objects(block: Lines) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, by the core's rule, with their numbers in the file."""
-    for number, line in enumerate(block.data.split(b"\n"), start=block.line + 1):
-        if line.strip(b" \t\r"):
-            yield number, line
-
-
-def _parsed(source: Source, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{source.path}, line {number}: {error}") from error
-    return value
