@@ -46,7 +46,9 @@ def test_count_pretokens_reads_standard_input(tmp_path: Path) -> None:
     shown = result("count-pretokens", "-", "--pattern", "none", "-o", out, stdin=b"\xff text\n")
     assert shown == f"{out}: 1 piece, 1 in all, 7 bytes\n"
     assert dict(bw.PretokenCounts.load(out)) == {b"\xff text\n": 1}
-    lines: list[Argument] = ["--documents", "line", "-o", out]
+    done = command("count-pretokens", "-", "-o", out, stdin=b"other")
+    assert (done.returncode, done.stderr.count(b"exists; --force replaces it")) == (1, 1)
+    lines: list[Argument] = ["--documents", "line", "-o", out, "--force"]
     result("count-pretokens", "-", *lines, stdin=b"one\r\ntwo  \none")
     assert dict(bw.PretokenCounts.load(out)) == {b"one": 2, b"two": 1, b"  ": 1}
 

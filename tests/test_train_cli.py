@@ -33,17 +33,32 @@ def test_the_command_trains_what_the_function_does(tmp_path: Path) -> None:
     expected = bw.train(text, 300, pattern="gpt2", special_tokens=["<s>"])
     assert bw.Tokenizer.load(out).merges == expected.merges
     options = ["--max-token-chars", "3", "--forbid", "wa", "--one-script", "--digits", "single"]
-    assert run(tmp_path / "text.txt", "-o", out, "-n", "290", *options).returncode == 0
+    done = run(tmp_path / "text.txt", "-o", out, "-n", "290", *options)
+    assert (done.returncode, done.stderr) == (
+        1, f"bytewright: {out} exists; --force replaces it\n"
+    )  # fmt: skip
+    assert run(tmp_path / "text.txt", "-o", out, "-n", "290", *options, "--force").returncode == 0
     tok = bw.Tokenizer.load(out)
     assert max(len(tok.token_bytes(at).decode(errors="replace")) for at in range(290)) == 3
     assert tok.encode("12") == [49, 50]
-    done = run("--counts", tmp_path / "counts.parquet", "-o", out, "-n", "280", "--json")
+    done = run("--counts", tmp_path / "counts.parquet", "-o", out, "-n", "280", "--json", "--force")
     facts = json.loads(done.stdout)
     assert facts["fingerprint"] == bw.train(text, 280, pattern="gpt2").fingerprint
     grown = tmp_path / "grown.json"
     assert run(tmp_path / "text.txt", "-o", grown, "-n", "310", "--continue", out).returncode == 0
     assert bw.Tokenizer.load(grown).merges == bw.train(text, 310, pattern="gpt2").merges
     assert not list(tmp_path.glob("*.training"))
+
+
+def test_the_command_reads_standard_input(tmp_path: Path) -> None:
+    out = tmp_path / "tokenizer.json"
+    text = "\n".join(TEXTS)
+    command = [sys.executable, "-m", "bytewright", "train", "-n", "300", "-o", str(out), "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert bw.Tokenizer.load(out).merges == bw.train([text], 300).merges
+    done = subprocess.run([*command, "more.txt", "--force"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("'-' goes alone")) == (2, 1)
 
 
 def test_the_command_says_when_the_text_is_too_small(tmp_path: Path) -> None:
@@ -66,7 +81,7 @@ def test_the_command_learns_tokens_of_several_words(tmp_path: Path) -> None:
     options = (tmp_path / "text.txt", "-o", out, "-n", "272", "--pattern", "gpt2")
     for words in (4, 2):
         limit = [] if words == 4 else ["--max-words", str(words)]
-        done = run(*options, "--superword-transition", "8", *limit)
+        done = run(*options, "--superword-transition", "8", "--force", *limit)
         assert done.returncode == 0, done.stderr
         superword = bw.Superword(8, max_words=words)
         with warnings.catch_warnings():
@@ -74,7 +89,7 @@ def test_the_command_learns_tokens_of_several_words(tmp_path: Path) -> None:
             expected = bw.train([text], 272, pattern="gpt2", superword=superword)
         assert bw.Tokenizer.load(out).merges == expected.merges
     (tmp_path / "text.txt").unlink()
-    done = run(*options)
+    done = run(*options, "--force")
     assert done.returncode == 1
     assert "no such file" in done.stderr
 
@@ -91,7 +106,9 @@ def test_the_command_takes_languages_in_turn(tmp_path: Path) -> None:
         parity += ["--parity", f"{language}={tmp_path}/{language}.dev"]
     out = tmp_path / "tokenizer.json"
     for shared in (0, 2):
-        done = run(*inputs, "-o", out, "-n", "264", *parity, "--shared-merges", str(shared))
+        done = run(
+            *inputs, "-o", out, "-n", "264", *parity, "--shared-merges", str(shared), "--force"
+        )
         assert done.returncode == 0, done.stderr
         turns = bw.Parity(development, shared_merges=shared)
         expected = bw.train(texts, 264, parity=turns)

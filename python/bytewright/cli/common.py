@@ -131,13 +131,27 @@ def allowed(special: list[str] | None) -> list[str] | str:
     return "all" if special and "all" in special else special or []
 
 
+def standard_input() -> BinaryIO:
+    """Standard input, unless it is closed."""
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return sys.stdin.buffer
+
+
+def corpus_inputs(names: list[str]) -> list[Path] | BinaryIO:
+    """Inputs of a job that need not be read again: paths, or standard input for a single `-`."""
+    if "-" not in names:
+        return [Path(name) for name in names]
+    if len(names) > 1:
+        raise typer.BadParameter("'-' goes alone")
+    return standard_input()
+
+
 @contextmanager
 def opened(name: str) -> Iterator[BinaryIO]:
     """The named file, or standard input for `-`."""
     if name == "-":
-        if sys.stdin is None:
-            raise OSError(errno.EBADF, "standard input is closed")
-        yield sys.stdin.buffer
+        yield standard_input()
         return
     with open(name, "rb") as file:
         yield file

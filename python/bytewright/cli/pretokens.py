@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,6 +55,7 @@ def count_pretokens(
             readable=False,
         ),
     ] = None,
+    force: common.Force = False,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -66,10 +66,10 @@ def count_pretokens(
     """
     from bytewright import training
 
-    common.refuse_existing([out], force=True)
+    common.refuse_existing([out], force=force)
     with progress_bar(quiet=quiet) as progress:
         counts = training.count_pretokens(
-            _sources(inputs),
+            common.corpus_inputs(inputs),
             pattern=None if pattern == "none" else pattern,
             text_field=text_field,
             documents=documents.value,
@@ -87,14 +87,6 @@ def count_pretokens(
             f"{out}: {common.plural(len(counts), 'piece')}, {counts.total:,} in all, "
             f"{common.plural(counts.total_bytes, 'byte')}"
         )
-
-
-def _sources(inputs: list[str]) -> Any:
-    if "-" not in inputs:
-        return [Path(name) for name in inputs]
-    if len(inputs) > 1:
-        raise typer.BadParameter("'-' goes alone")
-    return sys.stdin.buffer
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -60,7 +60,8 @@ def train(
         list[str] | None,
         typer.Argument(
             metavar="[INPUT]...",
-            help="Files, folders or globs, as encode-corpus. With --parity: LANGUAGE=INPUT.",
+            help="Files, folders or globs, as encode-corpus; '-' is standard input. "
+            "With --parity: LANGUAGE=INPUT.",
         ),
     ] = None,
     counts: Annotated[
@@ -138,6 +139,7 @@ def train(
         typer.Option(metavar="SIZE", help="About how much memory counting uses, as 512M."),
     ] = None,
     threads: common.Threads = None,
+    force: common.Force = False,
     as_json: common.AsJson = False,
     quiet: common.Quiet = False,
 ) -> None:
@@ -154,7 +156,7 @@ def train(
     if counts and parity:
         raise typer.BadParameter("--parity takes inputs by language, not --counts")
     check_place(out)
-    common.refuse_existing([out], force=True)
+    common.refuse_existing([out], force=force)
     kept = checkpoint or out.with_name(out.name + ".training")
     with _progress(quiet=quiet) as progress, _warned():
         tokenizer = run(
@@ -181,8 +183,10 @@ def train(
     _tell(out, tokenizer, as_json=as_json)
 
 
-def _sources(inputs: list[str], *, by_language: bool) -> dict[str, list[Path]] | list[Path]:
-    return _by_name(inputs) if by_language else [Path(name) for name in inputs]
+def _sources(
+    inputs: list[str], *, by_language: bool
+) -> dict[str, list[Path]] | list[Path] | BinaryIO:
+    return _by_name(inputs) if by_language else common.corpus_inputs(inputs)
 
 
 def _by_name(arguments: list[str]) -> dict[str, list[Path]]:
