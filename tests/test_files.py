@@ -108,6 +108,14 @@ def test_a_vocabulary_that_cannot_be_written_is_told_as_every_file_is(tmp_path: 
             tokenizer.save(path)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk here is always full")
+@pytest.mark.parametrize("name", ["new.json", "new.tiktoken"])
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(bw.DataError, match=rf"cannot write .*{name}: No space left on device$"):
+        bw.Tokenizer.from_merges([]).save(tmp_path / name)
+
+
 def test_who_writes_the_same_file_writes_aside_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
     with whole_file(path) as one, whole_file(path) as other:

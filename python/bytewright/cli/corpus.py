@@ -95,7 +95,8 @@ def encode_corpus(
         str, typer.Option(metavar="SIZE", help="Text in a part, as 512K, 256M or 1G.")
     ] = "256M",
     memory: Annotated[
-        str, typer.Option(metavar="SIZE", help="About how much memory to use.")
+        str,
+        typer.Option(metavar="SIZE", help="Memory for the texts encoded together and their ids."),
     ] = "512M",
     model: common.Model = None,
     pattern: common.Pattern = None,

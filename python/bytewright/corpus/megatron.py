@@ -12,6 +12,8 @@ Layout (all little-endian), as Megatron-Core's `IndexedDataset` reads it:
     i64[D]    number of sequences before each document; the last is S
 
 One document is one sequence, unless it has more ids than an int32 counts; then it is several.
+Where no document has an id, the `.bin` is empty: Megatron-Core, which maps it into memory, cannot
+open that.
 The index is made at the end from a list of document lengths, in one pass a column: memory is one
 block, whatever the number of documents.
 """

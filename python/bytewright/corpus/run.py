@@ -7,8 +7,8 @@ the same bytes as a run that was never stopped. A folder belongs to one configur
 policy, format, options, inputs; going on with another one is refused by naming what differs.
 
 Cost: one pass over the inputs, one thread reading ahead, the tokenizer's threads encoding. Memory
-is some batches of text and their ids, set by `memory`, not by the size of files or documents (what
-must be held whole is said in `readers`).
+is some batches of text and their ids, set by `memory`, and blocks of fixed sizes; what must be held
+whole is said in `readers`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,12 @@ def encode_corpus(
         resume: go on with what a folder holds; if False, a folder that holds a run is refused.
         threads: threads for encoding; by default the tokenizer's choice.
         part_bytes: bytes of text in a part.
-        memory: about how much memory the run may use, at least 64 MiB.
+        memory: what the texts that are encoded together, their ids and what is made of them on the
+            way may take, at least 64 MiB: a 32nd of it is gathered as text. Besides it there are
+            the interpreter and its libraries, the tokenizer, and up to some 250 MB that do not
+            depend on it: blocks that are read ahead, pieces of a long document, a group of rows
+            that is being written. A line of JSON and a cell of a column are held whole, some
+            times over.
         progress: called after each batch.
 
     Returns:
