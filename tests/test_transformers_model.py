@@ -569,6 +569,59 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
 
 
 @needs_torch
+def test_networks_of_few_positions_are_tried_with_short_contexts() -> None:
+    for positions in (3, 8, 12, 13):
+        net = network("gpt2", max_position_embeddings=positions)
+        model = wrapped(net)
+        contexts = [np.arange(at, dtype=np.int32) for at in range(positions)]
+        assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
+    with pytest.raises(bw.UnsupportedError, match="the network has 2 positions, too few"):
+        wrapped(network("gpt2", max_position_embeddings=2))
+
+
+@needs_torch
+def test_positions_have_another_name_in_mpt() -> None:
+    t = importlib.import_module("transformers")
+    config = t.MptConfig(
+        vocab_size=TOK.vocab_size, d_model=32, n_heads=4, n_layers=1, max_seq_len=30,
+        bos_token_id=END, eos_token_id=END,
+    )  # fmt: skip
+    model = wrapped(t.MptForCausalLM(config))
+    model.logprobs([[0] * 29])
+    with pytest.raises(bw.ArgumentError, match="has 30 positions"):
+        model.logprobs([[0] * 30])
+
+
+@needs_torch
+def test_a_network_is_told_what_it_takes() -> None:
+    net = network("llama")
+    forward = net.forward
+    net.forward = lambda input_ids: forward(input_ids, use_cache=False)
+    model = wrapped(net)
+    assert model.way.startswith("together: TypeError")
+    rows = model.logprobs([[3, 4]])
+    net.forward = forward
+    assert np.abs(rows - plain(net, [[3, 4]])).max() < 1e-9
+
+
+@needs_torch
+def test_what_networks_fail_on_is_said() -> None:
+    torch, t = importlib.import_module("torch"), importlib.import_module("transformers")
+    with torch.device("meta"):
+        empty = t.LlamaForCausalLM(t.LlamaConfig(**COMMON))
+    with pytest.raises(bw.UnsupportedError, match="LlamaForCausalLM answers no plain forward"):
+        wrapped(empty)
+    net = network("llama")
+
+    def stay(**where: Any) -> None:
+        raise ValueError("`.to` is not supported for `4-bit` models")
+
+    net.to = stay
+    with pytest.raises(bw.ArgumentError, match=r"not go to device=cpu, dtype=None: `\.to` is"):
+        wrapped(net, device="cpu")
+
+
+@needs_torch
 def test_a_stopped_call_leaves_nothing_wrong() -> None:
     net = network("gpt2")
     model = wrapped(net, batch=8)

@@ -36,7 +36,9 @@ class Network:
         self.model, self.most = model, most
         self.config = model.config.get_text_config(decoder=True)
         self.device = model.get_input_embeddings().weight.device
-        self._accepted = frozenset(inspect.signature(model.forward).parameters)
+        accepted = inspect.signature(model.forward).parameters
+        self._accepted = frozenset(accepted)
+        self._accepts_all = any(one.kind is one.VAR_KEYWORD for one in accepted.values())
         self.read = 0
 
     @property
@@ -111,12 +113,13 @@ class Network:
         for row, context in zip(ids, contexts, strict=True):
             row[: len(context)] = context
         wanted = np.unique(np.concatenate([np.array(some) for some in places]))
-        logits = self._forward(
-            wanted,
-            input_ids=torch.from_numpy(ids).to(self.device),
-            attention_mask=torch.ones(ids.shape, dtype=torch.long, device=self.device),
-            use_cache=False,
-        )
+        said = {
+            "attention_mask": torch.ones(ids.shape, dtype=torch.long, device=self.device),
+            "use_cache": False,
+        }
+        # What a network takes by itself alone has these for its own.
+        said = {name: said[name] for name in said if self._accepts_all or name in self._accepted}
+        logits = self._forward(wanted, input_ids=torch.from_numpy(ids).to(self.device), **said)
         columns = [torch.from_numpy(np.searchsorted(wanted, some)) for some in places]
         return [row[some.to(row.device)] for row, some in zip(logits, columns, strict=True)]
 

@@ -53,7 +53,14 @@ class Reader:
     """Rows of a network for contexts, with what it has read kept."""
 
     def __init__(
-        self, network: Network, outcomes: Outcomes, budget: int, *, prefix: Context, ids: Context
+        self,
+        network: Network,
+        outcomes: Outcomes,
+        budget: int,
+        *,
+        prefix: Context,
+        ids: Context,
+        most: int | None,
     ) -> None:
         """Try the ways on the network.
 
@@ -63,7 +70,9 @@ class Reader:
             budget: bytes of keys and values to keep.
             prefix: ids that contexts begin with.
             ids: ids to try the network with.
+            most: tokens that it can read; None where there is no end of them.
         """
+        self._most = most
         self._network, self._outcomes = network, outcomes
         self._store = KeyStore(network.device)
         self._tree = PrefixTree(_PROBE_SLOTS)
@@ -203,15 +212,7 @@ class Reader:
         self._forget()
 
     def _try(self, prefix: Context, ids: Context) -> None:
-        one, other = ids[:12], ids[12:24]
-        texts = [
-            one,
-            np.concatenate([other[:1], one[1:3], other[3:9], one[9:]]),
-            one[:7],
-            other[:2],
-            np.concatenate([one[:7], other[7:]]),
-        ]
-        contexts = [np.concatenate([prefix[:4], text]) for text in texts]
+        contexts = _probes(prefix[:4], ids, self._most)
         plain = self._plain(contexts, self._network.alone)
         changed = _change(plain[0], plain[1])
         share = _SHARES.get(str(self._network.model.dtype).removeprefix("torch."))
@@ -246,6 +247,22 @@ class Reader:
             return f"rows differ by {distance:.3g} nats, {self._tolerance:.3g} would be rounding"
         self._wide = self._further(wide)
         return None
+
+
+def _probes(prefix: Context, ids: Context, most: int | None) -> list[Context]:
+    """A context, another of its length, its beginning, a short one, and the beginning gone on."""
+    room = 12 if most is None else min(12, most - len(prefix))
+    if room < 2:
+        raise UnsupportedError(f"the network has {most} positions, too few to read a text")
+    one, other, begun = ids[:room], ids[12 : 12 + room], room * 7 // 12
+    texts = [
+        one,
+        np.concatenate([other[:1], one[1:3], other[3:9], one[9:]]),
+        one[:begun],
+        other[:2],
+        np.concatenate([one[:begun], other[begun:]]),
+    ]
+    return [np.concatenate([prefix, text]) for text in texts]
 
 
 def _told(error: Exception) -> str:

@@ -29,6 +29,7 @@ from bytewright.definition import SPECIAL
 from bytewright.errors import (
     ArgumentError,
     ArgumentTypeError,
+    BytewrightError,
     LoadError,
     UnsupportedError,
 )
@@ -90,9 +91,10 @@ class TransformersModel(EngineModel):
         Raises:
             MissingExtraError: `torch` or `transformers` is not installed.
             LoadError: the folder has no model, not all weights of one, or no tokenizer.
-            UnsupportedError: not a causal language model.
+            UnsupportedError: not a causal language model, or one that fails on plain ids.
             ArgumentError: ids that the network lacks; a tokenizer with ordinary tokens that it
-                lacks; no tokenizer; no prefix; a device that is not there.
+                lacks; no tokenizer; no prefix; a device that is not there, or that the model does
+                not go to.
         """
         torch = library("torch", extra="torch")
         library("transformers", extra="torch")
@@ -113,7 +115,7 @@ class TransformersModel(EngineModel):
         if tokenizer is None:
             raise ArgumentError("tokenizer= is missing: a model that is given brings none")
         if device is not None or dtype is not None:
-            model.to(device=device, dtype=dtype)
+            _move(model, device, dtype)
         model.eval()
         self._torch, self._model = torch, model
         self._memory, self._batch = budget, batch
@@ -130,9 +132,7 @@ class TransformersModel(EngineModel):
         self._network = Network(model, batch)
         self._lock = threading.RLock()
         with turn(self._lock, "TransformersModel"), torch.inference_mode():
-            self._reader = Reader(
-                self._network, self._outcomes, budget, prefix=self._prefix, ids=ordinary
-            )
+            self._reader = self._tried(budget, ordinary)
         self._before = self._network.read
         self._generation = 0
 
@@ -225,6 +225,27 @@ class TransformersModel(EngineModel):
         with turn(self._lock, "TransformersModel"):
             self._reader.clear()
             self._generation += 1
+
+    def _tried(self, budget: int, ids: NDArray[np.int32]) -> Reader:
+        try:
+            return Reader(
+                self._network,
+                self._outcomes,
+                budget,
+                prefix=self._prefix,
+                ids=ids,
+                most=self._most,
+            )
+        except BytewrightError:
+            raise
+        # Networks fail in their own ways.
+        except Exception as error:
+            if "OutOfMemory" in type(error).__name__:
+                raise
+            raise UnsupportedError(
+                f"{type(self._model).__name__} answers no plain forward of ids: "
+                f"{type(error).__name__}: {first_line(error)}"
+            ) from error
 
     def _check_mode(self) -> None:
         # It is not put into evaluation mode here: a training that goes on would do so without its
@@ -342,6 +363,17 @@ def _device(torch: Any, device: Any) -> Any:
     return found
 
 
+def _move(model: Any, device: Any, dtype: Any) -> None:
+    try:
+        model.to(device=device, dtype=dtype)
+    except Exception as error:
+        # There may be no room, or a model stays where and as it is, as quantised ones do.
+        raise ArgumentError(
+            f"{type(model).__name__} does not go to device={device}, dtype={dtype}: "
+            f"{first_line(error)}"
+        ) from error
+
+
 def _ids(model: Any, name: str) -> list[int]:
     """The ids that the configurations of a model name, that of generation first."""
     generation = getattr(model, "generation_config", None)
@@ -352,5 +384,6 @@ def _ids(model: Any, name: str) -> list[int]:
 def _positions(model: Any) -> int | None:
     """How many positions a network has; None where there is no end of them."""
     config = model.config.get_text_config(decoder=True)
-    most = getattr(config, "max_position_embeddings", None)
-    return most if isinstance(most, int) and most > 0 else None
+    # The second is what MPT calls it.
+    named = (getattr(config, name, None) for name in ("max_position_embeddings", "max_seq_len"))
+    return next((most for most in named if isinstance(most, int) and most > 0), None)
