@@ -340,6 +340,33 @@ def test_ids_behind_the_last_token_are_refused(name: str, tmp_path: Path) -> Non
     assert again.definition.tokens() == made.tokens()
 
 
+@pytest.mark.parametrize("order", ["raw", "gpt2"])
+def test_special_tokens_of_letters_that_stand_for_bytes_decode(order: Any, tmp_path: Path) -> None:
+    """The reference takes a token of such letters only for the bytes that they stand for."""
+    special = [
+        "<|\u00e9|>",
+        "\u0120(a\\d)*[x]^$",
+        "<\u00c3\u00a9>",
+        "<\u00e9>",
+        "<|\uff5c\u00e9|>",
+        "<a>",
+    ]
+    texts = ["low lower lowest caf\u00e9 caf\u00e9"]
+    tok = bw.train(texts, 268, pattern="gpt2", special_tokens=special, byte_order=order)
+    tok.save(tmp_path / "saved.json")
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "saved.json"))
+    again = bw.Tokenizer.load(tmp_path / "saved.json")
+    for text in [*special, *texts, "".join(special) + " \u00e9 \u00c3\u00a9" + special[0]]:
+        ids = tok.encode(text, allowed_special="all")
+        assert theirs.encode(text, add_special_tokens=False).ids == ids
+        assert theirs.decode(ids, skip_special_tokens=False) == text == again.decode(ids)
+    root = json.loads((tmp_path / "saved.json").read_text())
+    root["decoder"]["decoders"][0]["content"] = "x"
+    (tmp_path / "other.json").write_text(json.dumps(root))
+    with pytest.raises(bw.UnsupportedError, match="decoder Replace"):
+        bw.Tokenizer.load(tmp_path / "other.json")
+
+
 def test_saving_leaves_no_half_file(tmp_path: Path) -> None:
     tok = bw.Tokenizer.from_merges([(b"a", b"b")])
     with pytest.raises(bw.ArgumentError, match=r"only \.json and \.tiktoken"):

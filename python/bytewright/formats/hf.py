@@ -76,11 +76,12 @@ def read(root: Field, *, plain: Plain | None = None) -> Definition:
     """
     model = _read_model(root.get("model"), plain)
     steps = read_steps(root.get("normalizer"), root.get("pre_tokenizer"))
-    strips = read_decoder(root.get("decoder"), byte_level=steps.byte_level)
-    prefix, suffix = read_template(root.get("post_processor"))
     added = read_added(root.get("added_tokens"), model.vocab)
+    contents = [token.content for token in added]
+    strips, kept = read_decoder(root.get("decoder"), byte_level=steps.byte_level, added=contents)
+    prefix, suffix = read_template(root.get("post_processor"))
     _check_normalized(root.get("added_tokens"), added, steps)
-    return assemble(model, steps, added, ends=Ends(strips, prefix, suffix))
+    return assemble(model, steps, added, ends=Ends(strips, prefix, suffix, kept))
 
 
 def _check_normalized(field: Field, added: Sequence[AddedToken], steps: Steps) -> None:

@@ -1,21 +1,44 @@
 """The decoder and the post-processor of a tokenizer.json: what happens at the ends of a text."""
 
+import re
+from collections.abc import Collection
 from typing import Final
 
+from bytewright.formats.byte_level import from_stand_ins, to_stand_ins
 from bytewright.formats.fields import Field
 from bytewright.formats.hf_steps import METASYMBOL, flattened, prepend_scheme
 
-__all__ = ["read_decoder", "read_template"]
+__all__ = ["read_decoder", "read_template", "spelled"]
 
 _PASSED_OVER: Final = frozenset({"ByteFallback", "Fuse", "ByteLevel", "BPEDecoder"})
+_META: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
-def read_decoder(decoder: Field, *, byte_level: bool) -> bool:
-    """Whether decoding drops one space from the start of the text.
+def spelled(content: str) -> dict[str, object] | None:
+    """The decoder that keeps the text of an added token, or None where nothing would change it.
+
+    The decoder ByteLevel takes a token made of stand-ins only, as `<|é|>` is, for their bytes. So
+    it is given the stand-ins of the token's own bytes.
+    """
+    (raw,), others = from_stand_ins([content])
+    if others or raw == content.encode():
+        return None
+    whole = r"\A" + _META.sub(r"\\\g<0>", content) + r"\z"
+    stand_ins = to_stand_ins(content.encode())
+    return {"type": "Replace", "pattern": {"Regex": whole}, "content": stand_ins}
+
+
+def read_decoder(
+    decoder: Field, *, byte_level: bool, added: Collection[str] = ()
+) -> tuple[bool, set[str]]:
+    """Whether decoding drops one space from the start of the text, and the added tokens it keeps.
 
     Decoding joins the bytes of the tokens, so decoders that undo what encoding did to tokens have
     nothing left to do; one that changes the text in another way is refused.
     """
+    # By what they put in the token's place: it has that of no other token.
+    spellings = {str(s["content"]): (s, c) for c in added if (s := spelled(c))}
+    kept: set[str] = set()
     strips = False
     for step in flattened(decoder, "decoders"):
         name = step.get("type").text()
@@ -25,9 +48,13 @@ def read_decoder(decoder: Field, *, byte_level: bool) -> bool:
             strips = _strips(step) or strips
         elif name == "Replace" and not byte_level:
             _check_replace(step)
+        elif name == "Replace" and (known := spellings.get(str(step.get("content").value))):
+            if step.value != known[0]:
+                step.refuse(f"a decoder that changes more than the added token {known[1]!r}")
+            kept.add(known[1])
         elif name not in _PASSED_OVER:
             step.get("type").refuse(f"the decoder {name} changes the text")
-    return strips
+    return strips, kept
 
 
 def _strips(step: Field) -> bool:

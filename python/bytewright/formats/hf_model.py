@@ -1,7 +1,7 @@
 """The model and the added tokens of a tokenizer.json, lowered to tokens, kinds and merges."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -92,11 +92,12 @@ class BpeModel:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What the file says about the ends of a text."""
+    """What the file says about the ends of a text, and added tokens whose text decoding keeps."""
 
     strips: bool = False
     prefix: Sequence[int] = ()
     suffix: Sequence[int] = ()
+    kept: Collection[str] = ()
 
 
 def assemble(
@@ -117,7 +118,7 @@ def assemble(
     mergeable[[*units, *(last_units or ())]] = True  # -1, which is no id, is the last of all
     if not steps.byte_level:
         mergeable[[i for text, i in model.vocab.items() if len(text) == 1]] = True
-    _add(added, tokens, kinds, mergeable=mergeable[:-1])
+    _add(added, tokens, kinds, mergeable=mergeable[:-1], kept=ends.kept)
     header = make_header(
         unit="byte" if steps.byte_level else "char",
         byte_units=units,
@@ -264,6 +265,7 @@ def _add(
     kinds: bytearray,
     *,
     mergeable: NDArray[np.bool_],
+    kept: Collection[str],
 ) -> None:
     """Puts the added tokens into the tables, which grow as needed."""
     for token in added:
@@ -272,8 +274,10 @@ def _add(
         kinds.extend(bytes(max(missing, 0)))
         if tokens[token.id] is None:
             tokens[token.id] = token.content.encode()
-        kept = kinds[token.id] & ~DECODE_ONLY
+        kind = kinds[token.id] & ~DECODE_ONLY
         # Special tokens are text unless allowed: a whole piece that spells one is not it.
         if token.special and not mergeable[token.id : token.id + 1].any():
-            kept &= ~MODEL
-        kinds[token.id] = kept | token.kind
+            kind &= ~MODEL
+        if token.content in kept and not kind & MODEL:
+            tokens[token.id] = token.content.encode()
+        kinds[token.id] = kind | token.kind

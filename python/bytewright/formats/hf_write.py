@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from bytewright.definition import ADDED, BEYOND_RANKS, DECODE_ONLY, FALLBACK, MODEL, Definition
 from bytewright.errors import UnsupportedError
 from bytewright.formats.byte_level import STAND_INS, to_stand_ins
+from bytewright.formats.hf_ends import spelled
 from bytewright.formats.hf_model import BYTE_TOKENS
 from bytewright.formats.hf_steps import METASYMBOL
 from bytewright.formats.hf_write_steps import Parts, changes_spaces_only, write_steps
@@ -56,7 +57,7 @@ def write(definition: Definition) -> bytes:
         "normalizer": parts.normalizer,
         "pre_tokenizer": parts.pretokenizer,
         "post_processor": _template(rules, texts),
-        "decoder": parts.decoder,
+        "decoder": _decoder(definition, rules, parts),
         "model": model,
     }
     _check_merges(model["merges"], vocab)
@@ -199,6 +200,22 @@ def _added_entry(token: Mapping[str, object], rules: Mapping[str, object]) -> di
             "normalized, or got a space before it"
         )
     return {name: value for name, value in token.items() if name != "verbatim"}
+
+
+def _decoder(
+    definition: Definition, rules: Mapping[str, object], parts: Parts
+) -> Mapping[str, object] | None:
+    """The decoder, and before it what keeps the text of added tokens."""
+    if rules["unit"] != "byte":
+        return parts.decoder
+    kinds = definition.kinds
+    added = [token for token in _entries(rules, "added") if not kinds[_id(token["id"])] & MODEL]
+    # One may be spelled as another is written, which is longer and must have been looked for then.
+    contents = sorted((str(token["content"]) for token in added), key=len, reverse=True)
+    keeping = [step for step in map(spelled, contents) if step]
+    if not keeping:
+        return parts.decoder
+    return {"type": "Sequence", "decoders": [*keeping, parts.decoder]}
 
 
 def _template(rules: Mapping[str, object], texts: Mapping[int, str]) -> dict[str, object] | None:
