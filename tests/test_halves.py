@@ -349,6 +349,7 @@ def test_tensors_are_read_where_they_lie(kind: str) -> None:
         assert as_doubles(found).tolist() == some.tolist()
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 def test_a_wrong_tensor_is_told() -> None:
     library = torch()
     wrong = [
@@ -356,6 +357,9 @@ def test_a_wrong_tensor_is_told() -> None:
         (library.zeros(1, WIDTH).to(library.float8_e5m2), "torch.float8_e5m2: float16"),
         (library.zeros(1, WIDTH - 1), rf"shape \(1, {WIDTH - 1}\) for 1 contexts"),
         (library.zeros(WIDTH), rf"shape \({WIDTH},\)"),
+        (library.zeros(1, WIDTH, device="meta"), "a tensor that is meta: a dense one is needed"),
+        (library.zeros(1, WIDTH).to_sparse(), "a tensor that is sparse_coo: a dense one"),
+        (library.nested.nested_tensor([library.zeros(WIDTH)]), "a tensor that is nested: a dense"),
     ]
     for rows, message in wrong:
 

@@ -46,11 +46,14 @@ def checked(given: Any, who: str, number: int, width: int) -> Any:
         An array or a tensor.
 
     Raises:
-        ArgumentError: another shape, or another type.
+        ArgumentError: another shape, or another type; a tensor of no numbers in memory.
 
     >>> checked([[0.5, 0.5]], "fn", 1, 2).shape
     (1, 2)
     """
+    kind = _other_kind(given) if is_tensor(given) else None
+    if kind is not None:
+        raise ArgumentError(f"{who} returned a tensor that is {kind}: a dense one is needed")
     rows = given if is_tensor(given) else _array(given, who)
     if not _is_floating(rows):
         what = type(given).__name__ if rows.dtype == object else rows.dtype
@@ -109,6 +112,15 @@ def _array(given: Any, who: str) -> NDArray[Any]:
         if "inhomogeneous" not in str(error):
             raise
         raise ArgumentError(f"{who} returned rows of different widths: {error}") from None
+
+
+def _other_kind(tensor: Any) -> str | None:
+    """What a tensor is instead of numbers that lie side by side."""
+    for kind in ("meta", "nested"):
+        if getattr(tensor, f"is_{kind}", False):
+            return kind
+    layout = str(getattr(tensor, "layout", "torch.strided")).removeprefix("torch.")
+    return None if layout == "strided" else layout
 
 
 def _is_floating(rows: Any) -> bool:
