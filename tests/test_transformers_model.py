@@ -504,6 +504,18 @@ def test_several_ends_are_one_outcome() -> None:
 
 
 @needs_torch
+def test_a_model_without_a_beginning_needs_a_prefix() -> None:
+    net = network("gpt2", bos_token_id=None, eos_token_id=-1)
+    net.generation_config.bos_token_id = net.generation_config.eos_token_id = None
+    with pytest.raises(bw.ArgumentError, match="prefix= is missing: the model names no token"):
+        wrapped(net)
+    for prefix in ([], [3]):
+        model = wrapped(net, prefix=prefix)
+        assert (model.eos_id, model.prefix.tolist()) == (None, prefix)
+        assert np.abs(model.logprobs([[5]]) - plain(net, [[5]], prefix)).max() < 1e-9
+
+
+@needs_torch
 def test_columns_are_those_of_the_tokenizer() -> None:
     padded = network("gpt2", vocab_size=TOK.vocab_size + 13)
     wide = wrapped(padded).logprobs([[5]])

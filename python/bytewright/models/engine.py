@@ -56,10 +56,15 @@ class EngineModel(TokenModel):
             double: rows are float64 and not float32.
 
         Raises:
-            ArgumentError: an id that the engine does not know.
+            ArgumentError: an id that the engine does not know; no prefix, and none named.
         """
         last = inside("eos_id", ends, ids)
         first = (list(begins) or last)[:1] if prefix is None else prefix
+        if prefix is None and not first:
+            raise ArgumentError(
+                "prefix= is missing: the model names no token that begins or ends a text, and "
+                "says nothing behind nothing (prefix=[] where no context is empty)"
+            )
         self._tokenizer, self._ids = tokenizer, ids
         self._prefix = np.array(inside("prefix", first, ids), np.int32)
         self._outcomes = Outcomes(tokenizer.vocab_size, last, double=double)
@@ -104,14 +109,15 @@ def check_size(tokenizer: Tokenizer, ids: int) -> None:
 
 
 def named(*candidates: Any) -> list[int]:
-    """The first of these that is an id or several, as a list.
+    """The first of these that is an id or several, as a list; -1 is how some write none.
 
-    >>> named(None, 3), named(None, [4, 5], 6), named(None)
-    ([3], [4, 5], [])
+    >>> named(None, 3), named(None, [4, 5], 6), named(None), named(-1, 3)
+    ([3], [4, 5], [], [])
     """
     for ids in candidates:
         if ids is not None:
-            return [int(ids)] if is_integer(ids) else list(ids)
+            some = [int(ids)] if is_integer(ids) else list(ids)
+            return [one for one in some if one != -1]
     return []
 
 

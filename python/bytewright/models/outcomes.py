@@ -21,7 +21,11 @@ __all__ = ["Outcomes", "log_softmax"]
 
 
 class Outcomes:
-    """What may follow: columns, and those that end a text."""
+    """What may follow: columns, and those that end a text.
+
+    Where an end lies behind the vocabulary, the columns between are those of ids that the tokenizer
+    has not got: they have their probability in a row, and no text has them.
+    """
 
     def __init__(self, size: int, ends: Sequence[int], *, double: bool = False) -> None:
         """Take the number of ids of a tokenizer, and the ids that end a text.
