@@ -194,6 +194,8 @@ def test_special_tokens_stand_last_or_first() -> None:
         ({"initial_merges": [(b"ab", b"c")]}, "neither a byte nor made"),
         ({"weights": {"a": 1}}, "named sources"),
         ({"pattern": "unheard-of"}, "not a known name"),
+        ({"min_frequency": -1}, "min_frequency=-1: at least 0"),
+        ({"superword": bw.Superword(2**70)}, f"transition={2**70}: from 0 to the 4"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any], message: str) -> None:

@@ -163,6 +163,12 @@ def test_compression_aware_merges_pack_the_validation_text_better(shared: Path) 
     assert packed(chosen) < packed(plain)
 
 
+@pytest.mark.parametrize("validation", [["a"], None, 3])
+def test_a_validation_text_that_is_none_is_named(validation: Any) -> None:
+    with pytest.raises(bw.ArgumentTypeError, match="validation must be str or bytes, not"):
+        bw.train_compression_aware(["ab ab"], 257, validation=validation)
+
+
 # Padding
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bytewright import _core, arguments
+from bytewright.errors import ArgumentTypeError
 from bytewright.sizes import whole
 from bytewright.specials import special_texts
 from bytewright.tokenizer import Tokenizer
@@ -97,6 +98,8 @@ class _Text:
     def __init__(self, text: str | bytes, pattern: str) -> None:
         if isinstance(text, str):
             arguments.text(text, "validation")
+        elif not isinstance(text, bytes):
+            raise ArgumentTypeError(f"validation must be str or bytes, not {type(text).__name__}")
         data = text.encode() if isinstance(text, str) else text
         starts = Tokenizer.from_merges([], pattern=pattern)._core.pieces(data)[::2]
         self._ids = np.frombuffer(data, np.uint8).astype(np.uint32)

@@ -84,7 +84,7 @@ def learn_superwords(task: Task, superword: Superword) -> tuple[Learned, Fresh]:
     transition = whole(superword.transition, "transition")
     if transition > task.wanted - 256:
         raise ArgumentError(
-            f"transition={transition}: from 0 to the {task.wanted - 256} merges that "
+            f"transition={superword.transition}: from 0 to the {task.wanted - 256} merges that "
             "there shall be is allowed"
         )
     _require_texts(task.sources)

@@ -11,7 +11,6 @@ threads, any division of the text into files and any order of them.
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -74,7 +73,7 @@ def train(
         pattern: the name of a published pattern, or a regex, or None: each document is one piece.
             Counts bring theirs.
         special_tokens: texts that get ids of their own; they are not looked for in the text.
-        min_frequency: pairs that stand less often are not merged.
+        min_frequency: pairs that stand less often are not merged; 0 is as good as 1.
         byte_order: `"raw"`: bytes are ids 0 to 255, then merges, then special tokens. `"gpt2"`:
             special tokens, then bytes in the order of GPT-2's printable stand-ins, then merges,
             which gives the merges of `tokenizers`. Ties go by these ids.
@@ -133,7 +132,7 @@ def train(
     start = _start(initial_merges, byte_order, special, sources_or_counts, pattern, rules)
     wanted = _wanted(vocab_size, start)
     reading = Reading(start.pattern, text_field, documents, threads, progress, memory)
-    least = max(1, whole(min_frequency, "min_frequency", least=-sys.maxsize))
+    least = max(1, whole(min_frequency, "min_frequency"))
     task = Task(sources_or_counts, weights, reading, rules, start, wanted, least, checkpoint)
     if superword is not None:
         learned, start = learn_superwords(task, superword)
