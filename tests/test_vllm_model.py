@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -169,6 +169,62 @@ def test_an_engine_that_gives_other_rows_is_refused() -> None:
         made(LLM("some", max_logprobs=-1, logprobs_mode="processed_logprobs"))
     with pytest.raises(bw.DataError, match=f"a row without {IDS - 50} of {IDS} ids"):
         made(LLM("some", max_logprobs=-1, given=50)).logprobs([[1]])
+
+
+def changed(change: Callable[[Any], Any]) -> Any:
+    """An engine whose answers are changed."""
+    llm = LLM("some", max_logprobs=-1)
+    answer = llm._answer
+
+    def answered(ids: list[int]) -> Any:
+        found = answer(ids)
+        change(found)
+        return found
+
+    vars(llm)["_answer"] = answered
+    return llm
+
+
+def test_an_engine_of_another_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = LLM("some", max_logprobs=-1)
+    del old.llm_engine.model_config.logprobs_mode
+    with pytest.raises(bw.UnsupportedError, match="does not say what log-probabilities"):
+        made(old)
+
+    def params(max_tokens: int, temperature: float, logprobs: int, detokenize: bool) -> None:
+        raise AssertionError("not made")
+
+    monkeypatch.setattr(sys.modules["vllm"], "SamplingParams", params)
+    with pytest.raises(bw.UnsupportedError, match=r"no flat .* 'flat_logprobs'"):
+        made(LLM("some", max_logprobs=-1))
+
+
+def test_answers_of_another_kind_are_told() -> None:
+    def listed(answer: Any) -> None:
+        flat = answer.outputs[0].logprobs
+        pairs = zip(flat.token_ids, flat.logprobs, strict=True)
+        answer.outputs[0].logprobs = [{ids: SimpleNamespace(logprob=p) for ids, p in pairs}]
+
+    def more(answer: Any) -> None:
+        flat = answer.outputs[0].logprobs
+        flat.token_ids.append(IDS)
+        flat.logprobs.append(-5.0)
+        flat.end_indices[0] += 1
+
+    def other(answer: Any) -> None:
+        answer.prompt_token_ids = [*answer.prompt_token_ids, 3]
+
+    for change, message in (
+        (listed, "log-probabilities in a list, not flat ones"),
+        (more, f"a row with ids from 0 to {IDS} of {IDS}"),
+        (other, "an answer to another context"),
+    ):
+        with pytest.raises(bw.DataError, match=message):
+            made(changed(change)).logprobs([[1]])
+    assert (
+        np.abs(made(changed(lambda found: None)).logprobs([[1]])[0] - expected([END, 1])).max()
+        < 1e-5
+    )
 
 
 def test_what_cannot_be_is_said() -> None:

@@ -105,9 +105,7 @@ class VllmModel(EngineModel):
         self._model = model
         # One position is that of the token drawn.
         self._most = int(config.max_model_len) - 1
-        self._asking = engine.SamplingParams(
-            max_tokens=1, temperature=0.0, logprobs=-1, flat_logprobs=True, detokenize=False
-        )
+        self._asking = _asking(engine)
         self._lock = threading.RLock()
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
@@ -123,7 +121,7 @@ class VllmModel(EngineModel):
             UnknownTokenError: an id that the model lacks.
             ArgumentError: contexts that are no ids; one that is longer, with the prefix, than the
                 model reads; an empty one where there is no prefix.
-            DataError: the engine gives no row, or one that is not whole.
+            DataError: the engine gives no row, one that is not whole, or that of another context.
         """
         whole = behind(contexts, self._prefix, width=self._ids, most=self._most)
         rows = self._outcomes.empty(len(whole))
@@ -138,7 +136,11 @@ class VllmModel(EngineModel):
             answers = self._model.generate(asked, self._asking, use_tqdm=False)
         if len(answers) != len(asked):
             raise DataError(f"vLLM: {len(answers)} answers to {len(asked)} contexts")
-        for some, answer in zip(places.values(), answers, strict=True):
+        for some, prompt, answer in zip(places.values(), asked, answers, strict=True):
+            told = answer.prompt_token_ids
+            # What an interrupted call has left in the engine is answered with the next one.
+            if told is not None and list(told) != prompt["prompt_token_ids"]:
+                raise DataError("vLLM: an answer to another context than the one in its place")
             rows[some] = self._outcomes.rows(self._row(answer)[None])
         return rows
 
@@ -146,9 +148,13 @@ class VllmModel(EngineModel):
         found = answer.outputs[0].logprobs if answer.outputs else None
         if not found:
             raise DataError("vLLM: an answer without log-probabilities")
+        if not hasattr(found, "start_indices"):
+            raise DataError(f"vLLM: log-probabilities in a {type(found).__name__}, not flat ones")
         part = slice(found.start_indices[0], found.end_indices[0])
-        row = np.full(self._ids, np.nan, np.float32)
-        row[np.asarray(found.token_ids[part], np.int64)] = found.logprobs[part]
+        row, ids = np.full(self._ids, np.nan, np.float32), np.asarray(found.token_ids[part])
+        if len(ids) and not 0 <= ids.min() <= ids.max() < self._ids:
+            raise DataError(f"vLLM: a row with ids from {ids.min()} to {ids.max()} of {self._ids}")
+        row[ids] = found.logprobs[part]
         missing = int(np.isnan(row).sum())
         if missing:
             raise DataError(f"vLLM: a row without {missing} of {self._ids} ids")
@@ -182,6 +188,19 @@ def _load(engine: Any, folder: Path) -> Any:
         raise LoadError(f"{folder}: vLLM does not run it: {first_line(error)}") from error
 
 
+def _asking(engine: Any) -> Any:
+    try:
+        return engine.SamplingParams(
+            max_tokens=1, temperature=0.0, logprobs=-1, flat_logprobs=True, detokenize=False
+        )
+    # Versions before it was there take no such argument, or no -1.
+    except (TypeError, ValueError) as error:
+        raise UnsupportedError(
+            f"this version of vLLM gives no flat log-probabilities of whole vocabularies: "
+            f"{first_line(error)}"
+        ) from error
+
+
 def _check(config: Any, ids: int) -> None:
     """That rows are whole and raw."""
     if config.max_logprobs != -1 and config.max_logprobs < ids:
@@ -189,10 +208,11 @@ def _check(config: Any, ids: int) -> None:
             f"the LLM gives at most {config.max_logprobs} log-probabilities of {ids}: make it with "
             "max_logprobs=-1"
         )
-    if config.logprobs_mode not in _RAW:
-        raise UnsupportedError(
-            f"the LLM gives {config.logprobs_mode}: make it with logprobs_mode='raw_logprobs'"
-        )
+    mode = getattr(config, "logprobs_mode", None)
+    if mode is None:
+        raise UnsupportedError("this version of vLLM does not say what log-probabilities it gives")
+    if mode not in _RAW:
+        raise UnsupportedError(f"the LLM gives {mode}: make it with logprobs_mode='raw_logprobs'")
 
 
 def _named(config: Any, which: str) -> list[int]:
