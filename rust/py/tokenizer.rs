@@ -219,12 +219,11 @@ fn list(py: Python<'_>, ids: Vec<u32>, size: usize) -> PyResult<Bound<'_, PyList
         if at % input::POLL_ITEMS == input::POLL_ITEMS - 1 && go_on.is_ok() {
             go_on = py.check_signals();
         }
-        match known.get_mut(id as usize) {
-            Some(object) if go_on.is_ok() => {
-                object.get_or_insert_with(|| PyInt::new(py, id)).clone()
-            }
-            _ => zero.clone(),
+        if go_on.is_err() {
+            return zero.clone();
         }
+        // Ids are below the size of the vocabulary.
+        known[id as usize].get_or_insert_with(|| PyInt::new(py, id)).clone()
     });
     let list = PyList::new(py, items)?;
     go_on.map(|()| list)
