@@ -20,6 +20,7 @@ from corpus_tools import EOT, small_tokenizer
 from numpy.typing import NDArray
 
 import bytewright as bw
+from bytewright.bytelm import compress, decompress
 
 TOK = small_tokenizer()
 END = TOK.special_tokens[EOT]
@@ -225,6 +226,30 @@ def test_answers_of_another_kind_are_told() -> None:
         np.abs(made(changed(lambda found: None)).logprobs([[1]])[0] - expected([END, 1])).max()
         < 1e-5
     )
+
+
+def rounding() -> Any:
+    """An engine in which what is kept of before decides how a row is rounded."""
+    kept: set[tuple[int, ...]] = set()
+
+    def rounded(answer: Any) -> None:
+        flat, ids = answer.outputs[0].logprobs, tuple(answer.prompt_token_ids)
+        share = 0.01 if ids in kept else 0.0
+        flat.logprobs = [one + share * (at % 2) for at, one in enumerate(flat.logprobs)]
+        kept.add(ids)
+
+    llm = changed(rounded)
+    vars(llm)["reset_prefix_cache"] = kept.clear
+    return llm
+
+
+def test_what_was_asked_before_changes_no_bits() -> None:
+    model, text = made(rounding()), b"the antenna in there"
+    small = compress(bw.ByteModel(made(rounding())), text)
+    used = bw.ByteModel(model)
+    used.score(text[:9])
+    assert decompress(used, small) == text
+    assert compress(bw.ByteModel(model), text) == small
 
 
 def test_what_cannot_be_is_said() -> None:

@@ -106,6 +106,7 @@ class VllmModel(EngineModel):
         # One position is that of the token drawn.
         self._most = int(config.max_model_len) - 1
         self._asking = _asking(engine)
+        self._generation = 0
         self._lock = threading.RLock()
 
     def logprobs(self, contexts: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
@@ -159,6 +160,20 @@ class VllmModel(EngineModel):
         if missing:
             raise DataError(f"vLLM: a row without {missing} of {self._ids} ids")
         return row
+
+    def clear(self) -> None:
+        """Have the engine forget what it has read, as must be done after weights have changed.
+
+        The rows that models of bytes remember are forgotten too.
+        """
+        with turn(self._lock, "VllmModel"):
+            self._model.reset_prefix_cache()
+            self._generation += 1
+
+    @property
+    def generation(self) -> int:
+        """How often it was told to forget, so that models of bytes forget as well."""
+        return self._generation
 
     @property
     def model(self) -> Any:
