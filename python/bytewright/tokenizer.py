@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import pyarrow as pa
@@ -23,18 +23,15 @@ from numpy.typing import NDArray
 
 from bytewright import _core, arrays, formats
 from bytewright.arguments import instance
-from bytewright.definition import ADDED, MODEL, SPECIAL, Definition, build, make_header
+from bytewright.definition import Definition
 from bytewright.errors import ArgumentError, ArgumentTypeError, LoadError
 from bytewright.sizes import whole
-from bytewright.specials import special_entries, special_texts
 from bytewright.streams import ErrorHandling, Ids, StreamDecoder, StreamEncoder, check_errors
 
 __all__ = ["Tokenizer"]
 
 Text = str | bytes
 AllowedSpecial = Literal["all"] | Iterable[str]
-
-_BYTES: Final = bytes(range(256))
 
 
 class Tokenizer:
@@ -122,27 +119,10 @@ class Tokenizer:
         >>> tok.encode("abba"), tok.special_tokens["<end>"]
         ([2, 1, 0], 3)
         """
-        tokens = _alphabet(alphabet)
-        units = [-1] * 256
-        for token_id, token in enumerate(tokens):
-            units[token[0]] = token_id
-        ids = {token: token_id for token_id, token in enumerate(tokens)}
-        rows = _merge_rows(merges, ids)
-        tokens = list(ids)
-        kinds = [MODEL] * len(tokens)
-        special = special_texts(special_tokens)
-        added = special_entries(special, len(tokens))
-        tokens += [text.encode() for text in special]
-        kinds += [ADDED | SPECIAL] * len(added)
-        header = make_header(
-            unit="byte",
-            byte_units=units,
-            pretokenizer=() if pattern is None else formats.pattern_steps(pattern),
-            added=added,
-            pattern=pattern,
+        definition = formats.of_merges(
+            merges, alphabet=alphabet, pattern=pattern, special_tokens=special_tokens
         )
-        header["strict"] = True
-        return cls(build(tokens, kinds=kinds, merges=rows, header=header))
+        return cls(definition)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Save as `tokenizer.json` (`.json`) or tiktoken ranks (`.tiktoken`).
@@ -450,40 +430,3 @@ def _character_border(utf8: bytes, at: int) -> int:
 
 def _threads(threads: int | None) -> int | None:
     return None if threads is None else whole(threads, "threads", least=1)
-
-
-def _alphabet(alphabet: Iterable[bytes] | bytes | None) -> list[bytes]:
-    source = _BYTES if alphabet is None else alphabet
-    if not isinstance(source, Iterable):
-        raise ArgumentTypeError(f"alphabet must be bytes, not {type(source).__name__}")
-    tokens = [bytes([b]) for b in source] if isinstance(source, bytes) else list(source)
-    seen = set()
-    for token in tokens:
-        if not isinstance(token, bytes) or len(token) != 1 or token in seen:
-            raise ArgumentError(f"alphabet entry {token!r}: distinct single bytes are allowed")
-        seen.add(token)
-    return tokens
-
-
-def _merge_rows(
-    merges: Iterable[tuple[bytes, bytes]], ids: dict[bytes, int]
-) -> list[tuple[int, int, int]]:
-    """Rows of ids; products that are new join `ids`."""
-    if not isinstance(merges, Iterable):
-        raise ArgumentTypeError(f"merges must be pairs of bytes, not {type(merges).__name__}")
-    pairs = []
-    for rank, pair in enumerate(merges):
-        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise ArgumentError(f"merge {rank} is {pair!r}: a pair of bytes is needed")
-        for part in pair:
-            if not isinstance(part, bytes):
-                raise ArgumentError(f"merge {rank} {tuple(pair)}: {part!r} is not bytes")
-        pairs.append((pair[0], pair[1]))
-        ids.setdefault(pair[0] + pair[1], len(ids))
-    for rank, pair in enumerate(pairs):
-        for part in pair:
-            if part not in ids:
-                raise ArgumentError(
-                    f"merge {rank} {pair}: {part!r} is neither in the alphabet nor made by a merge"
-                )
-    return [(ids[left], ids[right], ids[left + right]) for left, right in pairs]

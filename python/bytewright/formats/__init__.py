@@ -11,6 +11,7 @@ file only the header counts), ids are below 2,097,151, a token has at most 65,53
 | SentencePiece `.model` | `sentencepiece` |
 | GGUF | `gguf` |
 | a folder with one of these, or with `vocab.json` and `merges.txt` | `gpt2` |
+| no file: merges as pairs of bytes | `merges` |
 """
 
 import os
@@ -25,10 +26,19 @@ from bytewright.files import saved
 from bytewright.formats import gguf, gpt2, hf, hf_write, sentencepiece, tekken, tiktoken
 from bytewright.formats.fields import Field, parse_json, read_bytes
 from bytewright.formats.gguf_header import MAGIC
+from bytewright.formats.merges import of_merges
 from bytewright.formats.patterns import pattern_names, pattern_steps
 from bytewright.formats.tiktoken import SpecialTokens
 
-__all__ = ["SpecialTokens", "check_place", "pattern_names", "pattern_steps", "read", "write"]
+__all__ = [
+    "SpecialTokens",
+    "check_place",
+    "of_merges",
+    "pattern_names",
+    "pattern_steps",
+    "read",
+    "write",
+]
 
 _WRITERS: Final = {".json": hf_write.write, ".tiktoken": tiktoken.write}
 _HEAD_BYTES: Final = 1 << 17
