@@ -117,6 +117,35 @@ def ord_of(key: str) -> int:
     return int(key) if key.isdigit() and len(key) > 1 else ord(key)
 
 
+def test_tens_of_thousands_of_sequences() -> None:
+    """Where rows hold no more than they must."""
+    tok = bw.Tokenizer.from_merges([(b"a" * k, b"a") for k in range(1, 8)], alphabet=b"ab")
+    size, length = tok.vocab_size, 15
+    lengths = [len(tok.token_bytes(at)) for at in range(size) if b"b" not in tok.token_bytes(at)]
+    row = hashed(size + 1, 5, 2.0)(())
+    step, end = np.exp(row[: size + 1]), float(np.exp(row[size]))
+    of = {len(tok.token_bytes(at)): step[at] for at in range(size) if at != tok.encode(b"b")[0]}
+    ending = np.zeros(length + 2)
+    ending[0] = 1.0
+    for place in range(1, length + 2):
+        ending[place] = sum(of[n] * ending[place - n] for n in lengths if n <= place)
+
+    def begins(count: int) -> float:
+        """The probability that a text begins with so many."""
+        total = sum(
+            ending[at] * sum(of[n] for n in lengths if at + n >= count) for at in range(count)
+        )
+        return float(total)
+
+    state = bw.ByteModel(row_model(tok, lambda _: row, size), semantics="all").start(b"a" * length)
+    found = state.next()
+    whole = begins(length)
+    assert math.exp(state.logprob) == pytest.approx(whole, rel=1e-9)
+    expected = np.array([begins(length + 1), ending[length] * step[tok.encode(b"b")[0]]])
+    assert found.probs[[97, 98]] == pytest.approx(expected / whole, rel=1e-9)
+    assert found.probs[256] == pytest.approx(ending[length] * end / whole, rel=1e-9)
+
+
 def test_pairs_that_may_be_neighbours(shared: Path) -> None:
     for spec in json.loads((shared / "fixtures/byteprob/valid_pairs.json").read_text()):
         merges = [(a.encode(), b.encode()) for a, b in spec["merges"]]

@@ -93,7 +93,7 @@ def test_what_is_too_much_stays_too_much() -> None:
         state.advance(b"a")
         logprob = state.logprob
 
-    while len(state) < 20:
+    while len(state) < 22:
         on()
     read = len(state)
     for _ in range(2):

@@ -257,6 +257,11 @@ impl Row {
         self.first.as_ref()
     }
 
+    /// Holds nothing by first byte: it is summed again where somebody asks.
+    pub fn drop_first(&mut self) {
+        self.first = None;
+    }
+
     /// The logarithm of the probability that the text ends.
     pub fn end(&self) -> f64 {
         self.end

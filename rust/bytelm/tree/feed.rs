@@ -14,6 +14,9 @@ use crate::{Error, Result};
 /// Bytes of rows that are held at a time.
 const MOST_BYTES: usize = 4 << 30;
 
+/// With more nodes than this, rows hold no more than they must.
+const FEW_NODES: usize = 1 << 12;
+
 /// A row, and the logarithms of the probabilities of its node's ranges.
 type Read = (Row, Vec<f64>);
 
@@ -30,7 +33,11 @@ impl Tree {
         let mut read = Vec::with_capacity(nodes.len());
         for (&at, row) in nodes.iter().zip(rows) {
             poll()?;
-            read.push(self.read_row(at, row)?);
+            let (mut row, masses) = self.read_row(at, row)?;
+            if self.nodes.len() > FEW_NODES {
+                row.drop_first();
+            }
+            read.push((row, masses));
         }
         let is_all = self.vocab.semantics == Semantics::All;
         if is_all {

@@ -33,7 +33,7 @@ pub use outcomes::Distribution;
 pub use paths::TokenPath;
 
 /// More nodes than this at a time are not followed.
-const MOST_NODES: usize = 1 << 20;
+const MOST_NODES: usize = 1 << 22;
 
 /// What is to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -38,18 +38,17 @@ impl Tree {
         let mut totals = Totals::new(heaviest);
         for node in &mut self.nodes {
             let (Some(weight), true) = (node.weight, node.lives()) else { continue };
-            match &node.row {
-                Some(row) if node.at == self.len => {
-                    totals.add_log(END, weight + row.end());
-                    if let Some(first) = row.first() {
-                        totals.add(0..END, first, weight);
-                    }
-                }
-                Some(_) => {
+            let Some(row) = &node.row else { continue };
+            let ends = node.at == self.len;
+            if ends {
+                totals.add_log(END, weight + row.end());
+            }
+            match row.first().filter(|_| ends) {
+                Some(first) => totals.add(0..END, first, weight),
+                None => {
                     let (bytes, masses) = node.ahead(&self.vocab);
                     totals.add(bytes.iter().map(|&byte| usize::from(byte)), masses, weight);
                 }
-                None => {}
             }
         }
         let (mut logprobs, total) = totals.logs();

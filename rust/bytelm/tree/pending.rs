@@ -146,7 +146,9 @@ impl Tree {
                     let exact = sorted.trie().exact(node.fits);
                     let mask =
                         node.mask.as_deref().filter(|_| self.vocab.semantics != Semantics::Fast);
-                    row.mass(sorted, &(exact.end..node.last().end), mask)
+                    let mass = row.mass(sorted, &(exact.end..node.last().end), mask);
+                    let end = if node.at == self.len { row.end() } else { f64::NEG_INFINITY };
+                    log_sum([mass, end].into_iter())
                 }
             };
             Some(weight + mass)
