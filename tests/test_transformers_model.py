@@ -617,6 +617,24 @@ def test_a_network_is_told_what_it_takes() -> None:
 
 
 @needs_torch
+def test_a_network_that_keeps_a_number_of_last_places_is_not_given_places() -> None:
+    net = network("llama")
+    forward = net.forward
+
+    def last(input_ids: Any, *, logits_to_keep: int = 0, **arguments: Any) -> Any:
+        found = forward(input_ids, **arguments)
+        if logits_to_keep:
+            found.logits = found.logits[:, -logits_to_keep:]
+        return found
+
+    net.forward = last
+    model = wrapped(net)
+    contexts = forking(np.random.default_rng(3), 9)
+    assert model.way == "packed"
+    assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
+
+
+@needs_torch
 def test_what_networks_fail_on_is_said() -> None:
     torch, t = importlib.import_module("torch"), importlib.import_module("transformers")
     with torch.device("meta"):

@@ -39,6 +39,9 @@ class Network:
         accepted = inspect.signature(model.forward).parameters
         self._accepted = frozenset(accepted)
         self._accepts_all = any(one.kind is one.VAR_KEYWORD for one in accepted.values())
+        # Networks of one's own may take only how many of the last places are kept.
+        keeps = accepted.get("logits_to_keep")
+        self._keeps_places = keeps is not None and keeps.annotation not in (int, "int")
         self.read = 0
 
     @property
@@ -157,7 +160,7 @@ class Network:
     def _forward(self, wanted: NDArray[np.int64], **arguments: Any) -> Any:
         """Logits `[rows, wanted, columns]` at these places of each row."""
         places = self._torch.from_numpy(wanted).to(self.device)
-        if "logits_to_keep" in self._accepted:
+        if self._keeps_places:
             logits = self.model(**arguments, logits_to_keep=places).logits
         else:
             logits = self.model(**arguments).logits
