@@ -13,13 +13,11 @@ use serde_json::value::RawValue;
 
 use crate::{Error, Result};
 
-/// What to do with a line whose field is absent or null.
+/// What to do with a line whose field is absent; null is a row without a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
-    /// It becomes a row without a text.
+    /// It becomes such a row.
     Null,
-    /// Null becomes such a row; an absent field is an error.
-    RefuseAbsent,
     /// It is an error.
     Refuse,
 }
@@ -70,13 +68,10 @@ fn read(
         let start = texts.values.len();
         let found = read_line(line, field, wanted, &mut texts.values)
             .map_err(|reason| Error::Data(format!("line {number}: {}", shown(&reason, field))))?;
-        if found.is_none() && missing == Missing::RefuseAbsent {
+        if found.is_none() && missing == Missing::Refuse {
             return Err(Error::Data(format!("line {number}: no field '{field}'")));
         }
         let found = found == Some(true);
-        if !found && missing == Missing::Refuse {
-            return Err(Error::Data(format!("line {number}: the field {field:?} holds no text")));
-        }
         if !found {
             texts.values.truncate(start);
         }
@@ -278,7 +273,7 @@ mod tests {
 
     #[test]
     fn null_is_not_absent() {
-        let read = |line: &str| texts(line.as_bytes(), "text", 17, Missing::RefuseAbsent);
+        let read = |line: &str| texts(line.as_bytes(), "text", 17, Missing::Refuse);
         assert_eq!(read(r#"{"text":null}"#).map(|texts| texts.valid), Ok(vec![false]));
         let told = Error::Data("line 17: no field 'text'".to_owned());
         assert_eq!(read(r#"{"other":null}"#), Err(told));
@@ -330,7 +325,7 @@ mod tests {
     #[test]
     fn errors_name_line_column_and_reason() {
         let good = "{\"text\":\"a\"}\n\n";
-        assert_eq!(refused(format!("{good}{{}}")), "line 19: the field \"text\" holds no text");
+        assert_eq!(refused(format!("{good}{{}}")), "line 19: no field 'text'");
         for (line, reasons) in [
             (r#"{"text":"a\ud800"}"#, ["column 1", "lone surrogate"]),
             (r#"{"text":"a\udc00b"}"#, ["column 1", "lone surrogate"]),

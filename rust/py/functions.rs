@@ -113,7 +113,7 @@ pub(super) fn jsonl_texts<'py>(
 ) -> PyResult<JsonlTexts<'py>> {
     let texts = run(py, block.len(), |_| match names {
         true => jsonl::names(block, field, first_line),
-        false => jsonl::texts(block, field, first_line, Missing::RefuseAbsent),
+        false => jsonl::texts(block, field, first_line, Missing::Refuse),
     })?;
     let offsets = texts.offsets.into_iter().map(u64::cast_signed).collect();
     Ok((
