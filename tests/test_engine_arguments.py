@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import test_vllm_model
 from test_arguments import FEW, MANY
-from test_transformers_model import TOK, needs_torch, network
+from tiny_networks import TOK, needs_torch, network
 
 import bytewright as bw
 

@@ -5,115 +5,35 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
-import inspect
 import pickle
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from corpus_tools import EOT, small_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from tiny_networks import (
+    COMMON,
+    END,
+    PACKED,
+    PLAIN,
+    TOK,
+    forking,
+    needs_torch,
+    network,
+    plain,
+    wrapped,
+)
 
 import bytewright as bw
 from bytewright.bytelm import compress, decompress
 from bytewright.models.keys import KeyStore
 from bytewright.models.prefixes import PrefixTree
 
-needs_torch = pytest.mark.skipif(
-    importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None,
-    reason="needs torch and transformers: pip install 'bytewright[torch]'",
-)
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-TOK = small_tokenizer()
-END = TOK.special_tokens[EOT]
-PACKED = ["gpt2", "gpt2 eager", "llama", "mistral", "qwen2", "gemma3", "opt"]
-PLAIN = ["bloom", "mamba"]
-COMMON = {
-    "vocab_size": TOK.vocab_size,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 48,
-    "max_position_embeddings": 512,
-    "bos_token_id": END,
-    "eos_token_id": END,
-    "pad_token_id": 0,
-    "initializer_range": 0.3,
-}
-SLIDING = ["sliding_attention", "full_attention"]
-
-
-def network(name: str, dtype: str = "float64", **changes: Any) -> Any:
-    """A small network with random weights."""
-    torch, t = importlib.import_module("torch"), importlib.import_module("transformers")
-
-    torch.manual_seed(7)
-    few = {key: COMMON[key] for key in COMMON if key != "num_key_value_heads"}
-    makers: dict[str, Callable[[], Any]] = {
-        "gpt2": lambda: t.GPT2LMHeadModel(t.GPT2Config(**(few | changes))),
-        "llama": lambda: t.LlamaForCausalLM(t.LlamaConfig(**(COMMON | changes))),
-        "mistral": lambda: t.MistralForCausalLM(
-            t.MistralConfig(**(COMMON | {"sliding_window": 5} | changes))
-        ),
-        "qwen2": lambda: t.Qwen2ForCausalLM(t.Qwen2Config(**(COMMON | changes))),
-        "gemma3": lambda: t.Gemma3ForCausalLM(
-            t.Gemma3TextConfig(
-                **COMMON, head_dim=8, sliding_window=5, layer_types=SLIDING, **changes
-            )
-        ),
-        "mixtral": lambda: t.MixtralForCausalLM(t.MixtralConfig(**COMMON, num_local_experts=4)),
-        "opt": lambda: t.OPTForCausalLM(
-            t.OPTConfig(**few, ffn_dim=48, word_embed_proj_dim=32, init_std=0.3)
-        ),
-        "bloom": lambda: t.BloomForCausalLM(t.BloomConfig(**few)),
-        "mamba": lambda: t.MambaForCausalLM(t.MambaConfig(**few, state_size=4)),
-        "gpt_neo": lambda: t.GPTNeoForCausalLM(
-            t.GPTNeoConfig(
-                **(few | changes),
-                num_layers=2,
-                num_heads=4,
-                attention_types=[[["global", "local"], 1]],
-            )
-        ),
-        "phi3": lambda: t.Phi3ForCausalLM(t.Phi3Config(**(COMMON | changes))),
-        "bert": lambda: t.BertLMHeadModel(t.BertConfig(**few)),
-    }
-    made = makers[name.split()[0]]()
-    if name.endswith("eager"):
-        made.set_attn_implementation("eager")
-    return made.to(getattr(torch, dtype)).eval()
-
-
-def wrapped(net: Any, **arguments: Any) -> Any:
-    """A model with the tokenizer of this file; takes lists, which the types do not."""
-    return bw.TransformersModel(net, **({"tokenizer": TOK} | arguments))
-
-
-def plain(net: Any, contexts: Sequence[Any], prefix: Sequence[int] = (END,)) -> NDArray[Any]:
-    """One forward a context, with nothing kept: the definition."""
-    torch = importlib.import_module("torch")
-
-    with torch.inference_mode():
-        rows = [
-            net(torch.tensor([[*prefix, *map(int, ids)]]), use_cache=False).logits[0, -1]
-            for ids in contexts
-        ]
-    found: NDArray[Any] = torch.stack(rows).double().log_softmax(-1).numpy()
-    return found
-
-
-def forking(chance: np.random.Generator, longest: int) -> list[NDArray[np.int32]]:
-    """Contexts of which many begin alike."""
-    lines = [chance.integers(0, END, longest).astype(np.int32) for _ in range(3)]
-    made = [np.concatenate([lines[0][:at], lines[1 + at % 2][: at % 4]]) for at in range(longest)]
-    return [*made, lines[0], np.zeros(0, np.int32)]
 
 
 @needs_torch
@@ -284,163 +204,6 @@ GPT2: dict[str, Any] = {}
 
 
 @needs_torch
-def test_a_window_that_is_not_known_is_noticed() -> None:
-    net = network("gpt_neo", window_size=60)
-    model = wrapped(net)
-    assert model.way == "packed"
-    contexts = forking(np.random.default_rng(5), 100)
-    for some in (contexts[:10], contexts[:40], contexts):
-        # It computes its attention in float32, whatever its own precision.
-        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
-    assert model.way.startswith("together: rows differ where 1")
-
-
-@needs_torch
-@pytest.mark.parametrize("window", [30, 100, 200])
-@pytest.mark.parametrize("deep_first", [False, True])
-def test_depth_and_width_are_compared_each_by_itself(window: int, deep_first: bool) -> None:
-    # Windows by columns: wrong where contexts lie beside each other, and in no single line.
-    net = network("gpt_neo", window_size=window)
-    model, chance = wrapped(net), np.random.default_rng(5)
-    deep = [chance.integers(0, END, 2 * window).astype(np.int32)]
-    short = [chance.integers(0, END, 20).astype(np.int32) for _ in range(window // 6)]
-    for some in (deep, short, deep, short) if deep_first else (short, deep, short, deep):
-        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
-    assert not model.way.startswith("packed")
-
-
-@needs_torch
-def test_a_network_that_fails_on_what_is_packed_is_asked_otherwise() -> None:
-    # It has no masks for more columns than it has positions.
-    net = network("gpt_neo", max_position_embeddings=60)
-    model = wrapped(net)
-    contexts = [np.full(20, at, np.int32) for at in range(9)]
-    for some in (contexts[:2], contexts, contexts[3:]):
-        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-4
-    assert model.way.startswith("together: RuntimeError: ")
-
-
-@needs_torch
-def test_a_line_is_a_line_wherever_it_is_kept() -> None:
-    net = network("gpt_neo", window_size=60)
-    slot, chance = 2 * 2 * 32 * 8, np.random.default_rng(5)
-    model = wrapped(net, memory=200 * slot)
-    for _ in range(6):
-        line = chance.integers(0, END, 150).astype(np.int32)
-        for length in (50, 100, 150):
-            rows = model.logprobs([line[:length]])
-            assert np.abs(rows - plain(net, [line[:length]])).max() < 1e-4
-    assert model.way == "packed"
-
-
-@needs_torch
-def test_a_window_without_a_name_is_noticed_behind_wide_calls() -> None:
-    net, torch = network("llama"), importlib.import_module("torch")
-    forward = net.forward
-
-    def windowed(input_ids: Any, attention_mask: Any = None, **arguments: Any) -> Any:
-        if attention_mask is None or attention_mask.dim() == 2:
-            at = torch.arange(input_ids.shape[1])
-            back = at[:, None] - at
-            attention_mask = ((back >= 0) & (back < 100))[None, None]
-        return forward(input_ids, attention_mask, **arguments)
-
-    net.forward = windowed
-    net.forward.__signature__ = inspect.signature(forward)
-    model, chance = wrapped(net), np.random.default_rng(5)
-    assert model.way == "packed"
-    short = [chance.integers(0, END, 20).astype(np.int32) for _ in range(12)]
-    deep = [chance.integers(0, END, 240).astype(np.int32)]
-    for some in (short, deep):
-        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-9
-    assert model.way.startswith("together: rows differ where 241")
-
-
-@needs_torch
-def test_positions_that_stretch_are_asked_alone() -> None:
-    rope = {
-        "rope_type": "longrope", "rope_theta": 10000.0,
-        "short_factor": [1.0] * 4, "long_factor": [4.0] * 4,
-    }  # fmt: skip
-    net = network(
-        "phi3", rope_parameters=rope, original_max_position_embeddings=20,
-        max_position_embeddings=80,
-    )  # fmt: skip
-    model = wrapped(net)
-    contexts = forking(np.random.default_rng(6), 60)
-    for some in (contexts[:10], contexts, contexts[:15]):
-        assert np.abs(model.logprobs(some) - plain(net, some)).max() < 1e-9
-
-
-@needs_torch
-@pytest.mark.parametrize("kind", ["longrope", "dynamic"])
-def test_positions_that_stretch_in_some_layers_are_asked_alone(kind: str) -> None:
-    stretched = {
-        "rope_type": kind, "rope_theta": 10000.0, "factor": 4.0,
-        "short_factor": [1.0] * 4, "long_factor": [4.0] * 4,
-        "original_max_position_embeddings": 24,
-    }  # fmt: skip
-    rope = {
-        "full_attention": stretched,
-        "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
-    }
-    # What it has read decides how positions stretch from then on: each forward has its own.
-    net, fresh = (network("gemma3", rope_parameters=rope) for _ in range(2))
-    model, untouched = wrapped(net), copy.deepcopy(fresh)
-    chance = np.random.default_rng(6)
-    deep = chance.integers(0, END, 120).astype(np.int32)
-    for lengths in ([10], [20, 12, 100], [30], [10, 22], [10, 23], [10, 24], [62, 30]):
-        contexts = [deep[at : at + length] for at, length in enumerate(lengths)]
-        expected = np.concatenate([plain(copy.deepcopy(untouched), [one]) for one in contexts])
-        assert np.abs(model.logprobs(contexts) - expected).max() < 1e-9
-
-
-@needs_torch
-def test_a_network_that_looks_ahead_is_refused() -> None:
-    for dtype in ("float32", "bfloat16"):
-        with pytest.raises(bw.UnsupportedError, match=r"BertLMHeadModel: .* no causal"):
-            bw.TransformersModel(network("bert", dtype), tokenizer=TOK)
-
-
-def likeliest(net: Any, change: Callable[[Any], Any]) -> Any:
-    """A network that leaves only the 50 likeliest ids, and takes another mask than it is given."""
-    forward = net.forward
-
-    def cut(input_ids: Any, attention_mask: Any = None, **arguments: Any) -> Any:
-        found = forward(input_ids, change(attention_mask), **arguments)
-        least = found.logits.topk(50, -1).values[..., -1:]
-        found.logits = found.logits.masked_fill(found.logits < least, -np.inf)
-        return found
-
-    net.forward = cut
-    net.forward.__signature__ = inspect.signature(forward)
-    return net
-
-
-@needs_torch
-def test_ids_that_are_impossible_now_and_then_switch_no_check_off() -> None:
-    torch = importlib.import_module("torch")
-    contexts = forking(np.random.default_rng(3), 20)
-    net = likeliest(network("llama"), lambda mask: mask)
-    model = wrapped(net)
-    assert model.way == "packed"
-    rows, expected = model.logprobs(contexts), plain(net, contexts)
-    assert np.array_equal(np.isfinite(rows), np.isfinite(expected))
-    assert np.abs(rows - expected)[np.isfinite(rows)].max() < 1e-9
-    deaf = likeliest(network("llama"), lambda mask: None if mask.dim() == 4 else mask)
-    model = wrapped(deaf)
-    assert model.way.startswith("together: rows differ by")
-    assert np.array_equal(np.isfinite(model.logprobs(contexts)), np.isfinite(expected))
-
-    def all_of(mask: Any) -> Any:
-        number = mask.shape[-1]
-        return torch.ones(len(mask), 1, number, number, dtype=torch.bool)
-
-    with pytest.raises(bw.UnsupportedError, match="no causal language model"):
-        wrapped(likeliest(network("llama"), all_of))
-
-
-@needs_torch
 def test_a_folder_is_a_model(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     net = network("llama", "float32")
     net.save_pretrained(tmp_path)
@@ -578,77 +341,6 @@ def test_what_is_no_model_is_said(tmp_path: Path) -> None:
     headless = t.GPT2Model(t.GPT2Config(vocab_size=300, n_embd=8, n_layer=1, n_head=1))
     with pytest.raises(bw.UnsupportedError, match="GPT2Model says nothing about the next token"):
         bw.TransformersModel(headless, tokenizer=TOK)
-
-
-@needs_torch
-def test_networks_of_few_positions_are_tried_with_short_contexts() -> None:
-    for positions in (3, 8, 12, 13):
-        net = network("gpt2", max_position_embeddings=positions)
-        model = wrapped(net)
-        contexts = [np.arange(at, dtype=np.int32) for at in range(positions)]
-        assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
-    with pytest.raises(bw.UnsupportedError, match="the network has 2 positions, too few"):
-        wrapped(network("gpt2", max_position_embeddings=2))
-
-
-@needs_torch
-def test_positions_have_another_name_in_mpt() -> None:
-    t = importlib.import_module("transformers")
-    config = t.MptConfig(
-        vocab_size=TOK.vocab_size, d_model=32, n_heads=4, n_layers=1, max_seq_len=30,
-        bos_token_id=END, eos_token_id=END,
-    )  # fmt: skip
-    model = wrapped(t.MptForCausalLM(config))
-    model.logprobs([[0] * 29])
-    with pytest.raises(bw.ArgumentError, match="has 30 positions"):
-        model.logprobs([[0] * 30])
-
-
-@needs_torch
-def test_a_network_is_told_what_it_takes() -> None:
-    net = network("llama")
-    forward = net.forward
-    net.forward = lambda input_ids: forward(input_ids, use_cache=False)
-    model = wrapped(net)
-    assert model.way.startswith("together: TypeError")
-    rows = model.logprobs([[3, 4]])
-    net.forward = forward
-    assert np.abs(rows - plain(net, [[3, 4]])).max() < 1e-9
-
-
-@needs_torch
-def test_a_network_that_keeps_a_number_of_last_places_is_not_given_places() -> None:
-    net = network("llama")
-    forward = net.forward
-
-    def last(input_ids: Any, *, logits_to_keep: int = 0, **arguments: Any) -> Any:
-        found = forward(input_ids, **arguments)
-        if logits_to_keep:
-            found.logits = found.logits[:, -logits_to_keep:]
-        return found
-
-    net.forward = last
-    model = wrapped(net)
-    contexts = forking(np.random.default_rng(3), 9)
-    assert model.way == "packed"
-    assert np.abs(model.logprobs(contexts) - plain(net, contexts)).max() < 1e-9
-
-
-@needs_torch
-def test_what_networks_fail_on_is_said() -> None:
-    torch, t = importlib.import_module("torch"), importlib.import_module("transformers")
-    with torch.device("meta"):
-        empty = t.LlamaForCausalLM(t.LlamaConfig(**COMMON))
-    with pytest.raises(bw.UnsupportedError, match="LlamaForCausalLM answers no plain forward"):
-        wrapped(empty)
-    net = network("llama")
-
-    def stay(**where: Any) -> None:
-        raise ValueError("`.to` is not supported for `4-bit` models")
-
-    net.to = stay
-    with pytest.raises(bw.ArgumentError, match=r"not go to device=cpu, dtype=None: `\.to` is"):
-        wrapped(net, device="cpu")
 
 
 @needs_torch

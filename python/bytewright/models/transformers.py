@@ -219,8 +219,8 @@ class TransformersModel(EngineModel):
         """Forget what was read, as must be done after the weights have changed.
 
         Rows are then those of a model that was just made, to the last bit, and the rows that models
-        of bytes remember are forgotten too. States that were made before
-        hold rows of before: make new ones.
+        of bytes remember are forgotten too. States that were made before hold rows of before: make
+        new ones.
         """
         with turn(self._lock, "TransformersModel"):
             self._reader.clear()
